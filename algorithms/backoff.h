@@ -1,0 +1,54 @@
+#pragma once
+
+#include <sched.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <thread>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace muster {
+
+/// Distance that keeps two locations from disturbing each other: two lines, since the adjacent-line
+/// prefetcher of x86 fetches pairs.
+inline constexpr std::size_t kCacheLine = 128;
+
+/// One wait's patience: spin while the other side is likely to be running, yield once it may have been
+/// descheduled, sleep when it takes long. On a machine with more threads than processing units a pure spin
+/// burns the very time slice that the awaited thread needs.
+///
+///   for (Backoff backoff; !condition(); backoff.pause()) {}
+class Backoff {
+ public:
+  void pause() {
+    if (round_ < kSpinRounds) {
+      for (std::uint32_t i = 0; i < (1u << round_); ++i) relax();
+    } else if (round_ < kYieldRounds) {
+      sched_yield();
+    } else {
+      std::this_thread::sleep_for(kSleep);
+    }
+    if (round_ < kYieldRounds) ++round_;
+  }
+
+ private:
+  static void relax() {
+#if defined(__x86_64__)
+    _mm_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+  }
+
+  static constexpr std::uint32_t kSpinRounds = 7;    // 127 pauses in all: about a microsecond
+  static constexpr std::uint32_t kYieldRounds = 64;  // then about 57 trips through the scheduler
+  static constexpr std::chrono::microseconds kSleep{50};
+
+  std::uint32_t round_ = 0;
+};
+
+}  // namespace muster

@@ -1,0 +1,112 @@
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+namespace muster {
+
+/// Log sequence number: a byte position in the log stream. The byte at `capacity * k + i` of the stream
+/// lives at offset `i` of a ring of `capacity` bytes.
+using Lsn = std::uint64_t;
+
+/// A worker's slot in one log buffer, dense from 0. Valid from attach() to detach().
+using WorkerId = std::uint32_t;
+
+/// A range of the log stream that one worker may fill. The bytes are contiguous, also where the ring wraps.
+struct Reservation {
+  Lsn begin = 0;
+  std::span<std::byte> bytes;
+  Lsn end() const { return begin + bytes.size(); }
+};
+
+struct LogBufferOptions {
+  /// Bytes in the ring: a power of two, a page (4096) at least.
+  std::size_t capacity = std::size_t{16} << 20;
+  /// How many workers may be attached at the same time, at least 1.
+  std::uint32_t max_workers = 64;
+  /// LSN of the first byte that will be reserved.
+  Lsn start = 0;
+  /// Slots that arriving threads may join, 1 to 64 (`consolidation`; Aether, section A.3, found 3 to 4 best).
+  std::uint32_t consolidation_slots = 4;
+  /// log2 of the range of bytes that one hop skips, 6 to log2(capacity) (`eleda`; not published: 0 lets
+  /// the ring decide, a sixty-fourth of it).
+  std::uint32_t hop_bits = 0;
+};
+
+/// How an operation may be held up by other threads, the strongest that holds.
+enum class Progress : std::uint8_t { blocking, lock_free, wait_free };
+
+std::string_view to_string(Progress progress);
+
+/// What an algorithm says about itself. Every word of it is tested.
+struct AlgorithmInfo {
+  std::string_view name;    ///< as in configurations and results, lower case
+  std::string_view title;   ///< as in figures
+  std::string_view source;  ///< paper and section
+  Progress reserve;         ///< while the ring has room
+  Progress publish;
+  Progress advance;
+  bool unsafe = false;           ///< advance() may return a boundary over a hole; no engine accepts it
+  bool stalls_on_idle = false;   ///< an attached worker that does nothing holds the boundary back
+};
+
+/// A log buffer behind a virtual interface: what an engine holds. Measured loops use the templates directly.
+///
+/// Rules  A thread has at most one open reservation, publishes it itself, and between reserve and publish
+///        takes no latch, lock or frame. One thread at a time drains: advance, bytes, recycle. The drainer
+///        holds nothing that a worker may wait for.
+/// Keeps  no hole    advance() = B: every reservation below B is published, its bytes visible to the caller
+///        tiling     reservations are disjoint and dense in [start, reserved())
+///        monotone   the boundary never falls; a reserve that returned before another began is the smaller
+///        quiescence with nothing in flight advance() returns reserved(), however idle any worker is
+///        no overwrite  a reservation that was returned lies below recycled + capacity
+///        progress   as AlgorithmInfo declares; advance() always returns
+class LogBuffer {
+ public:
+  LogBuffer() = default;
+  LogBuffer(const LogBuffer&) = delete;
+  LogBuffer& operator=(const LogBuffer&) = delete;
+  virtual ~LogBuffer() = default;
+
+  /// A thread joins. Throws std::runtime_error when max_workers are attached already.
+  virtual WorkerId attach() = 0;
+  /// It leaves, with no reservation open. A detached slot never holds the boundary back.
+  virtual void detach(WorkerId worker) = 0;
+  /// Takes the next `size` bytes, waiting for room in the ring as long as it takes.
+  /// Throws std::invalid_argument for size 0 or size > capacity, in every build.
+  virtual Reservation reserve(WorkerId worker, std::uint32_t size) = 0;
+  /// Says that the reservation's bytes are filled.
+  virtual void publish(WorkerId worker, const Reservation& reservation) = 0;
+  /// Drainer only: finds the boundary below which there is no hole.
+  virtual Lsn advance() = 0;
+  /// What advance() last returned. Any thread.
+  virtual Lsn boundary() const = 0;
+  /// End of the space that has been handed out. Any thread.
+  virtual Lsn reserved() const = 0;
+  /// Drainer only: the space below `upto` may be handed out again. upto <= boundary().
+  virtual void recycle(Lsn upto) = 0;
+  /// Drainer only: the filled bytes, where recycled <= begin <= end <= boundary().
+  virtual std::span<const std::byte> bytes(Lsn begin, Lsn end) const = 0;
+};
+
+/// The same shape without the virtual calls, which every algorithm's template satisfies.
+template <class A>
+concept LogBufferAlgorithm = requires(A a, const A c, WorkerId w, const Reservation& r, std::uint32_t n, Lsn l) {
+  { A::info } -> std::convertible_to<AlgorithmInfo>;
+  A(LogBufferOptions{});
+  { a.attach() } -> std::same_as<WorkerId>;
+  { a.detach(w) } -> std::same_as<void>;
+  { a.reserve(w, n) } -> std::same_as<Reservation>;
+  { a.publish(w, r) } -> std::same_as<void>;
+  { a.advance() } -> std::same_as<Lsn>;
+  { c.boundary() } -> std::same_as<Lsn>;
+  { c.reserved() } -> std::same_as<Lsn>;
+  { a.recycle(l) } -> std::same_as<void>;
+  { c.bytes(l, l) } -> std::same_as<std::span<const std::byte>>;
+};
+
+}  // namespace muster

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "algorithms/log_buffer.h"
+
+namespace muster {
+
+/// Every algorithm, in the order of algorithms/all.h.
+std::span<const AlgorithmInfo> algorithms();
+
+/// Throws std::invalid_argument: an unknown name (the message lists the known ones), or an option out of
+/// range (it names the option, the value and what would do).
+std::unique_ptr<LogBuffer> make_log_buffer(std::string_view name, const LogBufferOptions& options);
+
+}  // namespace muster

@@ -1,0 +1,40 @@
+# Every dependency is a Debian package. A missing one stops the configuration with the package's name.
+
+function(muster_missing what package)
+  message(FATAL_ERROR "${what} was not found: install the Debian package ${package} (scripts/setup does)")
+endfunction()
+
+# muster_find(<CMake package> <Debian package>): a library that ships a CMake package.
+macro(muster_find name package)
+  find_package(${name} QUIET)
+  if(NOT ${name}_FOUND)
+    muster_missing(${name} ${package})
+  endif()
+endmacro()
+
+# muster_pkg(<prefix> <pkg-config module> <Debian package>): one that ships a pkg-config file.
+macro(muster_pkg prefix module package)
+  pkg_check_modules(${prefix} QUIET IMPORTED_TARGET ${module})
+  if(NOT ${prefix}_FOUND)
+    muster_missing(${module} ${package})
+  endif()
+endmacro()
+
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+find_package(PkgConfig QUIET)
+if(NOT PkgConfig_FOUND)
+  muster_missing(pkg-config pkg-config)
+endif()
+muster_find(fmt libfmt-dev)
+muster_find(nlohmann_json nlohmann-json3-dev)
+muster_find(CLI11 libcli11-dev)
+muster_find(benchmark libbenchmark-dev)
+muster_pkg(isal libisal libisal-dev)
+muster_pkg(uring liburing liburing-dev)
+muster_pkg(hwloc hwloc libhwloc-dev)
+muster_pkg(numa numa libnuma-dev)
+muster_pkg(jemalloc jemalloc libjemalloc-dev)
+if(MUSTER_BUILD_TESTS)
+  muster_find(Catch2 catch2)
+endif()

@@ -1,0 +1,23 @@
+# muster_flags carries the warnings and the chosen sanitizer to every target.
+# muster_allocator is jemalloc, or nothing where a sanitizer brings its own allocator.
+add_library(muster_flags INTERFACE)
+target_compile_features(muster_flags INTERFACE cxx_std_20)
+target_compile_options(muster_flags INTERFACE
+  $<BUILD_INTERFACE:-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-interference-size>)
+add_library(muster_allocator INTERFACE)
+
+if(MUSTER_SANITIZE STREQUAL "")
+  target_link_libraries(muster_allocator INTERFACE PkgConfig::jemalloc)
+  target_compile_definitions(muster_allocator INTERFACE MUSTER_JEMALLOC)
+elseif(MUSTER_SANITIZE STREQUAL "address")
+  set(muster_sanitizer -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+elseif(MUSTER_SANITIZE STREQUAL "thread")
+  # -fno-builtin: a record's copy that is inlined as plain moves may be merged out of the detector's sight.
+  set(muster_sanitizer -fsanitize=thread -fno-builtin -fno-omit-frame-pointer)
+else()
+  message(FATAL_ERROR "MUSTER_SANITIZE = ${MUSTER_SANITIZE}: want an empty string, address or thread")
+endif()
+if(muster_sanitizer)
+  target_compile_options(muster_flags INTERFACE $<BUILD_INTERFACE:${muster_sanitizer}>)
+  target_link_options(muster_flags INTERFACE $<BUILD_INTERFACE:${muster_sanitizer}>)
+endif()

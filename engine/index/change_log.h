@@ -1,0 +1,20 @@
+#pragma once
+
+#include <span>
+
+#include "engine/log/log_record.h"
+
+namespace muster {
+
+/// What the B+ tree asks of whoever changes it: a transaction (update records), its rollback (compensation
+/// records), or a loader. Every call is made while the changed pages are latched exclusively and *before*
+/// they are changed, so that an exception leaves them as they were. Returns the LSN that the changed pages
+/// carry from now on: the record's end, so that `durable >= page LSN` is the WAL rule.
+class ChangeLog {
+ public:
+  virtual ~ChangeLog() = default;
+  virtual Lsn change(const RecordChange& change) = 0;
+  virtual Lsn restructure(std::span<const PageImage> pages) = 0;
+};
+
+}  // namespace muster

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace muster {
+
+/// An open file. Every call throws std::system_error that names the operation and the path; short reads and
+/// writes and EINTR are handled here and nowhere else. Calls on one File from several threads do not interfere.
+class File {
+ public:
+  /// `flags` as in open(2); O_CLOEXEC is added. A created file has mode 0644.
+  static File open(const std::filesystem::path& path, int flags);
+
+  File() = default;
+  File(File&& other) noexcept;
+  File& operator=(File&& other) noexcept;
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  ~File();
+
+  /// Reads until `into` is full or the file ends; returns how many bytes were read.
+  std::size_t read_at(std::uint64_t offset, std::span<std::byte> into) const;
+  void write_at(std::uint64_t offset, std::span<const std::byte> from);
+  /// fdatasync. After an error nothing may be assumed about what is on the disk; the caller must not retry.
+  void sync_data();
+  /// Allocates [0, size) on the disk and sets the file's size.
+  void preallocate(std::uint64_t size);
+  void truncate(std::uint64_t size);
+  std::uint64_t size() const;
+  /// Takes the advisory lock on the whole file, exclusively; false if another process has it.
+  bool try_lock();
+
+  bool is_open() const { return fd_ >= 0; }
+  int descriptor() const { return fd_; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  int fd_ = -1;
+  std::filesystem::path path_;
+};
+
+/// Makes created, renamed and removed names in `directory` durable.
+void sync_directory(const std::filesystem::path& directory);
+
+/// Replaces `path` so that after a crash either the old or the new content is there: temporary, sync, rename.
+void replace_file(const std::filesystem::path& path, std::span<const std::byte> content);
+
+}  // namespace muster

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "algorithms/log_buffer.h"
+
+namespace muster {
+
+using TableId = std::uint32_t;
+using PageNumber = std::uint64_t;     ///< within one table, from 0
+using TransactionId = std::uint64_t;  ///< from 1, rising; 0 means none
+using Bytes = std::span<const std::byte>;
+
+inline constexpr std::size_t kPageBytes = 4096;
+
+/// What an operation came to. Failures of the machine are exceptions instead.
+enum class [[nodiscard]] Status : std::uint8_t {
+  ok,
+  not_found,
+  already_exists,
+  deadlock,  ///< this transaction was the victim: it has been rolled back, its locks are released
+};
+
+}  // namespace muster
