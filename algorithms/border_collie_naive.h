@@ -20,8 +20,7 @@ namespace muster {
 ///             before the scan.
 /// Ordering    [flag] released by its worker, acquired by the scan: the copies below it are visible.
 ///             [tail] fetch-add released, the load before the scan acquired: whoever sees a newcomer's range
-///             sees
-///                    the flag that it planted in attach().
+///                    sees the flag that it planted in attach().
 /// Source      Border-Collie, SIGMOD'19, section on the naive approach.
 /// Differs     attach, detach and the wait for room, on which the paper is silent: as in border_collie.h.
 template <class Platform = NativePlatform>

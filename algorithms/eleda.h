@@ -19,8 +19,7 @@ namespace muster {
 ///                      a range's edge); append (begin, end) to the worker's own crawling list; where it is
 ///                      the worker's first in its range, append the place in that list to its hopping list
 ///             advance  hop: while the counter of the boundary's range says 2^H, go to the range's end. What
-///             the
-///                      crawling lists hold below is dropped by the run, as the hopping lists tell.
+///                      the crawling lists hold below is dropped by the run, as the hopping lists tell.
 ///                      crawl: a min-heap over the heads of the crawling lists; while the least one begins at
 ///                      or below the boundary, go to its end.
 /// Progress    reserve (while the ring has room) and publish wait-free but for the growth of a list. advance
