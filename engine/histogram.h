@@ -41,8 +41,8 @@ class HistogramSnapshot {
     max_ = std::max(max_, other.max_);
     return *this;
   }
-  /// Leaves what came after `earlier`, a snapshot of the same histogram. The maximum is then known only as the
-  /// upper edge of the highest bucket that is left.
+  /// Leaves what came after `earlier`, a snapshot of the same histogram. The maximum is then known only as
+  /// the upper edge of the highest bucket that is left.
   HistogramSnapshot& operator-=(const HistogramSnapshot& earlier) {
     for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] -= earlier.counts_[i];
     max_ = std::min(max_, highest());
@@ -86,8 +86,8 @@ class HistogramSnapshot {
   std::uint64_t max_ = 0;
 };
 
-/// Counts unsigned values, such as latencies in ns or sizes in bytes, over the whole range of 64 bits. One thread
-/// at a time records, without a locked instruction; any thread may take a snapshot meanwhile.
+/// Counts unsigned values, such as latencies in ns or sizes in bytes, over the whole range of 64 bits. One
+/// thread at a time records, without a locked instruction; any thread may take a snapshot meanwhile.
 class Histogram {
  public:
   void record(std::uint64_t value) {
@@ -99,7 +99,8 @@ class Histogram {
 
   HistogramSnapshot snapshot() const {
     HistogramSnapshot result;
-    for (std::size_t i = 0; i < counts_.size(); ++i) result.counts_[i] = counts_[i].load(std::memory_order_relaxed);
+    for (std::size_t i = 0; i < counts_.size(); ++i)
+      result.counts_[i] = counts_[i].load(std::memory_order_relaxed);
     result.max_ = max_.load(std::memory_order_relaxed);
     return result;
   }

@@ -24,8 +24,12 @@ void FileLogDevice::write(Lsn begin, Bytes bytes) {
   }
 }
 
-void FileLogDevice::sync() { segments_.file().sync_data(); }
+void FileLogDevice::sync() {
+  segments_.file().sync_data();
+}
 
-void FileLogDevice::remove_below(Lsn lsn) { remove_segments_below(segments_.directory(), lsn); }
+void FileLogDevice::remove_below(Lsn lsn) {
+  remove_segments_below(segments_.directory(), lsn);
+}
 
 }  // namespace muster

@@ -9,9 +9,9 @@ namespace muster {
 /// LSN of the first byte of a new log. Not 0, which stands for "no record".
 inline constexpr Lsn kFirstLsn = 4096;
 
-/// Where the log stream goes. One thread at a time writes and syncs (the log's drainer); each call begins where
-/// the last write ended. Errors are std::system_error; after one nothing may be assumed about what was not
-/// synced before, and the caller must neither retry nor write on.
+/// Where the log stream goes. One thread at a time writes and syncs (the log's drainer); each call begins
+/// where the last write ended. Errors are std::system_error; after one nothing may be assumed about what was
+/// not synced before, and the caller must neither retry nor write on.
 class LogDevice {
  public:
   LogDevice() = default;

@@ -11,9 +11,10 @@ namespace muster {
 /// being filled, so that no flush waits for it.
 class SegmentWriter {
  public:
-  /// Takes the directory for itself (ConfigError when another process has it) and goes on at `start`: makes what is there durable, removes what lies above, and begins a new incarnation
-  /// with a segment of its own. So stale bytes behind `start` stay in a segment that nobody reads that far, and
-  /// a reader is told by the new segment where the old one ends.
+  /// Takes the directory for itself (ConfigError when another process has it) and goes on at `start`: makes
+  /// what is there durable, removes what lies above, and begins a new incarnation with a segment of its own.
+  /// So stale bytes behind `start` stay in a segment that nobody reads that far, and a reader is told by the
+  /// new segment where the old one ends.
   SegmentWriter(std::filesystem::path directory, Lsn start, std::uint64_t segment_bytes, int flags);
   ~SegmentWriter();
 

@@ -72,10 +72,12 @@ Segment read_header(Lsn named, const fs::path& path) {
   HeaderOnDisk header{};
   const std::uint64_t size = file.size();
   if (size < kSegmentHeaderBytes) {
-    damaged(path, named, fmt::format("has {} bytes, less than a segment's header ({})", size, kSegmentHeaderBytes));
+    damaged(path, named,
+            fmt::format("has {} bytes, less than a segment's header ({})", size, kSegmentHeaderBytes));
   }
   file.read_at(0, std::as_writable_bytes(std::span(&header, 1)));
-  if (header.magic != kMagic) damaged(path, named, "is no segment of a log: its first bytes are not MUSTRLOG");
+  if (header.magic != kMagic)
+    damaged(path, named, "is no segment of a log: its first bytes are not MUSTRLOG");
   if (header.version != kVersion) {
     damaged(path, named, fmt::format("has format version {}, want {}", header.version, kVersion));
   }
@@ -106,8 +108,8 @@ std::vector<Segment> list_segments(const fs::path& directory) {
 File create_segment(const fs::path& directory, Segment& segment, int flags) {
   segment.path = segment_path(directory, segment.first);
   segment.file_bytes = kSegmentHeaderBytes + segment.bytes;
-  HeaderOnDisk header{kMagic,        kVersion, 0, segment.incarnation, segment.first, segment.incarnation_begin,
-                      segment.bytes};
+  HeaderOnDisk header{
+      kMagic, kVersion, 0, segment.incarnation, segment.first, segment.incarnation_begin, segment.bytes};
   header.crc = checksum(header);
   std::array<std::byte, kSegmentHeaderBytes> block{};
   std::memcpy(block.data(), &header, sizeof header);

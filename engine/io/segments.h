@@ -33,7 +33,8 @@ struct Segment {
 /// disagree, or a gap between two segments.
 std::vector<Segment> list_segments(const std::filesystem::path& directory);
 
-/// Creates a segment that survives a crash from now on, opened with `flags`. One of the same name is replaced.
+/// Creates a segment that survives a crash from now on, opened with `flags`. One of the same name is
+/// replaced.
 File create_segment(const std::filesystem::path& directory, Segment& segment, int flags);
 
 /// Removes what begins above `lsn` or was never finished. Durable when it returns.

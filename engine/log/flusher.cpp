@@ -136,7 +136,9 @@ void Flusher::kick() {
   }
 }
 
-void Flusher::throw_failure() const { throw std::system_error(failure_code_, failure_); }
+void Flusher::throw_failure() const {
+  throw std::system_error(failure_code_, failure_);
+}
 
 // --- draining ---
 
@@ -207,8 +209,8 @@ void Flusher::settle() {
   const std::uint32_t slots = slots_used_.load(std::memory_order_seq_cst);
   for (std::uint32_t i = 0; i < slots; ++i) {
     Slot& slot = slots_[i];
-    std::size_t head = slot.head.load(std::memory_order_relaxed);                // [lock]
-    const std::size_t tail = slot.tail.load(std::memory_order_acquire);          // [queue]
+    std::size_t head = slot.head.load(std::memory_order_relaxed);        // [lock]
+    const std::size_t tail = slot.tail.load(std::memory_order_acquire);  // [queue]
     const std::size_t first = head;
     std::uint64_t acknowledged = 0;
     for (; head != tail; ++head) {
@@ -268,7 +270,8 @@ void Flusher::run() {
 
 Flusher::Clock::time_point Flusher::flush_due() const {
   const Lsn durable_end = durable();
-  if (buffer_.reserved() - recycled_.load(std::memory_order_relaxed) > capacity_ / 2) return Clock::time_point::min();
+  if (buffer_.reserved() - recycled_.load(std::memory_order_relaxed) > capacity_ / 2)
+    return Clock::time_point::min();
   std::uint32_t grouped = 0;
   std::int64_t oldest = std::numeric_limits<std::int64_t>::max();
   const std::uint32_t slots = slots_used_.load(std::memory_order_seq_cst);
@@ -278,7 +281,7 @@ Flusher::Clock::time_point Flusher::flush_due() const {
     if (slot.tail.load(std::memory_order_seq_cst) != slot.head.load(std::memory_order_relaxed)) {
       return Clock::time_point::min();
     }
-    if (slot.parked.load(std::memory_order_seq_cst) == 0) continue;             // [sleep]
+    if (slot.parked.load(std::memory_order_seq_cst) == 0) continue;            // [sleep]
     if (slot.target.load(std::memory_order_relaxed) <= durable_end) continue;  // it is about to leave
     const std::int64_t since = slot.grouped_since.load(std::memory_order_relaxed);
     if (since == 0) return Clock::time_point::min();

@@ -33,26 +33,28 @@ struct FlusherOptions {
 
 /// Moves the log from its buffer to its device and tells who waits for that.
 ///
-/// Protocol    One thread at a time drains: advance, write, sync, durable_, recycle, then acknowledge and wake.
+/// Protocol    One thread at a time drains: advance, write, sync, durable_, recycle, then acknowledge and
+/// wake.
 ///             It owns draining_. That is the flusher's thread, or a committer that found nobody draining and
 ///             works for all (so that one client pays for no hand-over).
-///             Whoever wants something makes that visible in its slot and then kicks the flusher if it sleeps.
-///             The flusher says that it sleeps and then looks through the slots once more. One of the two sees
-///             the other. Where a committer is draining, the flusher leaves a note (blocked_) and sleeps; the
-///             drainer lets go and then looks for the note.
-///             Where nobody asks (async commits, dirty data), the flusher flushes every kIdleFlush, and when
-///             the ring is half full.
+///             Whoever wants something makes that visible in its slot and then kicks the flusher if it
+///             sleeps. The flusher says that it sleeps and then looks through the slots once more. One of the
+///             two sees the other. Where a committer is draining, the flusher leaves a note (blocked_) and
+///             sleeps; the drainer lets go and then looks for the note. Where nobody asks (async commits,
+///             dirty data), the flusher flushes every kIdleFlush, and when the ring is half full.
 /// Invariants  recycled_ <= boundary; durable_ == recycled_ until the log fails, and stays from then on.
 ///             What is acknowledged as durable ends at or below durable_.
 ///             A drainer waits for nothing that a worker holds.
-/// Ordering    [durable]  stored by the drainer, loaded by whoever waits: what was read from the device's point
+/// Ordering    [durable]  stored by the drainer, loaded by whoever waits: what was read from the device's
+/// point
 ///                        of view lies before it. seq_cst, because of [park].
 ///             [park]     worker: store parked, load durable_ and failed_. Drainer: store these, load parked.
 ///                        All seq_cst: at least one sees the other's store (Dekker).
-///             [sleep]    worker: store parked or tail, load awake_. Flusher: store awake_, load these. Likewise.
-///             [note]     flusher: store blocked_, exchange draining_. Drainer: store draining_, load blocked_.
-///             [lock]     draining_: acquired by exchange, released by store; guards what only a drainer touches.
-///             [queue]    tail released by the worker, head by the drainer; each acquires the other's.
+///             [sleep]    worker: store parked or tail, load awake_. Flusher: store awake_, load these.
+///             Likewise. [note]     flusher: store blocked_, exchange draining_. Drainer: store draining_,
+///             load blocked_. [lock]     draining_: acquired by exchange, released by store; guards what only
+///             a drainer touches. [queue]    tail released by the worker, head by the drainer; each acquires
+///             the other's.
 /// Failure     After an error of the device nothing is written any more. The drainer goes on finding the
 ///             boundary and recycling, so that nobody waits for room for ever; whoever waits gets the error.
 class Flusher {
@@ -91,8 +93,8 @@ class Flusher {
 
   /// One worker's. Written by the worker but for parked (both) and head (the drainer).
   struct alignas(kCacheLine) Slot {
-    std::atomic<std::uint32_t> parked{0};       // 1: sleeps, or is about to
-    std::atomic<Lsn> target{0};                 // what it waits for; stored before parked
+    std::atomic<std::uint32_t> parked{0};        // 1: sleeps, or is about to
+    std::atomic<Lsn> target{0};                  // what it waits for; stored before parked
     std::atomic<std::int64_t> grouped_since{0};  // steady-clock ns; 0: does not wait for a group
     std::atomic<std::size_t> tail{0};
     Lsn last_pending = 0;

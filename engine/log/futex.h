@@ -12,10 +12,11 @@
 
 namespace muster {
 
-// Sleeping until a word changes. std::atomic::wait does the same but for the two things needed here: a time-out,
-// and that notifying costs a system call only where the caller knows of a sleeper.
+// Sleeping until a word changes. std::atomic::wait does the same but for the two things needed here: a
+// time-out, and that notifying costs a system call only where the caller knows of a sleeper.
 
-/// Sleeps while `word` holds `expected`, at most for `timeout` (negative: without limit). Returns early at will.
+/// Sleeps while `word` holds `expected`, at most for `timeout` (negative: without limit). Returns early at
+/// will.
 inline void futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                        std::chrono::nanoseconds timeout = std::chrono::nanoseconds(-1)) {
   static_assert(sizeof word == sizeof(std::uint32_t) && std::atomic<std::uint32_t>::is_always_lock_free);

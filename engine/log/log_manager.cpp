@@ -18,7 +18,8 @@ void check(const LogOptions& options) {
     throw ConfigError(key, fmt::format("{}", value), want);
   };
   const bool file = options.device == "file";
-  if (!file && options.device != "memory") refuse("log.device", options.device, "want \"file\" or \"memory\"");
+  if (!file && options.device != "memory")
+    refuse("log.device", options.device, "want \"file\" or \"memory\"");
   if (!file && options.direct) refuse("log.direct", true, "want false where log.device is \"memory\"");
   if (file && options.latency.count() != 0) {
     refuse("log.latency_us", options.latency.count(), "want 0 where log.device is \"file\": it has its own");
@@ -38,7 +39,8 @@ void check(std::string_view algorithm) {
   for (const AlgorithmInfo& info : algorithms()) {
     if (info.name != algorithm) continue;
     if (info.unsafe) {
-      throw ConfigError("algorithm", std::string(algorithm), "want one that never passes a hole (it is marked unsafe)");
+      throw ConfigError("algorithm", std::string(algorithm),
+                        "want one that never passes a hole (it is marked unsafe)");
     }
     if (info.stalls_on_idle) {
       throw ConfigError("algorithm", std::string(algorithm), "want one that an idle worker does not stall");
@@ -49,8 +51,7 @@ void check(std::string_view algorithm) {
 /// The end of the log in `directory`, where the next record belongs.
 Lsn find_end(const LogOptions& options) {
   LogReader reader(options.directory, options.scan_from);
-  while (reader.next()) {
-  }
+  while (reader.next()) {}
   if (reader.end().kind == LogEnd::Kind::truncated || reader.end().kind == LogEnd::Kind::damaged) {
     throw DamageError(reader.end().what);
   }
@@ -97,7 +98,9 @@ WorkerId LogManager::attach() {
   return worker;
 }
 
-void LogManager::detach(WorkerId worker) { buffer_->detach(worker); }
+void LogManager::detach(WorkerId worker) {
+  buffer_->detach(worker);
+}
 
 LogPosition LogManager::append(WorkerId worker, Lsn previous, std::size_t last) {
   RecordEncoder& encoder = workers_[worker].encoder;
@@ -122,10 +125,11 @@ LogPosition LogManager::append_change(WorkerId worker, TransactionId transaction
   return append(worker, previous, 0);
 }
 
-LogPosition LogManager::append_compensation(WorkerId worker, TransactionId transaction, Lsn previous, Lsn undo_next,
-                                            const RecordChange& change) {
+LogPosition LogManager::append_compensation(WorkerId worker, TransactionId transaction, Lsn previous,
+                                            Lsn undo_next, const RecordChange& change) {
   flusher_->throw_if_failed();
-  workers_[worker].encoder.change(RecordType::compensation, transaction, flusher_->durable(), undo_next, change);
+  workers_[worker].encoder.change(RecordType::compensation, transaction, flusher_->durable(), undo_next,
+                                  change);
   return append(worker, previous, 0);
 }
 

@@ -45,13 +45,13 @@ struct LogPosition {
 
 /// The log: appends records through a LogBuffer, flushes them to a device, says what is durable.
 ///
-/// Thread-safe; what takes a worker is called by that worker's thread only. All but attach and flush: no lock,
-/// no allocation (once a worker's longest record has been seen), no virtual call but the log buffer's.
+/// Thread-safe; what takes a worker is called by that worker's thread only. All but attach and flush: no
+/// lock, no allocation (once a worker's longest record has been seen), no virtual call but the log buffer's.
 class LogManager {
  public:
   /// Opens the log or creates it; goes on behind the last whole record. Throws ConfigError (an option out of
-  /// range, an algorithm that no engine may trust, a directory whose log is open), DamageError (what is there is
-  /// not what a crash leaves: nothing has been changed), std::system_error.
+  /// range, an algorithm that no engine may trust, a directory whose log is open), DamageError (what is there
+  /// is not what a crash leaves: nothing has been changed), std::system_error.
   LogManager(const LogOptions& options, std::string_view algorithm, const LogBufferOptions& buffer);
   /// With a device of the caller's own.
   LogManager(const LogOptions& options, std::string_view algorithm, const LogBufferOptions& buffer,
@@ -63,29 +63,34 @@ class LogManager {
   WorkerId attach();
   void detach(WorkerId worker);  ///< no commit of this worker may be pending
 
-  // Appends; `previous` is the transaction's last record (0: none). Callable with page latches held: the drainer
-  // takes none. Throw std::system_error once the log has failed, std::invalid_argument for a record larger than
-  // the ring. Before the throw nothing is appended.
+  // Appends; `previous` is the transaction's last record (0: none). Callable with page latches held: the
+  // drainer takes none. Throw std::system_error once the log has failed, std::invalid_argument for a record
+  // larger than the ring. Before the throw nothing is appended.
 
-  /// Begin and the first change, in one reservation: the begin record lies kRecordHeaderBytes before the result.
+  /// Begin and the first change, in one reservation: the begin record lies kRecordHeaderBytes before the
+  /// result.
   LogPosition append_begin_and_change(WorkerId worker, TransactionId transaction, const RecordChange& change);
-  LogPosition append_change(WorkerId worker, TransactionId transaction, Lsn previous, const RecordChange& change);
+  LogPosition append_change(WorkerId worker, TransactionId transaction, Lsn previous,
+                            const RecordChange& change);
   LogPosition append_compensation(WorkerId worker, TransactionId transaction, Lsn previous, Lsn undo_next,
                                   const RecordChange& change);
   LogPosition append_structure(WorkerId worker, std::span<const PageImage> pages);
-  LogPosition append_mark(WorkerId worker, TransactionId transaction, Lsn previous, RecordType commit_abort_or_end);
+  LogPosition append_mark(WorkerId worker, TransactionId transaction, Lsn previous,
+                          RecordType commit_abort_or_end);
 
-  /// Blocks until [0, end) is durable, whatever the policy (WAL rule, shutdown). Any thread; end <= reserved().
-  /// Throws std::system_error when the log has failed first.
+  /// Blocks until [0, end) is durable, whatever the policy (WAL rule, shutdown). Any thread; end <=
+  /// reserved(). Throws std::system_error when the log has failed first.
   void flush(Lsn end) { flusher_->flush(end); }
   /// Blocks until the commit that ends at `end` is durable; `policy` is durable or group. Throws as flush.
   void wait_for_commit(WorkerId worker, Lsn end, CommitPolicy policy) {
     flusher_->wait_for_commit(worker, end, policy == CommitPolicy::group);
   }
-  /// Returns at once, or, with 1024 on the way, when half of them are acknowledged. `commit` must stay where it is
-  /// until acknowledged. A worker's commits are acknowledged in order. Does not throw: a log that has failed is
-  /// reported by the acknowledgement.
-  void acknowledge_later(WorkerId worker, PendingCommit& commit) { flusher_->acknowledge_later(worker, commit); }
+  /// Returns at once, or, with 1024 on the way, when half of them are acknowledged. `commit` must stay where
+  /// it is until acknowledged. A worker's commits are acknowledged in order. Does not throw: a log that has
+  /// failed is reported by the acknowledgement.
+  void acknowledge_later(WorkerId worker, PendingCommit& commit) {
+    flusher_->acknowledge_later(worker, commit);
+  }
   /// Blocks until every pipelined commit of this worker has been acknowledged.
   void wait_for_acknowledgements(WorkerId worker) { flusher_->wait_for_acknowledgements(worker); }
   // An async commit calls nothing: what nobody waits for is flushed within some 10 ms.

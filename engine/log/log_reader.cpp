@@ -48,10 +48,10 @@ Lsn LogReader::find_first_record() {
 
 void LogReader::seek(Lsn lsn) {
   if (run_of(lsn) == nullptr && !(runs_.empty() && lsn == kFirstLsn)) {
-    throw DamageError(
-        runs_.empty() ? fmt::format("log at LSN {}: {} holds no log", lsn, directory_.string())
-                      : fmt::format("log at LSN {}: {} holds the log from LSN {} to LSN {} only", lsn,
-                                    directory_.string(), runs_.front().begin, runs_.back().end));
+    throw DamageError(runs_.empty()
+                          ? fmt::format("log at LSN {}: {} holds no log", lsn, directory_.string())
+                          : fmt::format("log at LSN {}: {} holds the log from LSN {} to LSN {} only", lsn,
+                                        directory_.string(), runs_.front().begin, runs_.back().end));
   }
   position_ = lsn;
 }
@@ -66,7 +66,8 @@ const LogReader::Run* LogReader::run_of(Lsn lsn) const {
 std::optional<LogRecord> LogReader::next() {
   const Run* run = run_of(position_);
   if (run == nullptr) {
-    end_ = {LogEnd::Kind::clean, position_, fmt::format("the log is empty: {} holds no segment", directory_.string())};
+    end_ = {LogEnd::Kind::clean, position_,
+            fmt::format("the log is empty: {} holds no segment", directory_.string())};
     return std::nullopt;
   }
   const auto record = record_at(*run, position_);
@@ -90,21 +91,27 @@ void LogReader::conclude(const Run& run) {
   const std::string at = fmt::format("the log ends at LSN {}", position_);
   if (&run != &runs_.back()) {
     end_.kind = LogEnd::Kind::damaged;
-    end_.what = fmt::format("the log is damaged at LSN {}: no record there, but the log was opened again at LSN {}",
-                            position_, run.end);
+    end_.what =
+        fmt::format("the log is damaged at LSN {}: no record there, but the log was opened again at LSN {}",
+                    position_, run.end);
   } else if (witness > position_) {
     end_.kind = LogEnd::Kind::damaged;
-    end_.what = fmt::format("the log is damaged at LSN {}: no record there, but records follow at LSN {}; "
-                            "all below LSN {} was durable once", position_, follower->lsn, witness);
+    end_.what = fmt::format(
+        "the log is damaged at LSN {}: no record there, but records follow at LSN {}; "
+        "all below LSN {} was durable once",
+        position_, follower->lsn, witness);
   } else if (readable < run.end && fetch(run, position_, kRecordHeaderBytes).size() < kRecordHeaderBytes) {
     end_.kind = LogEnd::Kind::truncated;
-    end_.what = fmt::format("{}: a segment there was cut at LSN {}, it should reach LSN {}", at, readable, run.end);
+    end_.what =
+        fmt::format("{}: a segment there was cut at LSN {}, it should reach LSN {}", at, readable, run.end);
   } else {
     const Bytes bytes = fetch(run, position_, kRecordHeaderBytes);
-    const bool blank = std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{0}; });
+    const bool blank =
+        std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{0}; });
     end_.kind = blank && !follower ? LogEnd::Kind::clean : LogEnd::Kind::torn;
-    end_.what = blank && !follower ? at
-                                   : at + ": what follows was being written when it broke off, and was never durable";
+    end_.what = blank && !follower
+                    ? at
+                    : at + ": what follows was being written when it broke off, and was never durable";
   }
 }
 
@@ -130,7 +137,8 @@ std::optional<LogRecord> LogReader::next_valid(const Run& run, Lsn from) {
 Lsn LogReader::readable_end(const Run& run, Lsn lsn) const {
   for (std::size_t i = run.first_segment; i <= run.last_segment; ++i) {
     const Segment& segment = segments_[i];
-    if (segment.end() > lsn && segment.file_end() < segment.end()) return std::min(run.end, segment.file_end());
+    if (segment.end() > lsn && segment.file_end() < segment.end())
+      return std::min(run.end, segment.file_end());
   }
   return run.end;
 }
@@ -157,7 +165,8 @@ std::size_t LogReader::read(const Run& run, Lsn lsn, std::span<std::byte> into) 
       file_segment_ = i;
     }
     const std::size_t wanted = std::min<std::size_t>(into.size() - done, segment.end() - at);
-    const std::size_t got = file_.read_at(kSegmentHeaderBytes + (at - segment.first), into.subspan(done, wanted));
+    const std::size_t got =
+        file_.read_at(kSegmentHeaderBytes + (at - segment.first), into.subspan(done, wanted));
     done += got;
     if (got < wanted) break;
   }

@@ -14,8 +14,8 @@ namespace muster {
 /// Where a log ends, and why there.
 struct LogEnd {
   enum class Kind {
-    clean,      ///< nothing was ever written behind the last record
-    torn,       ///< what lies behind was being written when the log broke off; nobody was told that it is durable
+    clean,  ///< nothing was ever written behind the last record
+    torn,   ///< what lies behind was being written when the log broke off; nobody was told that it is durable
     truncated,  ///< a file is shorter than it was made
     damaged,    ///< what was durable once is wrong now: later records or a later opening prove it
   };
@@ -24,25 +24,27 @@ struct LogEnd {
   std::string what;  ///< one line, with the LSN
 };
 
-/// Reads the records of a log directory in order. Never writes. Not thread-safe. A log that is being written may
-/// be read up to where it was durable.
+/// Reads the records of a log directory in order. Never writes. Not thread-safe. A log that is being written
+/// may be read up to where it was durable.
 ///
 ///   LogReader reader(directory);
 ///   while (const auto record = reader.next()) ...;
 ///   reader.end();
 ///
-/// A crash and damage are told apart by what the writer knew: each record carries the LSN up to which the log was
-/// durable when it was appended. Bytes that are wrong below what any record behind them carries were right once.
+/// A crash and damage are told apart by what the writer knew: each record carries the LSN up to which the log
+/// was durable when it was appended. Bytes that are wrong below what any record behind them carries were
+/// right once.
 class LogReader {
  public:
   /// Reads from the record at `from`; 0: from the oldest segment's first record. A directory without segments
-  /// (or none at all) is an empty log, which ends at kFirstLsn. Throws DamageError: see list_segments(), or no
-  /// segment holds `from`; std::system_error.
+  /// (or none at all) is an empty log, which ends at kFirstLsn. Throws DamageError: see list_segments(), or
+  /// no segment holds `from`; std::system_error.
   explicit LogReader(std::filesystem::path directory, Lsn from = 0);
 
   /// The next record, none at the log's end. Its payload lives until the next call.
   std::optional<LogRecord> next();
-  /// Reads on from the record at `lsn`. Cheap near the last one. Throws DamageError where no segment holds it.
+  /// Reads on from the record at `lsn`. Cheap near the last one. Throws DamageError where no segment holds
+  /// it.
   void seek(Lsn lsn);
 
   /// LSN of the first record that can be read; the log's end where there is none.

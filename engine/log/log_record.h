@@ -41,8 +41,8 @@ struct PageImage {
 
 /// A record as it was read from the log; `payload` is as short-lived as the reader says.
 struct LogRecord {
-  Lsn lsn = 0;                    ///< of its first byte
-  Lsn end = 0;                    ///< of the byte behind it
+  Lsn lsn = 0;  ///< of its first byte
+  Lsn end = 0;  ///< of the byte behind it
   RecordType type = RecordType::begin;
   TransactionId transaction = 0;  ///< 0: none (structure)
   Lsn previous = 0;               ///< the transaction's record before this one; 0: none
@@ -52,9 +52,9 @@ struct LogRecord {
 
 // Decoders of the payload. They throw DamageError where it is not what its type asks for, and
 // std::invalid_argument where the record's type has no such part.
-RecordChange change_of(const LogRecord& record);            ///< update, compensation
-Lsn undo_next_of(const LogRecord& record);                  ///< compensation
-std::vector<PageImage> pages_of(const LogRecord& record);   ///< structure
+RecordChange change_of(const LogRecord& record);           ///< update, compensation
+Lsn undo_next_of(const LogRecord& record);                 ///< compensation
+std::vector<PageImage> pages_of(const LogRecord& record);  ///< structure
 
 std::string_view to_string(RecordType type);
 /// One line for people: everything but the values' bytes.

@@ -12,9 +12,10 @@ struct LogStatistics {
   std::uint64_t bytes = 0;   ///< written to the device
   std::uint64_t writes = 0;  ///< calls of LogDevice::write
   std::uint64_t syncs = 0;
-  std::uint64_t commits = 0;       ///< acknowledged as durable (durable, group, pipelined)
-  HistogramSnapshot flush_bytes;   ///< of each write
-  HistogramSnapshot boundary_lag;  ///< reserved minus boundary, bytes, each time that the boundary was looked for
+  std::uint64_t commits = 0;      ///< acknowledged as durable (durable, group, pipelined)
+  HistogramSnapshot flush_bytes;  ///< of each write
+  HistogramSnapshot
+      boundary_lag;  ///< reserved minus boundary, bytes, each time that the boundary was looked for
 
   friend LogStatistics operator-(LogStatistics later, const LogStatistics& earlier) {
     later.bytes -= earlier.bytes;

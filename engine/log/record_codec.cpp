@@ -41,7 +41,9 @@ struct ImageHeader {
 };
 static_assert(sizeof(ImageHeader) == 16);
 
-constexpr std::size_t aligned(std::size_t size) { return (size + kRecordAlignment - 1) & ~(kRecordAlignment - 1); }
+constexpr std::size_t aligned(std::size_t size) {
+  return (size + kRecordAlignment - 1) & ~(kRecordAlignment - 1);
+}
 
 std::uint32_t finish(std::uint32_t summed, const Place& place) {
   return crc32c(std::as_bytes(std::span(&place, 1)), summed);
@@ -82,8 +84,8 @@ class Cursor {
     return result;
   }
   [[noreturn]] void malformed() const {
-    throw DamageError(fmt::format("log at LSN {}: the {} record's parts do not fit into its {} bytes", record_.lsn,
-                                  to_string(record_.type), record_.payload.size()));
+    throw DamageError(fmt::format("log at LSN {}: the {} record's parts do not fit into its {} bytes",
+                                  record_.lsn, to_string(record_.type), record_.payload.size()));
   }
 
  private:
@@ -102,7 +104,8 @@ void want_type(const LogRecord& record, bool right) {
 
 std::byte* RecordEncoder::start(std::size_t size) {
   if (size > kRecordBytesMax) {
-    throw std::invalid_argument(fmt::format("a log record of {} bytes: want at most {}", size, kRecordBytesMax));
+    throw std::invalid_argument(
+        fmt::format("a log record of {} bytes: want at most {}", size, kRecordBytesMax));
   }
   bytes_.resize(size);
   last_ = 0;
@@ -130,8 +133,9 @@ void RecordEncoder::mark(RecordType type, TransactionId transaction, Lsn durable
 
 void RecordEncoder::append_change(std::size_t at, RecordType type, TransactionId transaction, Lsn durable,
                                   Lsn undo_next, const RecordChange& change) {
-  const ChangeHeader parts{change.page,          change.table,         length(change.key), length(change.before),
-                           length(change.after), change.kind, {}};
+  const ChangeHeader parts{
+      change.page, change.table, length(change.key), length(change.before), length(change.after), change.kind,
+      {}};
   const std::size_t used = kRecordHeaderBytes + payload_bytes(type, change);
   const std::size_t size = aligned(used);
   put_header(at, size, type, transaction, durable);
@@ -194,8 +198,8 @@ bool plausible(const RecordHeader& header, Lsn lsn) {
   const std::uint64_t type = header.durable_and_type >> kTypeShift;
   return header.size >= kRecordHeaderBytes && header.size % kRecordAlignment == 0 &&
          header.size <= kRecordBytesMax && type >= static_cast<std::uint64_t>(RecordType::begin) &&
-         type <= static_cast<std::uint64_t>(RecordType::end) && (header.durable_and_type & kDurableMask) <= lsn &&
-         header.previous < lsn;
+         type <= static_cast<std::uint64_t>(RecordType::end) &&
+         (header.durable_and_type & kDurableMask) <= lsn && header.previous < lsn;
 }
 
 std::optional<LogRecord> decode_record(std::uint64_t incarnation, Lsn lsn, Bytes bytes) {
@@ -248,26 +252,34 @@ std::vector<PageImage> pages_of(const LogRecord& record) {
 
 std::string_view to_string(RecordType type) {
   switch (type) {
-    case RecordType::begin: return "begin";
-    case RecordType::update: return "update";
-    case RecordType::compensation: return "compensation";
-    case RecordType::structure: return "structure";
-    case RecordType::commit: return "commit";
-    case RecordType::abort: return "abort";
-    case RecordType::end: return "end";
+    case RecordType::begin:
+      return "begin";
+    case RecordType::update:
+      return "update";
+    case RecordType::compensation:
+      return "compensation";
+    case RecordType::structure:
+      return "structure";
+    case RecordType::commit:
+      return "commit";
+    case RecordType::abort:
+      return "abort";
+    case RecordType::end:
+      return "end";
   }
   return "unknown";
 }
 
 std::string to_string(const LogRecord& record) {
   constexpr std::string_view kKinds[] = {"", "insert", "update", "remove"};
-  std::string line = fmt::format("{} {} bytes {} transaction {} previous {}", record.lsn, to_string(record.type),
-                                 record.end - record.lsn, record.transaction, record.previous);
+  std::string line =
+      fmt::format("{} {} bytes {} transaction {} previous {}", record.lsn, to_string(record.type),
+                  record.end - record.lsn, record.transaction, record.previous);
   if (record.type == RecordType::compensation) line += fmt::format(" undo-next {}", undo_next_of(record));
   if (record.type == RecordType::update || record.type == RecordType::compensation) {
     const RecordChange change = change_of(record);
-    line += fmt::format(" {} table {} page {} key ", kKinds[static_cast<std::size_t>(change.kind)], change.table,
-                        change.page);
+    line += fmt::format(" {} table {} page {} key ", kKinds[static_cast<std::size_t>(change.kind)],
+                        change.table, change.page);
     for (const std::byte byte : change.key) line += fmt::format("{:02x}", static_cast<unsigned>(byte));
     line += fmt::format(" before {} after {} bytes", change.before.size(), change.after.size());
   }

@@ -7,7 +7,8 @@
 
 namespace muster {
 
-/// How a record lies in the log: a header, a payload, zeros up to a multiple of kRecordAlignment. Little-endian.
+/// How a record lies in the log: a header, a payload, zeros up to a multiple of kRecordAlignment.
+/// Little-endian.
 ///
 /// The checksum is the CRC-32C of everything from `transaction` on, followed by the log's incarnation and the
 /// record's LSN, `previous` and size. In this order, since all but the last part is known before the record's
@@ -28,10 +29,11 @@ static_assert(sizeof(RecordHeader) == kRecordHeaderBytes);
 /// A record under construction, in memory that is used again by the next one. Not thread-safe.
 class RecordEncoder {
  public:
-  // Each forgets what was there before. std::invalid_argument: a key or value above 65535 bytes, a record above
-  // kRecordBytesMax.
+  // Each forgets what was there before. std::invalid_argument: a key or value above 65535 bytes, a record
+  // above kRecordBytesMax.
   void mark(RecordType type, TransactionId transaction, Lsn durable);
-  void change(RecordType type, TransactionId transaction, Lsn durable, Lsn undo_next, const RecordChange& change);
+  void change(RecordType type, TransactionId transaction, Lsn durable, Lsn undo_next,
+              const RecordChange& change);
   void begin_and_change(TransactionId transaction, Lsn durable, const RecordChange& change);
   void structure(std::span<const PageImage> pages, Lsn durable);
 
