@@ -32,8 +32,8 @@ struct LogBufferOptions {
   Lsn start = 0;
   /// Slots that arriving threads may join, 1 to 64 (`consolidation`; Aether, section A.3, found 3 to 4 best).
   std::uint32_t consolidation_slots = 4;
-  /// log2 of the range of bytes that one hop skips, 6 to log2(capacity) (`eleda`; not published: 0 lets
-  /// the ring decide, a sixty-fourth of it).
+  /// log2 of the range of bytes that one hop skips, 1 to log2(capacity) (`eleda`; the paper gives no value:
+  /// 0 lets the ring decide, a sixty-fourth of it where it is larger than 4 KiB).
   std::uint32_t hop_bits = 0;
 };
 
@@ -50,8 +50,8 @@ struct AlgorithmInfo {
   Progress reserve;         ///< while the ring has room
   Progress publish;
   Progress advance;
-  bool unsafe = false;           ///< advance() may return a boundary over a hole; no engine accepts it
-  bool stalls_on_idle = false;   ///< an attached worker that does nothing holds the boundary back
+  bool unsafe = false;          ///< advance() may return a boundary over a hole; no engine accepts it
+  bool stalls_on_idle = false;  ///< an attached worker that does nothing holds the boundary back
 };
 
 /// A log buffer behind a virtual interface: what an engine holds. Measured loops use the templates directly.
@@ -95,7 +95,8 @@ class LogBuffer {
 
 /// The same shape without the virtual calls, which every algorithm's template satisfies.
 template <class A>
-concept LogBufferAlgorithm = requires(A a, const A c, WorkerId w, const Reservation& r, std::uint32_t n, Lsn l) {
+concept LogBufferAlgorithm = requires(A a, const A c, WorkerId w, const Reservation& r, std::uint32_t n,
+                                      Lsn l) {
   { A::info } -> std::convertible_to<AlgorithmInfo>;
   A(LogBufferOptions{});
   { a.attach() } -> std::same_as<WorkerId>;

@@ -14,8 +14,8 @@
 namespace muster {
 
 struct DatabaseOptions {
-  /// Tables, catalogue and (under log/, unless log.directory says otherwise) the log. With log.device "memory"
-  /// the tables are unnamed files there and nothing outlives the Database.
+  /// Tables, catalogue and (under log/, unless log.directory says otherwise) the log. With log.device
+  /// "memory" the tables are unnamed files there and nothing outlives the Database.
   std::filesystem::path directory;
   std::string algorithm = "border_collie";
   LogBufferOptions log_buffer;
@@ -31,8 +31,8 @@ class Session;
 /// A set of tables with transactions over them. Thread-safe, except that open and close stand alone.
 class Database {
  public:
-  /// Opens or creates, and recovers what a crash left. Throws ConfigError (an unsafe or stalling algorithm, an
-  /// option out of range, a directory that another process has open), DamageError, std::system_error.
+  /// Opens or creates, and recovers what a crash left. Throws ConfigError (an unsafe or stalling algorithm,
+  /// an option out of range, a directory that another process has open), DamageError, std::system_error.
   static std::unique_ptr<Database> open(const DatabaseOptions& options);
   virtual ~Database() = default;  ///< close() if that was not called; errors are lost then
 
@@ -48,8 +48,9 @@ class Database {
   virtual void close() = 0;
 };
 
-/// One transaction at a time, serializable by strict two-phase locking of records (phantoms are not excluded).
-/// Not thread-safe. Every operation may return Status::deadlock, after which there is no transaction any more.
+/// One transaction at a time, serializable by strict two-phase locking of records (phantoms are not
+/// excluded). Not thread-safe. Every operation may return Status::deadlock, after which there is no
+/// transaction any more.
 class Session {
  public:
   virtual ~Session() = default;  ///< aborts what is open, waits for what is pending
@@ -61,12 +62,13 @@ class Session {
   virtual Status insert(TableId table, Bytes key, Bytes value) = 0;
   virtual Status update(TableId table, Bytes key, Bytes value) = 0;
   virtual Status remove(TableId table, Bytes key) = 0;
-  virtual Status scan(TableId table, Bytes from, const std::function<bool(Bytes key, Bytes value)>& visit) = 0;
+  virtual Status scan(TableId table, Bytes from,
+                      const std::function<bool(Bytes key, Bytes value)>& visit) = 0;
   virtual void abort() = 0;
 
   /// Ends the transaction; throws std::system_error when the log has failed. A read-only one logs nothing.
-  /// `acknowledge(context)`, if given, is called once when the commit is acknowledged as the policy says: before
-  /// this returns, or (pipelined) later by the log's drainer; never when the log fails first.
+  /// `acknowledge(context)`, if given, is called once when the commit is acknowledged as the policy says:
+  /// before this returns, or (pipelined) later by the log's drainer; never when the log fails first.
   virtual void commit(void (*acknowledge)(void* context) noexcept = nullptr, void* context = nullptr) = 0;
   /// Pipelined: blocks until everything is acknowledged.
   virtual void wait_for_acknowledgements() = 0;

@@ -16,11 +16,9 @@ using Bytes = std::span<const std::byte>;
 inline constexpr std::size_t kPageBytes = 4096;
 
 /// What an operation came to. Failures of the machine are exceptions instead.
-enum class [[nodiscard]] Status : std::uint8_t {
-  ok,
-  not_found,
-  already_exists,
-  deadlock,  ///< this transaction was the victim: it has been rolled back, its locks are released
+enum class [[nodiscard]] Status : std::uint8_t{
+    ok, not_found, already_exists,
+    deadlock,  ///< this transaction was the victim: it has been rolled back, its locks are released
 };
 
 }  // namespace muster

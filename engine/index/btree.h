@@ -26,8 +26,8 @@ class BTree {
   Status update(Bytes key, Bytes value, ChangeLog& log);
   Status remove(Bytes key, ChangeLog& log);
 
-  /// Visits records with key >= from in order until `visit` returns false. Each record was there, whole, at some
-  /// moment during the call. `visit` runs without any latch held and may call the tree.
+  /// Visits records with key >= from in order until `visit` returns false. Each record was there, whole, at
+  /// some moment during the call. `visit` runs without any latch held and may call the tree.
   void scan(Bytes from, const std::function<bool(Bytes key, Bytes value)>& visit) const;
 };
 

@@ -57,7 +57,8 @@ std::size_t File::read_at(std::uint64_t offset, std::span<std::byte> into) const
 void File::write_at(std::uint64_t offset, std::span<const std::byte> from) {
   std::size_t done = 0;
   while (done < from.size()) {
-    const ssize_t n = ::pwrite(fd_, from.data() + done, from.size() - done, static_cast<off_t>(offset + done));
+    const ssize_t n =
+        ::pwrite(fd_, from.data() + done, from.size() - done, static_cast<off_t>(offset + done));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) fail("write", path_, errno);
     if (n == 0) fail("write", path_, EIO);

@@ -10,7 +10,8 @@
 namespace muster {
 
 /// An open file. Every call throws std::system_error that names the operation and the path; short reads and
-/// writes and EINTR are handled here and nowhere else. Calls on one File from several threads do not interfere.
+/// writes and EINTR are handled here and nowhere else. Calls on one File from several threads do not
+/// interfere.
 class File {
  public:
   /// `flags` as in open(2); O_CLOEXEC is added. A created file has mode 0644.

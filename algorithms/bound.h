@@ -1,0 +1,52 @@
+#pragma once
+
+#include "algorithms/workers.h"
+
+namespace muster {
+
+/// Fetch-add and copy, and nobody remembers who is still copying: what no algorithm on this ring can beat.
+///
+/// Protocol    reserve  begin = tail.fetch_add(size); wait for room
+///             publish  nothing
+///             advance  the tail, holes or not
+/// Progress    wait-free while the ring has room.
+/// Unsafe      the boundary passes over holes. Room is waited for all the same: a share of `bound` is then
+/// the
+///             cost of tracking alone.
+/// Ordering    relaxed throughout: nothing is promised about the bytes.
+/// Source      ours.
+template <class Platform = NativePlatform>
+class Bound : public LogBufferBase<Platform, typename Ring<Platform>::KnownRoom> {
+  using Base = LogBufferBase<Platform, typename Ring<Platform>::KnownRoom>;
+  using Base::ring_, Base::workers_;
+
+ public:
+  static constexpr AlgorithmInfo info{.name = "bound",
+                                      .title = "Bound (unsafe)",
+                                      .source = "none: the limit of fetch-add and copy",
+                                      .reserve = Progress::wait_free,
+                                      .publish = Progress::wait_free,
+                                      .advance = Progress::wait_free,
+                                      .unsafe = true};
+
+  explicit Bound(const LogBufferOptions& options) : Base(options), tail_(options.start) {
+    tail_.describe("tail");
+  }
+
+  Reservation reserve(WorkerId worker, std::uint32_t size) {
+    ring_.check_size(size);
+    const Lsn begin = tail_.fetch_add(size, std::memory_order_relaxed);
+    ring_.wait_for_room(begin + size, workers_[worker]);
+    return {begin, ring_.bytes(begin, size)};
+  }
+  void publish(WorkerId, const Reservation&) {}
+
+  Lsn advance() { return this->found(reserved()); }
+  Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }
+
+ private:
+  alignas(kCacheLine) typename Platform::template Atomic<Lsn> tail_;  // every worker writes
+};
+static_assert(LogBufferAlgorithm<Bound<>>);
+
+}  // namespace muster

@@ -1,0 +1,231 @@
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <memory>
+#include <vector>
+
+#include "algorithms/spsc_list.h"
+#include "algorithms/workers.h"
+
+namespace muster {
+
+/// Eleda: the boundary hops over whole ranges when it is far behind and crawls from record to record when
+/// near.
+///
+/// Protocol    reserve  begin = tail.fetch_add(size); wait for room
+///             publish  add the record's bytes to the counter of its range of 2^H bytes (of each, where it
+///             crosses
+///                      a range's edge); append (begin, end) to the worker's own crawling list; where it is
+///                      the worker's first in its range, append the place in that list to its hopping list
+///             advance  hop: while the counter of the boundary's range says 2^H, go to the range's end. What
+///             the
+///                      crawling lists hold below is dropped by the run, as the hopping lists tell.
+///                      crawl: a min-heap over the heads of the crawling lists; while the least one begins at
+///                      or below the boundary, go to its end.
+/// Progress    reserve (while the ring has room) and publish wait-free but for the growth of a list. advance
+///             wait-free: it stops at the tail that it read first; its work is O(records x log workers) when
+///             it crawls, O(bytes / 2^H) when it hops.
+/// Invariants  A counter is the number of published bytes of one range of the current lap: it is reset before
+/// the
+///             space is recycled, and there are two laps of them, so that a range's counter is reset before
+///             any byte of the range that shares it can be published, and before the boundary can look at it.
+///             A hop may land inside a record (begin <= boundary < end): only what ends at or below the
+///             boundary is dropped. Within one crawling list LSNs rise, so that what stands before a hopping
+///             list's entry ends at or below that entry's begin.
+/// Ordering    [count] added with release, read with acquire: a full counter has synchronised with every copy
+///                     (additions continue one another's release sequence). Reset relaxed: the worker that
+///                     adds next has acquired [recycled], which follows.
+///             the lists' own order carries the copies when crawling (spsc_list.h).
+///             [tail]  relaxed: it hands out disjoint ranges and publishes nothing.
+/// Source      Eleda, PVLDB 11(2) 135-148 (2017), section 4.
+/// Differs     The counter is added to before the lists: the other way round, the boundary could crawl past
+/// the
+///             record, recycle its range and reset the counter before the late addition. Lists are chunked.
+template <class Platform = NativePlatform>
+class Eleda;
+
+namespace eleda {
+
+struct Record {
+  Lsn begin = 0;
+  Lsn end = 0;
+};
+
+/// The first record of a worker in one range: where it stands in the crawling list.
+struct Landing {
+  Lsn begin = 0;
+  std::uint64_t place = 0;
+};
+
+template <class Platform>
+struct Worker {
+  SpscList<Platform, Record> crawling;
+  SpscList<Platform, Landing> hopping;
+  Lsn next_range = 0;  // the first LSN that would open a range that is new to this worker
+  typename Ring<Platform>::KnownRoom room;
+};
+
+}  // namespace eleda
+
+template <class Platform>
+class Eleda : public LogBufferBase<Platform, eleda::Worker<Platform>> {
+  using Worker = eleda::Worker<Platform>;
+  using Base = LogBufferBase<Platform, Worker>;
+  using Base::ring_, Base::workers_;
+
+ public:
+  static constexpr AlgorithmInfo info{.name = "eleda",
+                                      .title = "Eleda",
+                                      .source = "PVLDB 11(2) 135-148 (2017)",
+                                      .reserve = Progress::wait_free,
+                                      .publish = Progress::wait_free,
+                                      .advance = Progress::wait_free};
+
+  explicit Eleda(const LogBufferOptions& options)
+      : Base(options),
+        hop_bits_(checked_hop_bits(options)),
+        counters_(2 * (options.capacity >> hop_bits_)),
+        heads_(options.max_workers, false),
+        reset_upto_(options.start >> hop_bits_ << hop_bits_),
+        tail_(options.start) {
+    tail_.describe("tail");
+    for (std::uint32_t i = 0; i < counters_.size(); ++i) counters_[i].bytes.describe("count", i);
+    counter_of(options.start)
+        .store(options.start - reset_upto_, std::memory_order_relaxed);  // none is shared yet
+    heap_.reserve(options.max_workers);
+  }
+
+  Reservation reserve(WorkerId worker, std::uint32_t size) {
+    ring_.check_size(size);
+    const Lsn begin = tail_.fetch_add(size, std::memory_order_relaxed);
+    ring_.wait_for_room(begin + size, workers_[worker].room);
+    return {begin, ring_.bytes(begin, size)};
+  }
+
+  void publish(WorkerId worker, const Reservation& reservation) {
+    Worker& self = workers_[worker];
+    const Lsn end = reservation.end();
+    for (Lsn from = reservation.begin; from < end;) {
+      const Lsn upto = std::min(end, end_of_range(from));
+      counter_of(from).fetch_add(upto - from, std::memory_order_release);  // [count]
+      from = upto;
+    }
+    const std::uint64_t place = self.crawling.push({reservation.begin, end});
+    if (reservation.begin >= self.next_range) {
+      self.hopping.push({reservation.begin, place});
+      self.next_range = end_of_range(reservation.begin);
+    }
+  }
+
+  Lsn advance() {
+    const Lsn limit = reserved();
+    Lsn boundary = hop(this->last_found(), limit);
+    boundary = crawl(boundary, limit);
+    return this->found(boundary);
+  }
+
+  void recycle(Lsn upto) {
+    for (; end_of_range(reset_upto_) <= upto; reset_upto_ = end_of_range(reset_upto_)) {
+      counter_of(reset_upto_).store(0, std::memory_order_relaxed);  // [count] carried by [recycled]
+    }
+    Base::recycle(upto);
+  }
+
+  Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }
+
+  /// Ranges hopped over and records crawled past so far. The drainer's.
+  std::uint64_t hops() const { return hops_; }
+  std::uint64_t crawled() const { return crawled_; }
+
+ private:
+  struct alignas(kCacheLine) Counter {
+    typename Platform::template Atomic<std::uint64_t> bytes;  // [count] workers add, the drainer reads
+  };
+  struct Head {
+    Lsn begin;
+    Lsn end;
+    WorkerId worker;
+    bool operator<(const Head& other) const {
+      return begin > other.begin;
+    }  // std's heaps have the largest on top
+  };
+
+  static std::uint32_t checked_hop_bits(const LogBufferOptions& options) {
+    const auto ring_bits = static_cast<std::uint32_t>(std::countr_zero(options.capacity));
+    if (options.hop_bits == 0) return ring_bits > 12 ? ring_bits - 6 : ring_bits / 2;
+    if (options.hop_bits > ring_bits) {
+      reject("hop_bits", options.hop_bits, "at most " + std::to_string(ring_bits) + ", log2 of the capacity");
+    }
+    return options.hop_bits;
+  }
+
+  auto& counter_of(Lsn lsn) { return counters_[(lsn >> hop_bits_) & (counters_.size() - 1)].bytes; }
+  Lsn end_of_range(Lsn lsn) const { return ((lsn >> hop_bits_) + 1) << hop_bits_; }
+
+  Lsn hop(Lsn boundary, Lsn limit) {
+    const Lsn before = boundary;
+    const std::uint64_t full = std::uint64_t{1} << hop_bits_;
+    while (end_of_range(boundary) <= limit &&
+           counter_of(boundary).load(std::memory_order_acquire) == full) {  // [count]
+      boundary = end_of_range(boundary);
+      ++hops_;
+    }
+    if (boundary != before) drop_below(boundary);
+    return boundary;
+  }
+
+  /// Forgets the heads, and of every list what the hopping list says lies below.
+  void drop_below(Lsn boundary) {
+    heap_.clear();
+    std::fill(heads_.begin(), heads_.end(), false);
+    for (WorkerId w = 0; w < workers_.ever_used(); ++w) {
+      Worker& worker = workers_[w];
+      for (const eleda::Landing* landing;
+           (landing = worker.hopping.front()) != nullptr && landing->begin <= boundary;
+           worker.hopping.pop()) {
+        worker.crawling.drop_until(landing->place);
+      }
+    }
+  }
+
+  Lsn crawl(Lsn boundary, Lsn limit) {
+    for (WorkerId w = 0; w < workers_.ever_used(); ++w) {
+      if (!heads_[w]) push_head(w, boundary);
+    }
+    while (boundary < limit && !heap_.empty() && heap_.front().begin <= boundary) {
+      std::pop_heap(heap_.begin(), heap_.end());
+      const Head head = heap_.back();
+      heap_.pop_back();
+      boundary = std::max(boundary, head.end);
+      ++crawled_;
+      push_head(head.worker, boundary);
+    }
+    return boundary;
+  }
+
+  /// Puts the oldest record of `worker` that ends above the boundary on the heap, if there is one.
+  void push_head(WorkerId worker, Lsn boundary) {
+    auto& list = workers_[worker].crawling;
+    const eleda::Record* record = list.front();
+    for (; record != nullptr && record->end <= boundary; record = list.front()) list.pop();
+    heads_[worker] = record != nullptr;
+    if (record == nullptr) return;
+    heap_.push_back({record->begin, record->end, worker});
+    std::push_heap(heap_.begin(), heap_.end());
+  }
+
+  const std::uint32_t hop_bits_;
+  std::vector<Counter> counters_;
+  // The drainer's.
+  alignas(kCacheLine) std::vector<Head> heap_;
+  std::vector<char>
+      heads_;  // whether a worker's oldest record is on the heap; it stays in its list meanwhile
+  Lsn reset_upto_;
+  std::uint64_t hops_ = 0;
+  std::uint64_t crawled_ = 0;
+  alignas(kCacheLine) typename Platform::template Atomic<Lsn> tail_;  // [tail] every worker writes
+};
+static_assert(LogBufferAlgorithm<Eleda<>>);
+
+}  // namespace muster

@@ -1,0 +1,143 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+
+#include "algorithms/backoff.h"
+#include "algorithms/mirrored_memory.h"
+
+namespace muster {
+
+/// What a worker was waiting for.
+enum class WaitFor : std::uint8_t {
+  room,         ///< the drainer, to recycle space of the ring
+  predecessor,  ///< workers that came earlier
+  lock,
+};
+
+/// What one thread has waited for since it started. Counted where the wait has begun already, so that an
+/// operation that need not wait pays nothing.
+struct WaitCounters {
+  struct Counter {
+    std::uint64_t count = 0;
+    std::uint64_t ns = 0;
+  };
+  Counter room;
+  Counter predecessor;
+  Counter lock;
+
+  Counter& of(WaitFor what) {
+    switch (what) {
+      case WaitFor::room:
+        return room;
+      case WaitFor::predecessor:
+        return predecessor;
+      case WaitFor::lock:
+        break;
+    }
+    return lock;
+  }
+};
+
+inline WaitCounters& this_thread_waits() {
+  thread_local WaitCounters counters;
+  return counters;
+}
+
+/// Adds the time from its construction to its destruction to this thread's counters.
+class CountedWait {
+ public:
+  explicit CountedWait(WaitFor what) : what_(what) {}
+  CountedWait(const CountedWait&) = delete;
+  CountedWait& operator=(const CountedWait&) = delete;
+  ~CountedWait() {
+    WaitCounters::Counter& counter = this_thread_waits().of(what_);
+    ++counter.count;
+    counter.ns += static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start_)
+            .count());
+  }
+
+ private:
+  WaitFor what_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+/// Everything through which an algorithm may meet another thread. Algorithms are templates over a platform,
+/// so that the source that is measured on this one is the source that an execution explorer runs on another.
+///
+/// An algorithm keeps to these: every order is explicit; waiting is await() only, with a predicate that stays
+/// true once it is; plain data that passes from thread to thread is a Cell; what only its own thread uses is
+/// a plain member.
+struct NativePlatform {
+  /// Smallest ring that the platform can make, in bytes.
+  static constexpr std::size_t kMinCapacity = 4096;
+
+  template <class T>
+  class Atomic {
+   public:
+    explicit Atomic(T value = T{}) : value_(value) {}
+
+    /// Names the location in a trace; this platform has none.
+    void describe(const char* /*name*/, std::uint32_t /*index*/ = 0) {}
+
+    T load(std::memory_order order) const { return value_.load(order); }
+    void store(T value, std::memory_order order) { value_.store(value, order); }
+    T exchange(T value, std::memory_order order) { return value_.exchange(value, order); }
+    T fetch_add(T value, std::memory_order order) { return value_.fetch_add(value, order); }
+    T fetch_sub(T value, std::memory_order order) { return value_.fetch_sub(value, order); }
+    bool compare_exchange(T& expected, T desired, std::memory_order success, std::memory_order failure) {
+      return value_.compare_exchange_strong(expected, desired, success, failure);
+    }
+
+   private:
+    std::atomic<T> value_;
+  };
+
+  /// Plain data that one thread writes and another reads, ordered by an atomic. Other platforms check that.
+  template <class T>
+  class Cell {
+   public:
+    const T& read() const { return value_; }
+    void write(const T& value) { value_ = value; }
+
+   private:
+    T value_{};
+  };
+
+  class Mutex {
+   public:
+    void lock() {
+      if (mutex_.try_lock()) return;
+      const CountedWait wait(WaitFor::lock);
+      mutex_.lock();
+    }
+    bool try_lock() { return mutex_.try_lock(); }
+    void unlock() { mutex_.unlock(); }
+
+   private:
+    std::mutex mutex_;
+  };
+
+  using Memory = MirroredMemory;
+
+  /// Returns once a load of `atomic` with `order` has satisfied `predicate`.
+  template <class T, class Predicate>
+  static void await(const Atomic<T>& atomic, Predicate predicate, std::memory_order order, WaitFor what) {
+    if (predicate(atomic.load(order))) [[likely]]
+      return;
+    await_slowly(atomic, predicate, order, what);
+  }
+
+ private:
+  template <class T, class Predicate>
+  [[gnu::noinline, gnu::cold]] static void await_slowly(const Atomic<T>& atomic, Predicate predicate,
+                                                        std::memory_order order, WaitFor what) {
+    const CountedWait wait(what);
+    for (Backoff backoff; !predicate(atomic.load(order)); backoff.pause()) {}
+  }
+};
+
+}  // namespace muster

@@ -1,0 +1,324 @@
+// The contract of algorithms/log_buffer.h, over every safe algorithm of algorithms/all.h; and what the unsafe
+// and the stalling ones declare about themselves, shown to be true.
+#include <set>
+#include <thread>
+#include <tuple>
+#include <type_traits>
+
+#include "algorithms/all.h"
+#include "algorithms/registry.h"
+#include "tests/algorithms/drive.h"
+#include "tests/catch.h"
+
+namespace muster {
+namespace {
+
+using test::drive;
+using test::DriveOptions;
+using test::eventually;
+using test::fill;
+using test::Findings;
+
+constexpr bool is_safe(const AlgorithmInfo& info) {
+  return !info.unsafe;
+}
+constexpr bool is_prompt(const AlgorithmInfo& info) {
+  return is_safe(info) && !info.stalls_on_idle;
+}
+
+/// The algorithms that `keep` accepts, as the std::tuple that Catch2 wants; of pointers, since none is made.
+template <bool (*keep)(const AlgorithmInfo&), class... As>
+auto filtered(TypeList<As...>) -> decltype(std::tuple_cat(
+    std::declval<std::conditional_t<keep(As::info), std::tuple<As*>, std::tuple<>>>()...));
+using SafeAlgorithms = decltype(filtered<is_safe>(AllAlgorithms<NativePlatform>{}));
+using PromptAlgorithms = decltype(filtered<is_prompt>(AllAlgorithms<NativePlatform>{}));
+
+/// The sanitizers make everything an order of magnitude slower; what they look for shows in fewer records.
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr std::uint32_t kRecords = 500;
+#else
+constexpr std::uint32_t kRecords = 4000;
+#endif
+
+template <class A>
+void check_drive(const LogBufferOptions& options, const DriveOptions& how) {
+  A log(options);
+  const Findings found = drive(log, options, how);
+  INFO(A::info.name << ": capacity " << options.capacity << ", " << how.workers << " workers, sizes "
+                    << how.size_min << " to " << how.size_max << ", large " << how.large_size << ", start "
+                    << options.start << ", seed " << how.seed);
+  CHECK(found.wrong_bytes == 0);
+  CHECK(found.boundary_fell == 0);
+  CHECK(found.past_reserved == 0);
+  CHECK(found.overwrites == 0);
+  CHECK(found.lsn_fell == 0);
+  CHECK(found.gaps_or_overlaps == 0);
+  CHECK(found.missing == 0);
+}
+
+}  // namespace
+
+TEMPLATE_LIST_TEST_CASE("LogBuffer: the contract holds, for 1 to 8 workers and rings of a page to a megabyte",
+                        "[contract]", SafeAlgorithms) {
+  using A = std::remove_pointer_t<TestType>;
+  const std::size_t capacity = GENERATE(as<std::size_t>{}, 4096, 65536, 1 << 20);
+  const std::uint32_t workers = GENERATE(as<std::uint32_t>{}, 1, 2, 4, 8);
+  check_drive<A>({.capacity = capacity, .max_workers = workers}, {.workers = workers, .records = kRecords});
+}
+
+TEMPLATE_LIST_TEST_CASE("LogBuffer: the contract holds, when records are single bytes", "[contract]",
+                        SafeAlgorithms) {
+  using A = std::remove_pointer_t<TestType>;
+  check_drive<A>({.capacity = 4096, .max_workers = 3},
+                 {.workers = 3, .records = 4 * kRecords, .size_min = 1, .size_max = 3});
+}
+
+TEMPLATE_LIST_TEST_CASE("LogBuffer: the contract holds, when records reach the size of the ring",
+                        "[contract]", SafeAlgorithms) {
+  using A = std::remove_pointer_t<TestType>;
+  const std::uint32_t workers = GENERATE(as<std::uint32_t>{}, 1, 3);
+  check_drive<A>({.capacity = 4096, .max_workers = workers},
+                 {.workers = workers, .records = kRecords, .size_max = 700, .large_size = 4096});
+}
+
+TEMPLATE_LIST_TEST_CASE("LogBuffer: the contract holds, when the drainer is slower than the workers",
+                        "[contract]", SafeAlgorithms) {
+  using A = std::remove_pointer_t<TestType>;
+  check_drive<A>({.capacity = 16384, .max_workers = 4},
+                 {.workers = 4, .records = kRecords, .size_max = 500, .slow_drainer = true});
+}
+
+TEMPLATE_LIST_TEST_CASE("LogBuffer: the contract holds, when workers sleep, detach and come back",
+                        "[contract]", SafeAlgorithms) {
+  using A = std::remove_pointer_t<TestType>;
+  const std::uint64_t seed = GENERATE(as<std::uint64_t>{}, 1, 2, 3);
+  check_drive<A>({.capacity = 8192, .max_workers = 4},
+                 {.workers = 4, .records = kRecords, .pauses = true, .seed = seed});
+}
+
+TEMPLATE_LIST_TEST_CASE("LogBuffer: the contract holds, when the stream begins at an odd LSN", "[contract]",
+                        SafeAlgorithms) {
+  using A = std::remove_pointer_t<TestType>;
+  const Lsn start = GENERATE(as<Lsn>{}, 1, 4095, 4096, 123456789, (Lsn{1} << 62) - 77);
+  check_drive<A>({.capacity = 4096, .max_workers = 2, .start = start}, {.workers = 2, .records = kRecords});
+}
+
+TEMPLATE_LIST_TEST_CASE("LogBuffer: an open reservation holds the boundary, whoever publishes behind it",
+                        "[contract]", SafeAlgorithms) {
+  using A = std::remove_pointer_t<TestType>;
+  A log({.capacity = 4096, .max_workers = 3});
+  const WorkerId first = log.attach();
+  const Reservation before = log.reserve(first, 100);
+  fill(before);
+  log.publish(first, before);
+  REQUIRE(log.advance() == 100);
+
+  const Reservation open = log.reserve(first, 50);
+  std::atomic<bool> done{false};
+  std::jthread second([&] {  // may wait for the first, as `mutex` does
+    const WorkerId worker = log.attach();
+    for (int i = 0; i < 3; ++i) {
+      const Reservation r = log.reserve(worker, 10);
+      fill(r);
+      log.publish(worker, r);
+    }
+    log.detach(worker);
+    done = true;
+  });
+  bool held = true;
+  for (int i = 0; i < 200; ++i) {
+    held = held && log.advance() == open.begin;
+    std::this_thread::yield();
+  }
+  fill(open);
+  log.publish(first, open);
+  log.detach(first);
+  CHECK(held);
+  CHECK(eventually([&] { return log.advance() == 180; }));
+  second.join();
+  CHECK(done);
+}
+
+TEMPLATE_LIST_TEST_CASE("LogBuffer: the boundary is the end, when nobody has ever been there", "[contract]",
+                        SafeAlgorithms) {
+  using A = std::remove_pointer_t<TestType>;
+  A log({.capacity = 4096, .max_workers = 2, .start = 77});
+  CHECK(log.boundary() == 77);
+  CHECK(log.reserved() == 77);
+  CHECK(log.advance() == 77);
+}
+
+TEMPLATE_LIST_TEST_CASE("LogBuffer: the boundary reaches the end, when every worker has left", "[contract]",
+                        SafeAlgorithms) {
+  using A = std::remove_pointer_t<TestType>;
+  A log({.capacity = 4096, .max_workers = 2});
+  for (int turn = 0; turn < 2; ++turn) {
+    const WorkerId a = log.attach();
+    const WorkerId b = log.attach();
+    for (const WorkerId worker : {a, b, a}) {
+      const Reservation r = log.reserve(worker, 10);
+      fill(r);
+      log.publish(worker, r);
+    }
+    log.detach(b);
+    log.detach(a);
+    CHECK(log.advance() == log.reserved());
+    CHECK(log.boundary() == log.reserved());
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("LogBuffer: the boundary reaches the end, while other workers idle", "[contract]",
+                        PromptAlgorithms) {
+  using A = std::remove_pointer_t<TestType>;
+  A log({.capacity = 4096, .max_workers = 4});
+  const WorkerId never_active = log.attach();
+  const WorkerId once_active = log.attach();
+  const WorkerId active = log.attach();
+  const Reservation once = log.reserve(once_active, 10);
+  fill(once);
+  log.publish(once_active, once);
+  for (int i = 0; i < 5000; ++i) {  // many laps
+    const Reservation r = log.reserve(active, 100);
+    fill(r);
+    log.publish(active, r);
+    REQUIRE(log.advance() == log.reserved());
+    log.recycle(log.boundary());
+  }
+  for (const WorkerId worker : {never_active, once_active, active}) log.detach(worker);
+}
+
+TEMPLATE_LIST_TEST_CASE("LogBuffer: a worker that comes late does not hold the boundary back", "[contract]",
+                        SafeAlgorithms) {
+  using A = std::remove_pointer_t<TestType>;
+  A log({.capacity = 4096, .max_workers = 2});
+  const WorkerId early = log.attach();
+  const Reservation r = log.reserve(early, 1000);
+  fill(r);
+  log.publish(early, r);
+  log.detach(early);
+  const WorkerId late = log.attach();
+  const WorkerId later = log.attach();
+  CHECK(log.advance() == 1000);
+  log.detach(late);
+  log.detach(later);
+}
+
+TEMPLATE_LIST_TEST_CASE("LogBuffer: a record of no bytes or of more than the ring is refused", "[contract]",
+                        SafeAlgorithms) {
+  using A = std::remove_pointer_t<TestType>;
+  A log({.capacity = 4096, .max_workers = 1});
+  const WorkerId worker = log.attach();
+  CHECK_THROWS_AS(log.reserve(worker, 0), std::invalid_argument);
+  CHECK_THROWS_WITH(log.reserve(worker, 4097),
+                    "record size = 4097: want 1 to 4096, the log buffer's capacity");
+  CHECK(log.reserved() == 0);  // nothing was taken, and the log goes on
+  const Reservation r = log.reserve(worker, 4096);
+  CHECK(r.bytes.size() == 4096);
+  fill(r);
+  log.publish(worker, r);
+  CHECK(log.advance() == 4096);
+}
+
+TEMPLATE_LIST_TEST_CASE("LogBuffer: one worker more than there are slots is refused", "[contract]",
+                        SafeAlgorithms) {
+  using A = std::remove_pointer_t<TestType>;
+  A log({.capacity = 4096, .max_workers = 2});
+  const WorkerId first = log.attach();
+  log.attach();
+  CHECK_THROWS_AS(log.attach(), std::runtime_error);
+  log.detach(first);
+  CHECK(log.attach() == first);
+}
+
+TEMPLATE_LIST_TEST_CASE("LogBuffer: reservations are contiguous, where the ring wraps", "[contract]",
+                        SafeAlgorithms) {
+  using A = std::remove_pointer_t<TestType>;
+  A log({.capacity = 4096, .max_workers = 1});
+  const WorkerId worker = log.attach();
+  for (const std::uint32_t size : {4000u, 4000u, 4000u}) {
+    const Reservation r = log.reserve(worker, size);
+    fill(r);
+    log.publish(worker, r);
+    const Lsn boundary = log.advance();
+    REQUIRE(boundary == r.end());
+    const auto bytes = log.bytes(r.begin, boundary);
+    bool right = true;
+    for (std::size_t i = 0; i < bytes.size(); ++i) right = right && bytes[i] == test::pattern(r.begin + i);
+    CHECK(right);
+    log.recycle(boundary);
+  }
+}
+
+TEST_CASE("Registry: every algorithm runs behind the virtual interface", "[registry]") {
+  for (const AlgorithmInfo& info : algorithms()) {
+    if (info.unsafe) continue;
+    INFO(info.name);
+    const LogBufferOptions options{.capacity = 4096, .max_workers = 2};
+    const std::unique_ptr<LogBuffer> log = make_log_buffer(info.name, options);
+    CHECK(drive(*log, options, {.workers = 2, .records = kRecords / 4}).total() == 0);
+  }
+}
+
+TEST_CASE("Registry: names are unique, and an unknown one is answered with the known", "[registry]") {
+  std::set<std::string_view> names;
+  for (const AlgorithmInfo& info : algorithms()) {
+    CHECK(names.insert(info.name).second);
+    CHECK_FALSE(info.title.empty());
+    CHECK_FALSE(info.source.empty());
+  }
+  CHECK_THROWS_WITH(
+      make_log_buffer("aether", {}),
+      "algorithm = aether: want one of null, bound, mutex, consolidation, eleda, border_collie_naive, "
+      "border_collie");
+}
+
+TEST_CASE("Registry: an option out of range is refused with its name, value and what would do",
+          "[registry]") {
+  for (const AlgorithmInfo& info : algorithms()) {
+    INFO(info.name);
+    CHECK_THROWS_WITH(make_log_buffer(info.name, {.capacity = 5000}),
+                      "capacity = 5000: want a power of two, 4096 at least");
+    CHECK_THROWS_WITH(make_log_buffer(info.name, {.capacity = 2048}),
+                      "capacity = 2048: want a power of two, 4096 at least");
+    CHECK_THROWS_WITH(make_log_buffer(info.name, {.max_workers = 0}), "max_workers = 0: want 1 at least");
+  }
+  CHECK_THROWS_WITH(make_log_buffer("consolidation", {.consolidation_slots = 0}),
+                    "consolidation_slots = 0: want 1 to 64");
+  CHECK_THROWS_WITH(make_log_buffer("eleda", {.capacity = 4096, .hop_bits = 13}),
+                    "hop_bits = 13: want at most 12, log2 of the capacity");
+}
+
+TEST_CASE("Unsafe: `bound` returns a boundary over a hole", "[unsafe]") {
+  static_assert(Bound<>::info.unsafe);
+  Bound<> log({.capacity = 4096, .max_workers = 1});
+  const WorkerId worker = log.attach();
+  const Reservation open = log.reserve(worker, 10);
+  CHECK(log.advance() == open.end());
+}
+
+TEST_CASE("Unsafe: `null` hands the same LSNs to two workers", "[unsafe]") {
+  static_assert(Null<>::info.unsafe);
+  Null<> log({.capacity = 4096, .max_workers = 2});
+  const Reservation one = log.reserve(log.attach(), 10);
+  const Reservation other = log.reserve(log.attach(), 10);
+  CHECK(one.begin == other.begin);
+  CHECK(one.bytes.data() != other.bytes.data());
+}
+
+TEST_CASE("Stalls on idle: an idle worker holds the boundary of `border_collie_naive` for ever", "[unsafe]") {
+  static_assert(BorderCollieNaive<>::info.stalls_on_idle);
+  BorderCollieNaive<> log({.capacity = 4096, .max_workers = 2});
+  const WorkerId idle = log.attach();
+  const WorkerId active = log.attach();
+  const Reservation once = log.reserve(idle, 10);
+  log.publish(idle, once);
+  for (int i = 0; i < 10; ++i) {
+    const Reservation r = log.reserve(active, 100);
+    log.publish(active, r);
+    CHECK(log.advance() == once.end());
+  }
+  log.detach(idle);  // only its leaving helps
+  CHECK(log.advance() == log.reserved());
+}
+
+}  // namespace muster
