@@ -140,11 +140,14 @@ void check_combinations(Configuration& c) {
   }
 }
 
+/// No key has null as its value, and one algorithm has that name.
+bool reads_as_json(const std::string& text) { return text != "null" && Json::accept(text); }
+
 /// Of a string: bare where override_key() reads it back as that string.
 std::string assigned(const Json& value) {
   if (!value.is_string()) return value.dump();
   const auto& text = value.get_ref<const std::string&>();
-  return Json::accept(text) ? value.dump() : text;
+  return reads_as_json(text) ? value.dump() : text;
 }
 
 std::string quoted_for_shell(const std::string& word) {
@@ -173,7 +176,8 @@ Json parse_json(std::string_view text, const std::string& name) {
     document = Json::parse(text, std::ref(duplicates));
   } catch (const Json::parse_error& error) {
     // error.byte counts from 1 and points behind what was read last.
-    throw ConfigError(name, line_and_column(text, error.byte == 0 ? 0 : error.byte - 1), "want JSON");
+    throw std::invalid_argument(
+        fmt::format("{}: {}: want JSON", name, line_and_column(text, error.byte == 0 ? 0 : error.byte - 1)));
   }
   if (!duplicates.first().empty()) throw ConfigError(duplicates.first(), "twice", "want each key once in " + name);
   return document;
@@ -194,7 +198,7 @@ void override_key(Json& document, std::string_view assignment) {
     at = &(*at)[key.substr(begin, dot - begin)];
     begin = dot + 1;
   }
-  *at = Json::accept(text) ? parse_json(text, "--set " + key) : Json(text);
+  *at = reads_as_json(text) ? parse_json(text, "--set " + key) : Json(text);
 }
 
 Configuration read_configuration(const Json& document) {

@@ -7,7 +7,6 @@
 #include <type_traits>
 
 #include "algorithms/registry.h"
-#include "engine/index/btree.h"
 #include "harness/config.h"
 #include "workloads/append_record.h"
 #include "workloads/ycsb_value.h"
@@ -243,7 +242,7 @@ std::vector<ConfigKey> make_keys() {
       integer("ycsb.records", UsedBy::ycsb, [](auto& c) -> auto& { return c.ycsb.records; }, 1, kMany,
               "records in the table, loaded before the first repetition"),
       integer("ycsb.value_bytes", UsedBy::ycsb, [](auto& c) -> auto& { return c.ycsb.value_bytes; }, YcsbValue::kMinBytes,
-              BTree::kMaxValueBytes, "bytes of a value; its key has 8 more"),
+              YcsbValue::kMaxBytes, "bytes of a value; its key has 8 more"),
       integer("ycsb.operations", UsedBy::ycsb, [](auto& c) -> auto& { return c.ycsb.operations; }, 1, 10'000,
               "operations a transaction"),
       choice_of("ycsb.distribution", UsedBy::ycsb, [](auto& c) -> auto& { return c.ycsb.distribution; }, kDistributions,

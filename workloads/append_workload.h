@@ -36,7 +36,7 @@ class AppendWorkload final : public Workload {
     buffer_ = std::make_unique<A>(log_buffer_);
     drained_ = log_buffer_.start;
     verifier_.emplace(sizes_, payload_, seed_, static_cast<std::uint32_t>(workers_.size()));
-    lag_ = Histogram{};
+    lag_.emplace();
     fault_.clear();
     std::fill(workers_.begin(), workers_.end(), Worker{});
   }
@@ -71,7 +71,7 @@ class AppendWorkload final : public Workload {
       last = control.workers_have_left();  // before the boundary is looked for: then this look is the last one
       const Lsn boundary = buffer_->advance();
       const Lsn moved = boundary - drained_;
-      if (moved != 0 && control.phase() == Phase::measure) lag_.record(buffer_->reserved() - boundary);
+      if (moved != 0 && control.phase() == Phase::measure) lag_->record(buffer_->reserved() - boundary);
       take(boundary);
       if (!fault_.empty()) control.stop();
       if (moved >= kUnhurried) {
@@ -89,7 +89,7 @@ class AppendWorkload final : public Workload {
       add(report.waits, workers_[worker].waits);
     }
     if constexpr (!A::info.unsafe) verify();
-    report.boundary_lag_bytes = summary(lag_);
+    report.boundary_lag_bytes = summary(lag_->snapshot());
     return report;
   }
 
@@ -171,7 +171,7 @@ class AppendWorkload final : public Workload {
   // The drainer's, until it has been joined; away from what the workers read.
   alignas(kCacheLine) Lsn drained_ = 0;
   std::optional<AppendVerifier> verifier_;
-  Histogram lag_;
+  std::optional<Histogram> lag_;
   std::string fault_;
 
   std::uint64_t appended_ = 0;  // over all repetitions

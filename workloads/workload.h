@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
@@ -118,8 +119,8 @@ class Workload {
   /// What one operation is, in the plural.
   virtual std::string_view operations() const = 0;
 
-  /// Data that all repetitions share; not measured. Returns early once `control` says stop.
-  virtual void load(const RunControl& /*control*/) {}
+  /// Data that all repetitions share; not measured. Returns early once `interrupted` says so.
+  virtual void load(const std::function<bool()>& /*interrupted*/) {}
   virtual void prepare() = 0;
   /// Until `control` says stop. May throw: the others are stopped then, and the run fails.
   virtual void work(std::uint32_t worker, const RunControl& control, WorkerProgress& progress) = 0;
