@@ -39,13 +39,13 @@ class Crew {
   RunControl& control() { return control_; }
   const Found& found() const { return found_; }
 
-  Progressed progressed() const {
+  Progressed sample() {
     Progressed total;
     for (const WorkerProgress& worker : progress_) {
       total.operations += worker.operations.load(std::memory_order_relaxed);
       total.bytes += worker.bytes.load(std::memory_order_relaxed);
     }
-    return workload_.progressed(total);
+    return workload_.sample(total);
   }
 
   void stop_and_join() {
@@ -132,12 +132,12 @@ Measured run_phases(Workload& workload, const Topology& topology, const Placemen
   bool running = wait_until(Clock::now() + ticks(plan.warmup), crew.control(), hooks);
   crew.control().measure();
   Clock::time_point from = Clock::now();
-  Progressed before = crew.progressed();
+  Progressed before = crew.sample();
   for (std::uint32_t window = 0; running && window < plan.windows; ++window) {
     hooks.progress(window);
     running = wait_until(from + ticks(plan.window), crew.control(), hooks);
     const Clock::time_point now = Clock::now();
-    const Progressed after = crew.progressed();
+    const Progressed after = crew.sample();
     measured.windows.push_back({.seconds = std::chrono::duration<double>(now - from).count(),
                                 .operations = after.operations - before.operations,
                                 .bytes = after.bytes - before.bytes});

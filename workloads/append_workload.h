@@ -74,7 +74,7 @@ class AppendWorkload final : public Workload {
       if (moved != 0 && control.phase() == Phase::measure) lag_->record(buffer_->reserved() - boundary);
       take(boundary);
       if (!fault_.empty()) control.stop();
-      if (moved >= kUnhurried) {
+      if (moved >= log_buffer_.capacity / kUnhurried) {
         backoff = Backoff{};
       } else if (!last) {
         backoff.pause();
@@ -103,9 +103,9 @@ class AppendWorkload final : public Workload {
   }
 
  private:
-  /// A drainer that moved less than this lets the workers alone for a moment, as one that writes would: looking
-  /// for the boundary without a break costs the workers the cache lines that it reads.
-  static constexpr Lsn kUnhurried = 4096;
+  /// A drainer that moved by less than this part of the ring lets the workers alone for a moment, as one that writes
+  /// would: looking for the boundary without a break costs the workers the cache lines that it reads.
+  static constexpr std::size_t kUnhurried = 64;
 
   struct Worker {
     std::uint64_t appended = 0;

@@ -133,8 +133,9 @@ class Workload {
   /// Verifies the whole. Throws VerificationError.
   virtual std::vector<Check> close() = 0;
 
-  /// What has been done so far, given what the workers have counted; any time during a repetition.
-  virtual Progressed progressed(const Progressed& counted) const { return counted; }
+  /// What has been done so far, given what the workers have counted. Called by one thread while they work: when
+  /// measuring begins and at the end of each window.
+  virtual Progressed sample(const Progressed& counted) { return counted; }
 };
 
 /// A worker's waits since measuring began. Owned by one worker.
