@@ -6,6 +6,7 @@
 #include "engine/error.h"
 #include "harness/commands.h"
 #include "harness/config.h"
+#include "harness/machine.h"
 #include "harness/phases.h"
 #include "workloads/workload.h"
 
@@ -63,6 +64,7 @@ void add_log(CLI::App& app, std::string& directory) {
 int main(int argc, char** argv) {
   CLI::App app{"A laboratory for multicore database logging", "muster"};
   app.require_subcommand(1);
+  app.set_version_flag("--version", [] { return muster::describe_build().dump(2); }, "Print version, commit and compiler");
   muster::RunRequest request;
   bool list_json = false;
   bool list_markdown = false;
