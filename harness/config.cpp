@@ -37,10 +37,17 @@ class DuplicateKeys {
  public:
   bool operator()(int /*depth*/, Json::parse_event_t event, Json& parsed) {
     switch (event) {
-      case Json::parse_event_t::object_start: open_.emplace_back(); break;
-      case Json::parse_event_t::object_end: open_.pop_back(); break;
-      case Json::parse_event_t::key: key(parsed.get<std::string>()); break;
-      default: break;
+      case Json::parse_event_t::object_start:
+        open_.emplace_back();
+        break;
+      case Json::parse_event_t::object_end:
+        open_.pop_back();
+        break;
+      case Json::parse_event_t::key:
+        key(parsed.get<std::string>());
+        break;
+      default:
+        break;
     }
     return true;
   }
@@ -64,13 +71,15 @@ class DuplicateKeys {
 
 const ConfigKey* find_key(std::string_view name) {
   const auto& keys = config_keys();
-  const auto found = std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& key) { return key.name == name; });
+  const auto found =
+      std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& key) { return key.name == name; });
   return found == keys.end() ? nullptr : &*found;
 }
 
 bool is_section(const std::string& name) {
   const auto& keys = config_keys();
-  return std::any_of(keys.begin(), keys.end(), [&](const ConfigKey& key) { return key.name.starts_with(name + "."); });
+  return std::any_of(keys.begin(), keys.end(),
+                     [&](const ConfigKey& key) { return key.name.starts_with(name + "."); });
 }
 
 /// The keys and sections that stand directly in a section ("": the top).
@@ -86,7 +95,9 @@ std::string known_in(const std::string& section, WorkloadKind workload) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-std::string_view name_of(WorkloadKind workload) { return workload == WorkloadKind::append ? "append" : "ycsb"; }
+std::string_view name_of(WorkloadKind workload) {
+  return workload == WorkloadKind::append ? "append" : "ycsb";
+}
 
 void take_section(const std::string& section, const Json& object, Configuration& into) {
   for (const auto& [name, value] : object.items()) {
@@ -100,12 +111,14 @@ void take_section(const std::string& section, const Json& object, Configuration&
       if (!value.is_object()) refuse(key, value, "an object with " + known_in(key, into.workload));
       const std::string known = known_in(key, into.workload);
       if (known.empty()) {
-        refuse(key, value, fmt::format("no such section: workload {} does not use it", name_of(into.workload)));
+        refuse(key, value,
+               fmt::format("no such section: workload {} does not use it", name_of(into.workload)));
       }
       take_section(key, value, into);
     } else {
-      refuse(key, value, fmt::format("a known key{}: {}", section.empty() ? "" : " of " + section,
-                                     known_in(section, into.workload)));
+      refuse(key, value,
+             fmt::format("a known key{}: {}", section.empty() ? "" : " of " + section,
+                         known_in(section, into.workload)));
     }
   }
 }
@@ -117,13 +130,15 @@ void check_combinations(Configuration& c) {
   if (c.workload == WorkloadKind::append) {
     const std::uint32_t largest = *std::max_element(c.append.bytes.begin(), c.append.bytes.end());
     if (largest > buffer.capacity) {
-      refuse("append.bytes", show("append.bytes"),
-             fmt::format("{} at most, log_buffer.capacity: a record has to fit into the ring", buffer.capacity));
+      refuse(
+          "append.bytes", show("append.bytes"),
+          fmt::format("{} at most, log_buffer.capacity: a record has to fit into the ring", buffer.capacity));
     }
   }
   const auto capacity_bits = static_cast<std::uint32_t>(std::countr_zero(buffer.capacity));
   if (buffer.hop_bits != 0 && (buffer.hop_bits < 6 || buffer.hop_bits > capacity_bits)) {
-    refuse("log_buffer.hop_bits", buffer.hop_bits, fmt::format("0, or 6 to {}, log2 of the capacity", capacity_bits));
+    refuse("log_buffer.hop_bits", buffer.hop_bits,
+           fmt::format("0, or 6 to {}, log2 of the capacity", capacity_bits));
   }
   if (c.workload != WorkloadKind::ycsb) return;
   const bool in_memory = c.database.log.device == "memory";
@@ -134,14 +149,17 @@ void check_combinations(Configuration& c) {
   if (c.database.directory.empty()) {
     if (!in_memory) {
       refuse("engine.directory", "",
-             "a directory on the disk that is to be measured, such as \"build/data\", or \"log.device\": \"memory\"");
+             "a directory on the disk that is to be measured, such as \"build/data\", or \"log.device\": "
+             "\"memory\"");
     }
     c.database.directory = std::filesystem::temp_directory_path();
   }
 }
 
 /// No key has null as its value, and one algorithm has that name.
-bool reads_as_json(const std::string& text) { return text != "null" && Json::accept(text); }
+bool reads_as_json(const std::string& text) {
+  return text != "null" && Json::accept(text);
+}
 
 /// Of a string: bare where override_key() reads it back as that string.
 std::string assigned(const Json& value) {
@@ -151,7 +169,8 @@ std::string assigned(const Json& value) {
 }
 
 std::string quoted_for_shell(const std::string& word) {
-  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,+@%";
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,+@%";
   if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
   std::string quoted = "'";
   for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
@@ -162,9 +181,12 @@ std::string quoted_for_shell(const std::string& word) {
 
 bool uses(WorkloadKind workload, const ConfigKey& key) {
   switch (key.used_by) {
-    case UsedBy::all: return true;
-    case UsedBy::append: return workload == WorkloadKind::append;
-    case UsedBy::ycsb: break;
+    case UsedBy::all:
+      return true;
+    case UsedBy::append:
+      return workload == WorkloadKind::append;
+    case UsedBy::ycsb:
+      break;
   }
   return workload == WorkloadKind::ycsb;
 }
@@ -179,7 +201,8 @@ Json parse_json(std::string_view text, const std::string& name) {
     throw std::invalid_argument(
         fmt::format("{}: {}: want JSON", name, line_and_column(text, error.byte == 0 ? 0 : error.byte - 1)));
   }
-  if (!duplicates.first().empty()) throw ConfigError(duplicates.first(), "twice", "want each key once in " + name);
+  if (!duplicates.first().empty())
+    throw ConfigError(duplicates.first(), "twice", "want each key once in " + name);
   return document;
 }
 
@@ -194,7 +217,8 @@ void override_key(Json& document, std::string_view assignment) {
   for (std::size_t begin = 0; begin <= key.size();) {
     const std::size_t dot = std::min(key.find('.', begin), key.size());
     if (at->is_null()) *at = Json::object();
-    if (!at->is_object()) refuse(key.substr(0, begin - 1), *at, "an object, since --set " + key + " is given");
+    if (!at->is_object())
+      refuse(key.substr(0, begin - 1), *at, "an object, since --set " + key + " is given");
     at = &(*at)[key.substr(begin, dot - begin)];
     begin = dot + 1;
   }
@@ -240,11 +264,15 @@ std::string repeating_command(const Configuration& configuration) {
 
 std::string describe_keys() {
   const Configuration defaults;
-  std::string text = "Keys of a configuration (JSON; a dot stands for a section), their defaults, ranges and meaning:\n";
+  std::string text =
+      "Keys of a configuration (JSON; a dot stands for a section), their defaults, ranges and meaning:\n";
   for (const ConfigKey& key : config_keys()) {
     const std::string value = key.required ? "required" : "default " + key.show(defaults).dump();
-    const char* only = key.used_by == UsedBy::append ? "append only; " : key.used_by == UsedBy::ycsb ? "ycsb only; " : "";
-    text += fmt::format("\n  {}   ({}{})\n      {}\n      {}\n", key.name, only, value, key.want, key.meaning);
+    const char* only = key.used_by == UsedBy::append ? "append only; "
+                       : key.used_by == UsedBy::ycsb ? "ycsb only; "
+                                                     : "";
+    text +=
+        fmt::format("\n  {}   ({}{})\n      {}\n      {}\n", key.name, only, value, key.want, key.meaning);
   }
   return text;
 }

@@ -17,8 +17,8 @@ namespace muster {
 enum class WorkloadKind : std::uint8_t { append, ycsb };
 enum class PlacementPolicy : std::uint8_t { compact, scatter, none };
 
-/// A policy, or processing units by the operating system's number: the workers' and then, if there is one more,
-/// the flusher's.
+/// A policy, or processing units by the operating system's number: the workers' and then, if there is one
+/// more, the flusher's.
 using PlacementRequest = std::variant<PlacementPolicy, std::vector<unsigned>>;
 
 /// What one run does. Every member that a user may set has its row in config_keys().

@@ -51,13 +51,17 @@ bool take_integer(const Json& value, std::uint64_t min, std::uint64_t max, Integ
   return true;
 }
 
-// Rows by the member's type. `member` is a generic lambda from a Configuration to the member, so that one serves
-// for reading and for writing.
+// Rows by the member's type. `member` is a generic lambda from a Configuration to the member, so that one
+// serves for reading and for writing.
 
 template <class Member>
 ConfigKey integer(std::string name, UsedBy used_by, Member member, std::uint64_t min, std::uint64_t max,
                   std::string meaning) {
-  return {std::move(name), used_by, fmt::format("an integer from {} to {}", min, max), std::move(meaning), false,
+  return {std::move(name),
+          used_by,
+          fmt::format("an integer from {} to {}", min, max),
+          std::move(meaning),
+          false,
           [=](const Json& value, Configuration& into) { return take_integer(value, min, max, member(into)); },
           [=](const Configuration& from) { return Json(member(from)); }};
 }
@@ -76,7 +80,11 @@ ConfigKey power_of_two(std::string name, UsedBy used_by, Member member, std::uin
 template <class Member>
 ConfigKey microseconds(std::string name, UsedBy used_by, Member member, std::uint64_t min, std::uint64_t max,
                        std::string meaning) {
-  return {std::move(name), used_by, fmt::format("an integer from {} to {}", min, max), std::move(meaning), false,
+  return {std::move(name),
+          used_by,
+          fmt::format("an integer from {} to {}", min, max),
+          std::move(meaning),
+          false,
           [=](const Json& value, Configuration& into) {
             std::int64_t count = 0;
             if (!take_integer(value, min, max, count)) return false;
@@ -87,8 +95,13 @@ ConfigKey microseconds(std::string name, UsedBy used_by, Member member, std::uin
 }
 
 template <class Member>
-ConfigKey number(std::string name, UsedBy used_by, Member member, double min, double max, std::string meaning) {
-  return {std::move(name), used_by, fmt::format("a number from {} to {}", min, max), std::move(meaning), false,
+ConfigKey number(std::string name, UsedBy used_by, Member member, double min, double max,
+                 std::string meaning) {
+  return {std::move(name),
+          used_by,
+          fmt::format("a number from {} to {}", min, max),
+          std::move(meaning),
+          false,
           [=](const Json& value, Configuration& into) {
             if (!value.is_number()) return false;
             const auto n = value.get<double>();
@@ -101,7 +114,11 @@ ConfigKey number(std::string name, UsedBy used_by, Member member, double min, do
 
 template <class Member>
 ConfigKey boolean(std::string name, UsedBy used_by, Member member, std::string meaning) {
-  return {std::move(name), used_by, "true or false", std::move(meaning), false,
+  return {std::move(name),
+          used_by,
+          "true or false",
+          std::move(meaning),
+          false,
           [=](const Json& value, Configuration& into) {
             if (!value.is_boolean()) return false;
             member(into) = value.get<bool>();
@@ -112,8 +129,13 @@ ConfigKey boolean(std::string name, UsedBy used_by, Member member, std::string m
 
 /// A member that is one of an enumeration.
 template <class Member>
-ConfigKey choice_of(std::string name, UsedBy used_by, Member member, const Choices& choices, std::string meaning) {
-  return {std::move(name), used_by, "one of " + one_of(choices), std::move(meaning), false,
+ConfigKey choice_of(std::string name, UsedBy used_by, Member member, const Choices& choices,
+                    std::string meaning) {
+  return {std::move(name),
+          used_by,
+          "one of " + one_of(choices),
+          std::move(meaning),
+          false,
           [=](const Json& value, Configuration& into) {
             const std::size_t index = choice(value, choices);
             if (index == choices.size()) return false;
@@ -125,8 +147,13 @@ ConfigKey choice_of(std::string name, UsedBy used_by, Member member, const Choic
 
 /// A member that holds the chosen name itself.
 template <class Member>
-ConfigKey name_of(std::string name, UsedBy used_by, Member member, const Choices& choices, std::string meaning) {
-  return {std::move(name), used_by, "one of " + one_of(choices), std::move(meaning), false,
+ConfigKey name_of(std::string name, UsedBy used_by, Member member, const Choices& choices,
+                  std::string meaning) {
+  return {std::move(name),
+          used_by,
+          "one of " + one_of(choices),
+          std::move(meaning),
+          false,
           [=](const Json& value, Configuration& into) {
             const std::size_t index = choice(value, choices);
             if (index == choices.size()) return false;
@@ -149,35 +176,38 @@ bool take_list(const Json& value, std::uint64_t min, std::uint64_t max, std::vec
 }
 
 ConfigKey placement_key() {
-  return {"placement", UsedBy::all,
-          "one of " + one_of(kPlacements) + ", or a list of processing units, the workers' first",
-          "where threads are pinned: compact fills a NUMA node before the next and cores before their SMT "
-          "siblings; scatter goes round the nodes, distant ones first; the flusher has the next unit after the "
-          "workers', or shares the last",
-          false,
-          [](const Json& value, Configuration& into) {
-            std::vector<unsigned> units;
-            if (value.is_array() && take_list(value, 0, std::numeric_limits<unsigned>::max(), units)) {
-              into.placement = std::move(units);
-              return true;
-            }
-            const std::size_t index = choice(value, kPlacements);
-            if (index == kPlacements.size()) return false;
-            into.placement = static_cast<PlacementPolicy>(index);
-            return true;
-          },
-          [](const Configuration& from) {
-            if (const auto* policy = std::get_if<PlacementPolicy>(&from.placement)) {
-              return Json(kPlacements[static_cast<std::size_t>(*policy)]);
-            }
-            return Json(std::get<std::vector<unsigned>>(from.placement));
-          }};
+  return {
+      "placement",
+      UsedBy::all,
+      "one of " + one_of(kPlacements) + ", or a list of processing units, the workers' first",
+      "where threads are pinned: compact fills a NUMA node before the next and cores before their SMT "
+      "siblings; scatter goes round the nodes, distant ones first; the flusher has the next unit after the "
+      "workers', or shares the last",
+      false,
+      [](const Json& value, Configuration& into) {
+        std::vector<unsigned> units;
+        if (value.is_array() && take_list(value, 0, std::numeric_limits<unsigned>::max(), units)) {
+          into.placement = std::move(units);
+          return true;
+        }
+        const std::size_t index = choice(value, kPlacements);
+        if (index == kPlacements.size()) return false;
+        into.placement = static_cast<PlacementPolicy>(index);
+        return true;
+      },
+      [](const Configuration& from) {
+        if (const auto* policy = std::get_if<PlacementPolicy>(&from.placement)) {
+          return Json(kPlacements[static_cast<std::size_t>(*policy)]);
+        }
+        return Json(std::get<std::vector<unsigned>>(from.placement));
+      }};
 }
 
 ConfigKey append_bytes_key() {
   constexpr std::uint64_t kMin = sizeof(AppendHeader);
   constexpr std::uint64_t kMax = std::numeric_limits<std::uint32_t>::max();
-  return {"append.bytes", UsedBy::append,
+  return {"append.bytes",
+          UsedBy::append,
           fmt::format("an integer from {} (the header) to log_buffer.capacity, or a list of such", kMin),
           "size of a record; with a list each record's is drawn uniformly",
           false,
@@ -191,8 +221,11 @@ ConfigKey append_bytes_key() {
 }
 
 ConfigKey directory_key() {
-  return {"engine.directory", UsedBy::ycsb, "a path",
-          "where the run's database goes, in a folder muster.db of its own; its tables only, while the run lasts, "
+  return {"engine.directory",
+          UsedBy::ycsb,
+          "a path",
+          "where the run's database goes, in a folder muster.db of its own; its tables only, while the run "
+          "lasts, "
           "where log.device is memory",
           false,
           [](const Json& value, Configuration& into) {

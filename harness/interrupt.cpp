@@ -1,7 +1,7 @@
 #include "harness/interrupt.h"
 
-#include <csignal>
 #include <atomic>
+#include <csignal>
 
 namespace muster {
 namespace {
@@ -9,7 +9,9 @@ namespace {
 std::atomic<bool> noticed{false};  // lock-free, so that a handler may store to it
 static_assert(std::atomic<bool>::is_always_lock_free);
 
-void notice(int /*signal*/) { noticed.store(true, std::memory_order_relaxed); }
+void notice(int /*signal*/) {
+  noticed.store(true, std::memory_order_relaxed);
+}
 
 }  // namespace
 
@@ -21,6 +23,8 @@ void catch_interrupts() {
   ::sigaction(SIGTERM, &action, nullptr);
 }
 
-bool interrupted() { return noticed.load(std::memory_order_relaxed); }
+bool interrupted() {
+  return noticed.load(std::memory_order_relaxed);
+}
 
 }  // namespace muster

@@ -31,7 +31,9 @@ std::optional<std::string> first_line(const std::string& path) {
   return line;
 }
 
-Json or_null(const std::optional<std::string>& value) { return value ? Json(*value) : Json(nullptr); }
+Json or_null(const std::optional<std::string>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
 
 /// The value of the first `key ... : value` line.
 std::optional<std::string> cpuinfo(const std::string& key) {
@@ -89,14 +91,15 @@ std::string allocator() {
 }  // namespace
 
 Json describe_build() {
-  return {{"version", kVersion},     {"git_commit", kGitCommit}, {"compiler", kCompiler},  {"flags", kFlags},
+  return {{"version", kVersion},      {"git_commit", kGitCommit}, {"compiler", kCompiler},  {"flags", kFlags},
           {"build_type", kBuildType}, {"allocator", allocator()}, {"sanitizer", kSanitizer}};
 }
 
 std::string file_system_type(const std::filesystem::path& path) {
   struct stat status {};
   std::filesystem::path existing = std::filesystem::absolute(path);
-  while (::stat(existing.c_str(), &status) != 0 && existing.has_relative_path()) existing = existing.parent_path();
+  while (::stat(existing.c_str(), &status) != 0 && existing.has_relative_path())
+    existing = existing.parent_path();
   const std::string device = fmt::format("{}:{}", major(status.st_dev), minor(status.st_dev));
   std::ifstream mounts("/proc/self/mountinfo");
   for (std::string line; std::getline(mounts, line);) {
@@ -104,8 +107,7 @@ std::string file_system_type(const std::filesystem::path& path) {
     std::string mount, parent, number, field;
     fields >> mount >> parent >> number;
     if (number != device) continue;
-    while (fields >> field && field != "-") {
-    }
+    while (fields >> field && field != "-") {}
     fields >> field;
     return field;
   }

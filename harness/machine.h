@@ -10,7 +10,8 @@ namespace muster {
 /// What a result says of the program: version, commit, compiler, flags, allocator.
 nlohmann::ordered_json describe_build();
 
-/// What a result says of the machine; what cannot be found out is null. `directory`: of the engine, may be empty.
+/// What a result says of the machine; what cannot be found out is null. `directory`: of the engine, may be
+/// empty.
 nlohmann::ordered_json describe_machine(const Topology& topology, const std::filesystem::path& directory);
 
 /// The type of the file system that holds `path`, as /proc/self/mountinfo names it; empty if that fails.

@@ -23,12 +23,17 @@ int fail(const std::exception& error, ExitCode code) {
 void add_run(CLI::App& app, muster::RunRequest& request) {
   CLI::App* run = app.add_subcommand("run", "Run one configuration, verify it, and write the result as JSON");
   run->add_option("CONFIG.json", request.configuration, "The configuration; without it, what --set says");
-  run->add_option("--set", request.overrides, "key=value: sets or replaces a key, such as log_buffer.capacity=65536")
+  run->add_option("--set", request.overrides,
+                  "key=value: sets or replaces a key, such as log_buffer.capacity=65536")
       ->allow_extra_args(false);
-  run->add_option("--out", request.out, "File for the result, replaced as a whole; standard output if not given");
+  run->add_option("--out", request.out,
+                  "File for the result, replaced as a whole; standard output if not given");
   run->add_flag("--keep", request.keep, "Leave the run's database in engine.directory, for muster log");
-  run->footer([] { return muster::describe_keys() + "\nExit codes: 0 done, 1 the run failed its own verification, "
-                          "2 mend the request, 3 mend the machine, 130 interrupted."; });
+  run->footer([] {
+    return muster::describe_keys() +
+           "\nExit codes: 0 done, 1 the run failed its own verification, "
+           "2 mend the request, 3 mend the machine, 130 interrupted.";
+  });
   run->callback([&request] { muster::run_command(request, stdout); });
 }
 
@@ -38,12 +43,16 @@ void add_list(CLI::App& app, bool& as_json, bool& as_markdown) {
   list->add_flag("--markdown", as_markdown, "As a Markdown table")->excludes(json);
   list->callback([&] {
     using muster::ListFormat;
-    muster::list_command(as_json ? ListFormat::json : as_markdown ? ListFormat::markdown : ListFormat::table, stdout);
+    muster::list_command(as_json       ? ListFormat::json
+                         : as_markdown ? ListFormat::markdown
+                                       : ListFormat::table,
+                         stdout);
   });
 }
 
 void add_topology(CLI::App& app, bool& as_json) {
-  CLI::App* topology = app.add_subcommand("topology", "Show the processing units and the orders that policies give them");
+  CLI::App* topology =
+      app.add_subcommand("topology", "Show the processing units and the orders that policies give them");
   topology->add_flag("--json", as_json, "As JSON");
   topology->callback([&] { muster::topology_command(as_json, stdout); });
 }
@@ -73,10 +82,9 @@ int main(int argc, char** argv) {
   add_run(app, request);
   add_list(app, list_json, list_markdown);
   add_topology(app, topology_json);
-  //LOG
-  app.add_subcommand("keys", "Print every key of a configuration with its range, default and meaning")->callback([] {
-    std::fputs(muster::describe_keys().c_str(), stdout);
-  });
+  add_log(app, log_directory);
+  app.add_subcommand("keys", "Print every key of a configuration with its range, default and meaning")
+      ->callback([] { std::fputs(muster::describe_keys().c_str(), stdout); });
 
   try {
     app.parse(argc, argv);  // runs the subcommand

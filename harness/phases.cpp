@@ -67,7 +67,8 @@ class Crew {
       found_.drainer = 0;
       drainer_ = std::thread([this] {
         enter(placement_.flusher, *found_.drainer);
-        guarded([this] { workload_.drain(control_); });  // also after a failed start: the workers have left soon
+        guarded(
+            [this] { workload_.drain(control_); });  // also after a failed start: the workers have left soon
       });
       --to_start_;
     }
@@ -123,11 +124,13 @@ bool wait_until(Clock::time_point time, const RunControl& control, const PhaseHo
 
 }  // namespace
 
-Measured run_phases(Workload& workload, const Topology& topology, const Placement& placement, const PhasePlan& plan,
-                    const PhaseHooks& hooks) {
+Measured run_phases(Workload& workload, const Topology& topology, const Placement& placement,
+                    const PhasePlan& plan, const PhaseHooks& hooks) {
   Measured measured;
   Crew crew(workload, topology, placement);
-  const auto ticks = [](std::chrono::duration<double> d) { return std::chrono::duration_cast<Clock::duration>(d); };
+  const auto ticks = [](std::chrono::duration<double> d) {
+    return std::chrono::duration_cast<Clock::duration>(d);
+  };
 
   bool running = wait_until(Clock::now() + ticks(plan.warmup), crew.control(), hooks);
   crew.control().measure();

@@ -41,11 +41,11 @@ struct PhaseHooks {
   std::function<void(std::uint32_t windows_done)> progress;
 };
 
-/// One repetition between the workload's prepare() and finish(): starts a thread a worker and, if the workload
-/// drains, one more, pins them, lets them start together, warms up, measures the windows back to back by reading
-/// what the workers have counted, stops and joins. Throws what a thread threw, or Interrupted; either way no thread
-/// is left.
-Measured run_phases(Workload& workload, const Topology& topology, const Placement& placement, const PhasePlan& plan,
-                    const PhaseHooks& hooks);
+/// One repetition between the workload's prepare() and finish(): starts a thread a worker and, if the
+/// workload drains, one more, pins them, lets them start together, warms up, measures the windows back to
+/// back by reading what the workers have counted, stops and joins. Throws what a thread threw, or
+/// Interrupted; either way no thread is left.
+Measured run_phases(Workload& workload, const Topology& topology, const Placement& placement,
+                    const PhasePlan& plan, const PhaseHooks& hooks);
 
 }  // namespace muster

@@ -58,7 +58,8 @@ std::vector<ProcessingUnit> scatter(const Topology& topology) {
 }
 
 /// The units that the user listed.
-std::vector<unsigned> listed(const Topology& topology, const std::vector<unsigned>& list, const Configuration& c) {
+std::vector<unsigned> listed(const Topology& topology, const std::vector<unsigned>& list,
+                             const Configuration& c) {
   const std::string shown = fmt::format("[{}]", fmt::join(list, ","));
   for (const unsigned number : list) {
     if (topology.find(number) != nullptr) continue;
@@ -67,11 +68,15 @@ std::vector<unsigned> listed(const Topology& topology, const std::vector<unsigne
                                   fmt::join(unit_order(topology, PlacementPolicy::compact), ", ")));
   }
   if (list.size() > c.threads + std::size_t{1}) {
-    throw ConfigError("placement", shown, fmt::format("want {} units, the workers', and at most one more, the flusher's", c.threads));
+    throw ConfigError(
+        "placement", shown,
+        fmt::format("want {} units, the workers', and at most one more, the flusher's", c.threads));
   }
   if (c.oversubscribe) return list;
   if (list.size() < c.threads) {
-    throw ConfigError("placement", shown, fmt::format("want a unit for each of {} workers, or \"oversubscribe\": true", c.threads));
+    throw ConfigError(
+        "placement", shown,
+        fmt::format("want a unit for each of {} workers, or \"oversubscribe\": true", c.threads));
   }
   if (std::set<unsigned>(list.begin(), list.begin() + c.threads).size() < c.threads) {
     throw ConfigError("placement", shown, "want each worker's unit once, or \"oversubscribe\": true");
@@ -83,7 +88,8 @@ std::vector<unsigned> listed(const Topology& topology, const std::vector<unsigne
 
 std::vector<unsigned> unit_order(const Topology& topology, PlacementPolicy policy) {
   std::vector<unsigned> numbers;
-  for (const ProcessingUnit& unit : policy == PlacementPolicy::scatter ? scatter(topology) : compact(topology)) {
+  for (const ProcessingUnit& unit :
+       policy == PlacementPolicy::scatter ? scatter(topology) : compact(topology)) {
     numbers.push_back(unit.number);
   }
   return numbers;
@@ -92,9 +98,11 @@ std::vector<unsigned> unit_order(const Topology& topology, PlacementPolicy polic
 Placement place_threads(const Topology& topology, const Configuration& c) {
   const std::size_t available = topology.units().size();
   if (c.threads > available && !c.oversubscribe) {
-    throw ConfigError("threads", std::to_string(c.threads),
-                      fmt::format("want 1 to {}, the processing units that this process may use, or \"oversubscribe\": true",
-                                  available));
+    throw ConfigError(
+        "threads", std::to_string(c.threads),
+        fmt::format(
+            "want 1 to {}, the processing units that this process may use, or \"oversubscribe\": true",
+            available));
   }
   Placement placement;
   placement.workers.resize(c.threads);
@@ -102,12 +110,14 @@ Placement place_threads(const Topology& topology, const Configuration& c) {
   const auto* policy = std::get_if<PlacementPolicy>(&c.placement);
   if (policy != nullptr && *policy == PlacementPolicy::none) return placement;
 
-  const std::vector<unsigned> order =
-      policy != nullptr ? unit_order(topology, *policy) : listed(topology, std::get<std::vector<unsigned>>(c.placement), c);
-  for (std::size_t worker = 0; worker < c.threads; ++worker) placement.workers[worker] = order[worker % order.size()];
+  const std::vector<unsigned> order = policy != nullptr
+                                          ? unit_order(topology, *policy)
+                                          : listed(topology, std::get<std::vector<unsigned>>(c.placement), c);
+  for (std::size_t worker = 0; worker < c.threads; ++worker)
+    placement.workers[worker] = order[worker % order.size()];
   placement.flusher = c.threads < order.size() ? order[c.threads] : order.back();
-  placement.flusher_shares_unit =
-      std::find(placement.workers.begin(), placement.workers.end(), placement.flusher) != placement.workers.end();
+  placement.flusher_shares_unit = std::find(placement.workers.begin(), placement.workers.end(),
+                                            placement.flusher) != placement.workers.end();
   return placement;
 }
 

@@ -13,7 +13,11 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json to_json(const Spread& spread) {
-  return {{"median", spread.median}, {"min", spread.min}, {"max", spread.max}, {"q1", spread.q1}, {"q3", spread.q3}};
+  return {{"median", spread.median},
+          {"min", spread.min},
+          {"max", spread.max},
+          {"q1", spread.q1},
+          {"q3", spread.q3}};
 }
 
 Json throughput(const std::string& operations, const std::vector<Window>& windows) {
@@ -22,16 +26,23 @@ Json throughput(const std::string& operations, const std::vector<Window>& window
   return json;
 }
 
-Json three(const Percentiles& p) { return {{"p50", p.p50}, {"p99", p.p99}, {"max", p.max}}; }
-
-Json all(const Percentiles& p) {
-  return {{"count", p.count}, {"p50", p.p50}, {"p95", p.p95}, {"p99", p.p99}, {"p999", p.p999}, {"max", p.max}};
+Json three(const Percentiles& p) {
+  return {{"p50", p.p50}, {"p99", p.p99}, {"max", p.max}};
 }
 
-Json to_json(const WaitCounters::Counter& counter) { return {{"count", counter.count}, {"ns", counter.ns}}; }
+Json all(const Percentiles& p) {
+  return {{"count", p.count}, {"p50", p.p50},   {"p95", p.p95},
+          {"p99", p.p99},     {"p999", p.p999}, {"max", p.max}};
+}
+
+Json to_json(const WaitCounters::Counter& counter) {
+  return {{"count", counter.count}, {"ns", counter.ns}};
+}
 
 Json to_json(const WaitCounters& waits) {
-  return {{"room", to_json(waits.room)}, {"predecessor", to_json(waits.predecessor)}, {"lock", to_json(waits.lock)}};
+  return {{"room", to_json(waits.room)},
+          {"predecessor", to_json(waits.predecessor)},
+          {"lock", to_json(waits.lock)}};
 }
 
 Json to_json(const LogActivity& log) {
@@ -50,7 +61,8 @@ Json to_json(const Repetition& repetition, const std::string& operations) {
   const RepetitionReport& report = repetition.report;
   Json windows = Json::array();
   for (const Window& window : repetition.measured.windows) {
-    windows.push_back({{"seconds", window.seconds}, {"operations", window.operations}, {"bytes", window.bytes}});
+    windows.push_back(
+        {{"seconds", window.seconds}, {"operations", window.operations}, {"bytes", window.bytes}});
   }
   return {{"windows", std::move(windows)},
           {"throughput", throughput(operations, repetition.measured.windows)},
@@ -62,15 +74,19 @@ Json to_json(const Repetition& repetition, const std::string& operations) {
           {"transactions", report.transactions ? to_json(*report.transactions) : Json(nullptr)}};
 }
 
-Json or_null(const std::optional<unsigned>& unit) { return unit ? Json(*unit) : Json(nullptr); }
+Json or_null(const std::optional<unsigned>& unit) {
+  return unit ? Json(*unit) : Json(nullptr);
+}
 
-/// Of the last repetition: every repetition places its threads anew, and a pin that does not hold is an error.
+/// Of the last repetition: every repetition places its threads anew, and a pin that does not hold is an
+/// error.
 Json placement(const RunResult& result) {
   const Found& found = result.repetitions.back().measured.found;
   Json workers = Json::array();
   for (std::size_t worker = 0; worker < found.workers.size(); ++worker) {
-    workers.push_back(
-        {{"worker", worker}, {"asked", or_null(result.placement.workers[worker])}, {"found", found.workers[worker]}});
+    workers.push_back({{"worker", worker},
+                       {"asked", or_null(result.placement.workers[worker])},
+                       {"found", found.workers[worker]}});
   }
   const Json configuration = effective(result.configuration);
   const Json& request = configuration.at("placement");

@@ -68,7 +68,10 @@ Json to_json(const AlgorithmInfo& info) {
 Json to_json(const Topology& topology) {
   Json units = Json::array();
   for (const ProcessingUnit& unit : topology.units()) {
-    units.push_back({{"number", unit.number}, {"package", unit.package}, {"node", unit.node}, {"core", unit.core},
+    units.push_back({{"number", unit.number},
+                     {"package", unit.package},
+                     {"node", unit.node},
+                     {"core", unit.core},
                      {"sibling", unit.sibling}});
   }
   Json nodes = Json::array();
@@ -76,7 +79,8 @@ Json to_json(const Topology& topology) {
     Json distances = Json::array();
     for (std::size_t j = 0; j < topology.nodes().size(); ++j) distances.push_back(topology.distance(i, j));
     const NumaNode& node = topology.nodes()[i];
-    nodes.push_back({{"number", node.number}, {"memory_bytes", node.memory_bytes}, {"distances", std::move(distances)}});
+    nodes.push_back(
+        {{"number", node.number}, {"memory_bytes", node.memory_bytes}, {"distances", std::move(distances)}});
   }
   return {{"packages", topology.packages()},
           {"cores", topology.cores()},
@@ -107,11 +111,12 @@ void topology_command(bool as_json, std::FILE* out) {
     fmt::print(out, "{}\n", to_json(topology).dump(2));
     return;
   }
-  fmt::print(out, "{} packages, {} cores, {} processing units, of which this process may use {}\n", topology.packages(),
-             topology.cores(), topology.machine_units(), topology.units().size());
+  fmt::print(out, "{} packages, {} cores, {} processing units, of which this process may use {}\n",
+             topology.packages(), topology.cores(), topology.machine_units(), topology.units().size());
   for (std::size_t i = 0; i < topology.nodes().size(); ++i) {
     const NumaNode& node = topology.nodes()[i];
-    fmt::print(out, "NUMA node {}: {:.1f} GiB, distances", node.number, static_cast<double>(node.memory_bytes) / (1 << 30));
+    fmt::print(out, "NUMA node {}: {:.1f} GiB, distances", node.number,
+               static_cast<double>(node.memory_bytes) / (1 << 30));
     for (std::size_t j = 0; j < topology.nodes().size(); ++j) fmt::print(out, " {}", topology.distance(i, j));
     fmt::print(out, "\n");
   }
@@ -121,7 +126,8 @@ void topology_command(bool as_json, std::FILE* out) {
                     std::to_string(unit.core), std::to_string(unit.sibling)});
   }
   print_table(rows, out);
-  fmt::print(out, "compact  {}\nscatter  {}\n", fmt::join(unit_order(topology, PlacementPolicy::compact), " "),
+  fmt::print(out, "compact  {}\nscatter  {}\n",
+             fmt::join(unit_order(topology, PlacementPolicy::compact), " "),
              fmt::join(unit_order(topology, PlacementPolicy::scatter), " "));
 }
 

@@ -32,7 +32,11 @@ Spread spread(std::vector<double> values) {
           .q3 = quantile(values, 0.75)};
 }
 
-Spread operations_per_s(const std::vector<Window>& windows) { return rates(windows, &Window::operations); }
-Spread bytes_per_s(const std::vector<Window>& windows) { return rates(windows, &Window::bytes); }
+Spread operations_per_s(const std::vector<Window>& windows) {
+  return rates(windows, &Window::operations);
+}
+Spread bytes_per_s(const std::vector<Window>& windows) {
+  return rates(windows, &Window::bytes);
+}
 
 }  // namespace muster

@@ -21,7 +21,8 @@ struct Spread {
   double q3 = 0;
 };
 
-/// `values` must not be empty. Quartiles are interpolated linearly (Hyndman and Fan's type 7, NumPy's default).
+/// `values` must not be empty. Quartiles are interpolated linearly (Hyndman and Fan's type 7, NumPy's
+/// default).
 Spread spread(std::vector<double> values);
 
 /// Of the windows' rates.

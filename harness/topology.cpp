@@ -16,9 +16,13 @@ namespace {
 
 using Bitmap = std::unique_ptr<hwloc_bitmap_s, decltype(&hwloc_bitmap_free)>;
 
-Bitmap make_bitmap() { return {hwloc_bitmap_alloc(), &hwloc_bitmap_free}; }
+Bitmap make_bitmap() {
+  return {hwloc_bitmap_alloc(), &hwloc_bitmap_free};
+}
 
-[[noreturn]] void fail(const std::string& what) { throw std::system_error(errno, std::generic_category(), what); }
+[[noreturn]] void fail(const std::string& what) {
+  throw std::system_error(errno, std::generic_category(), what);
+}
 
 std::unique_ptr<hwloc_topology, void (*)(hwloc_topology*)> unloaded() {
   hwloc_topology_t topology = nullptr;
@@ -37,7 +41,9 @@ std::uint64_t cache_bytes(hwloc_topology_t topology, hwloc_obj_type_t type) {
 
 }  // namespace
 
-void Topology::Delete::operator()(hwloc_topology* topology) const { hwloc_topology_destroy(topology); }
+void Topology::Delete::operator()(hwloc_topology* topology) const {
+  hwloc_topology_destroy(topology);
+}
 
 Topology::Topology(std::unique_ptr<hwloc_topology, Delete> topology) : topology_(std::move(topology)) {
   machine_units_ = number_of(topology_.get(), HWLOC_OBJ_PU);
@@ -56,7 +62,8 @@ Topology Topology::this_machine() {
 
 Topology Topology::synthetic(const std::string& description) {
   auto topology = unloaded();
-  if (hwloc_topology_set_synthetic(topology.get(), description.c_str()) != 0) fail("synthetic topology " + description);
+  if (hwloc_topology_set_synthetic(topology.get(), description.c_str()) != 0)
+    fail("synthetic topology " + description);
   if (hwloc_topology_load(topology.get()) != 0) fail("hwloc_topology_load");
   return Topology(std::unique_ptr<hwloc_topology, Delete>(topology.release()));
 }
@@ -88,7 +95,8 @@ void Topology::read_units() {
 void Topology::read_nodes() {
   const hwloc_topology_t topology = topology_.get();
   std::vector<unsigned> package_of;
-  for (hwloc_obj_t node = nullptr; (node = hwloc_get_next_obj_by_type(topology, HWLOC_OBJ_NUMANODE, node)) != nullptr;) {
+  for (hwloc_obj_t node = nullptr;
+       (node = hwloc_get_next_obj_by_type(topology, HWLOC_OBJ_NUMANODE, node)) != nullptr;) {
     nodes_.push_back({node->os_index, node->attr->numanode.local_memory});
     const hwloc_obj_t package = hwloc_get_ancestor_obj_by_type(topology, HWLOC_OBJ_PACKAGE, node);
     package_of.push_back(package == nullptr ? 0 : package->logical_index);
@@ -97,7 +105,9 @@ void Topology::read_nodes() {
   distances_.assign(nodes_.size(), std::vector<unsigned>(nodes_.size()));
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     for (std::size_t j = 0; j < nodes_.size(); ++j) {
-      int distance = firmware_says ? numa_distance(static_cast<int>(nodes_[i].number), static_cast<int>(nodes_[j].number)) : 0;
+      int distance = firmware_says ? numa_distance(static_cast<int>(nodes_[i].number),
+                                                   static_cast<int>(nodes_[j].number))
+                                   : 0;
       if (distance == 0) distance = i == j ? 10 : package_of[i] == package_of[j] ? 12 : 20;
       distances_[i][j] = static_cast<unsigned>(distance);
     }
@@ -117,7 +127,8 @@ void Topology::read_caches() {
 }
 
 const ProcessingUnit* Topology::find(unsigned number) const {
-  const auto found = std::find_if(units_.begin(), units_.end(), [&](const auto& unit) { return unit.number == number; });
+  const auto found =
+      std::find_if(units_.begin(), units_.end(), [&](const auto& unit) { return unit.number == number; });
   return found == units_.end() ? nullptr : &*found;
 }
 
@@ -128,17 +139,20 @@ unsigned Topology::pin_this_thread(unsigned number) const {
     fail(fmt::format("pin a thread to processing unit {}", number));
   }
   const Bitmap bound = make_bitmap();
-  if (hwloc_get_cpubind(topology_.get(), bound.get(), HWLOC_CPUBIND_THREAD) != 0) fail("read a thread's binding");
+  if (hwloc_get_cpubind(topology_.get(), bound.get(), HWLOC_CPUBIND_THREAD) != 0)
+    fail("read a thread's binding");
   const unsigned found = where_this_thread_runs();
   if (hwloc_bitmap_isequal(asked.get(), bound.get()) == 0 || found != number) {
-    throw std::runtime_error(fmt::format("a thread was pinned to processing unit {} and runs on {}", number, found));
+    throw std::runtime_error(
+        fmt::format("a thread was pinned to processing unit {} and runs on {}", number, found));
   }
   return found;
 }
 
 unsigned Topology::where_this_thread_runs() const {
   const Bitmap at = make_bitmap();
-  if (hwloc_get_last_cpu_location(topology_.get(), at.get(), HWLOC_CPUBIND_THREAD) != 0) fail("find where a thread runs");
+  if (hwloc_get_last_cpu_location(topology_.get(), at.get(), HWLOC_CPUBIND_THREAD) != 0)
+    fail("find where a thread runs");
   return static_cast<unsigned>(std::max(0, hwloc_bitmap_first(at.get())));
 }
 

@@ -47,8 +47,11 @@ class Topology {
   unsigned cores() const { return cores_; }
   unsigned packages() const { return packages_; }
 
-  /// How far memory is, 10 for a node's own, by nodes() index: what the firmware says, or else a guess by package.
-  unsigned distance(std::size_t from_node, std::size_t to_node) const { return distances_[from_node][to_node]; }
+  /// How far memory is, 10 for a node's own, by nodes() index: what the firmware says, or else a guess by
+  /// package.
+  unsigned distance(std::size_t from_node, std::size_t to_node) const {
+    return distances_[from_node][to_node];
+  }
 
   const ProcessingUnit* find(unsigned number) const;
 

@@ -6,7 +6,8 @@
 namespace muster {
 
 std::unique_ptr<Workload> make_append(std::string_view algorithm, const LogBufferOptions& log_buffer,
-                                      const AppendOptions& options, std::uint32_t threads, std::uint64_t seed) {
+                                      const AppendOptions& options, std::uint32_t threads,
+                                      std::uint64_t seed) {
   std::unique_ptr<Workload> workload;
   with_algorithm(algorithm, [&](auto type) {
     using Algorithm = typename decltype(type)::type;

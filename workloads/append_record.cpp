@@ -43,18 +43,20 @@ std::optional<std::uint32_t> AppendVerifier::take(Lsn begin, std::span<const std
   }
   std::memcpy(&header, bytes.data(), sizeof header);
   if (header.worker >= expected_.size()) {
-    fault_ = fmt::format("LSN {}: expected a worker below {}, found {}", begin, expected_.size(), header.worker);
+    fault_ =
+        fmt::format("LSN {}: expected a worker below {}, found {}", begin, expected_.size(), header.worker);
     return std::nullopt;
   }
   Expected& next = expected_[header.worker];
   if (header.sequence != next.sequence) {
-    fault_ = fmt::format("worker {}, LSN {}: expected its record {}, found {}", header.worker, begin, next.sequence,
-                         header.sequence);
+    fault_ = fmt::format("worker {}, LSN {}: expected its record {}, found {}", header.worker, begin,
+                         next.sequence, header.sequence);
     return std::nullopt;
   }
   if (header.bytes != next.bytes || header.bytes > bytes.size()) {
-    fault_ = fmt::format("worker {}, LSN {}: expected record {} of {} bytes, found {} with the boundary after {}",
-                         header.worker, begin, next.sequence, next.bytes, header.bytes, bytes.size());
+    fault_ =
+        fmt::format("worker {}, LSN {}: expected record {} of {} bytes, found {} with the boundary after {}",
+                    header.worker, begin, next.sequence, next.bytes, header.bytes, bytes.size());
     return std::nullopt;
   }
   const std::span<const std::byte> found = bytes.subspan(sizeof header, header.bytes - sizeof header);
@@ -65,12 +67,14 @@ std::optional<std::uint32_t> AppendVerifier::take(Lsn begin, std::span<const std
     ++compared_whole_;
   } else {
     wrong = difference(found.first(kEdge), expected.first(kEdge));
-    if (!wrong && (wrong = difference(found.last(kEdge), expected.last(kEdge)))) *wrong += found.size() - kEdge;
+    if (!wrong && (wrong = difference(found.last(kEdge), expected.last(kEdge))))
+      *wrong += found.size() - kEdge;
   }
   if (wrong) {
-    fault_ = fmt::format("worker {}, LSN {}: expected byte {:#04x} in record {}, found {:#04x}", header.worker,
-                         begin + sizeof header + *wrong, static_cast<unsigned>(expected[*wrong]), header.sequence,
-                         static_cast<unsigned>(found[*wrong]));
+    fault_ =
+        fmt::format("worker {}, LSN {}: expected byte {:#04x} in record {}, found {:#04x}", header.worker,
+                    begin + sizeof header + *wrong, static_cast<unsigned>(expected[*wrong]), header.sequence,
+                    static_cast<unsigned>(found[*wrong]));
     return std::nullopt;
   }
   ++records_;

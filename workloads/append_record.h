@@ -25,15 +25,17 @@ class AppendSizes {
  public:
   AppendSizes(std::span<const std::uint32_t> choices, std::uint64_t seed, std::uint32_t worker)
       : choices_(choices), random_(seed, worker) {}
-  std::uint32_t next() { return choices_.size() == 1 ? choices_[0] : choices_[random_.below(choices_.size())]; }
+  std::uint32_t next() {
+    return choices_.size() == 1 ? choices_[0] : choices_[random_.below(choices_.size())];
+  }
 
  private:
   std::span<const std::uint32_t> choices_;
   Random random_;
 };
 
-/// The bytes that follow the headers: random ones, at a place that depends on worker and sequence, so that what
-/// an earlier lap of the ring left behind is not taken for them.
+/// The bytes that follow the headers: random ones, at a place that depends on worker and sequence, so that
+/// what an earlier lap of the ring left behind is not taken for them.
 class AppendPayload {
  public:
   AppendPayload(std::uint32_t record_bytes_max, std::uint64_t seed);
@@ -66,8 +68,8 @@ class AppendVerifier {
   AppendVerifier(std::span<const std::uint32_t> sizes, const AppendPayload& payload, std::uint64_t seed,
                  std::uint32_t workers);
 
-  /// Takes the record at the front of `bytes`, which begin at `begin` and end at the boundary; returns its size,
-  /// or nothing where it is not what has to be there.
+  /// Takes the record at the front of `bytes`, which begin at `begin` and end at the boundary; returns its
+  /// size, or nothing where it is not what has to be there.
   std::optional<std::uint32_t> take(Lsn begin, std::span<const std::byte> bytes, Depth depth);
   /// What take() found, in one line.
   const std::string& fault() const { return fault_; }

@@ -68,7 +68,8 @@ class AppendWorkload final : public Workload {
   void drain(RunControl& control) override {
     Backoff backoff;
     for (bool last = false; !last;) {
-      last = control.workers_have_left();  // before the boundary is looked for: then this look is the last one
+      last =
+          control.workers_have_left();  // before the boundary is looked for: then this look is the last one
       const Lsn boundary = buffer_->advance();
       const Lsn moved = boundary - drained_;
       if (moved != 0 && control.phase() == Phase::measure) lag_->record(buffer_->reserved() - boundary);
@@ -103,8 +104,8 @@ class AppendWorkload final : public Workload {
   }
 
  private:
-  /// A drainer that moved by less than this part of the ring lets the workers alone for a moment, as one that writes
-  /// would: looking for the boundary without a break costs the workers the cache lines that it reads.
+  /// A drainer that moved by less than this part of the ring lets the workers alone for a moment, as one that
+  /// writes would: looking for the boundary without a break costs the workers the cache lines that it reads.
   static constexpr std::size_t kUnhurried = 64;
 
   struct Worker {
@@ -153,7 +154,8 @@ class AppendWorkload final : public Workload {
     for (std::uint32_t worker = 0; worker < workers_.size(); ++worker) {
       const std::uint64_t found = verifier_->records_of(worker);
       if (found != workers_[worker].appended) {
-        fail(fmt::format("worker {}: expected {} records, found {}", worker, workers_[worker].appended, found));
+        fail(fmt::format("worker {}: expected {} records, found {}", worker, workers_[worker].appended,
+                         found));
       }
     }
     verified_ += verifier_->records();

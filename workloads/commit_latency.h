@@ -10,13 +10,14 @@
 
 namespace muster {
 
-/// Times one worker's commits from the begin of Session::commit() to the acknowledgement, in ns, for a session
-/// whose commits may be acknowledged later and by another thread.
+/// Times one worker's commits from the begin of Session::commit() to the acknowledgement, in ns, for a
+/// session whose commits may be acknowledged later and by another thread.
 ///
-/// Ordering  [slot] a slot is taken by the worker, which stores the time, and given back by whoever acknowledges,
+/// Ordering  [slot] a slot is taken by the worker, which stores the time, and given back by whoever
+/// acknowledges,
 ///                  with a release that the worker acquires when it comes round to that slot again.
-///           The worker's histogram is written by its thread, the others by whoever drains the log, which is one
-///           thread at a time.
+///           The worker's histogram is written by its thread, the others by whoever drains the log, which is
+///           one thread at a time.
 class CommitLatency {
  public:
   CommitLatency() {
@@ -25,8 +26,8 @@ class CommitLatency {
   CommitLatency(const CommitLatency&) = delete;
   CommitLatency& operator=(const CommitLatency&) = delete;
 
-  /// Calls `commit(acknowledge, context)` and times it. `give_up()` says that no acknowledgement will come any
-  /// more; the commit is then made untimed.
+  /// Calls `commit(acknowledge, context)` and times it. `give_up()` says that no acknowledgement will come
+  /// any more; the commit is then made untimed.
   template <class Commit, class GiveUp>
   void timed(Commit&& commit, GiveUp&& give_up) {
     Slot& slot = slots_[next_++ % kSlots];
@@ -63,7 +64,8 @@ class CommitLatency {
     Slot& slot = *static_cast<Slot*>(context);
     const std::int64_t took_ns = now_ns() - slot.begin_ns.load(std::memory_order_relaxed);
     CommitLatency& owner = *slot.owner;
-    (committing() == &owner ? owner.by_worker_ : owner.by_others_).record(static_cast<std::uint64_t>(took_ns));
+    (committing() == &owner ? owner.by_worker_ : owner.by_others_)
+        .record(static_cast<std::uint64_t>(took_ns));
     slot.begin_ns.store(0, std::memory_order_release);  // [slot]
   }
 

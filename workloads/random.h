@@ -14,8 +14,8 @@ constexpr std::uint64_t mix(std::uint64_t x) {
   return x;
 }
 
-/// SplitMix64 (Steele, Lea, Flood, OOPSLA'14): one addition and one mix a number. The same seed gives the same
-/// numbers on every machine, which the standard library's distributions do not promise.
+/// SplitMix64 (Steele, Lea, Flood, OOPSLA'14): one addition and one mix a number. The same seed gives the
+/// same numbers on every machine, which the standard library's distributions do not promise.
 class Random {
  public:
   explicit Random(std::uint64_t seed) : state_(mix(seed + kGamma)) {}

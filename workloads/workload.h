@@ -1,8 +1,8 @@
 #pragma once
 
 #include <atomic>
-#include <functional>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -27,9 +27,11 @@ enum class Phase : std::uint8_t {
 
 /// What whoever runs a workload tells its threads.
 ///
-/// Ordering  [phase] relaxed: threads are started before it changes and joined after it says stop; in between it
+/// Ordering  [phase] relaxed: threads are started before it changes and joined after it says stop; in between
+/// it
 ///                   only says when to begin and when to stop counting.
-///           [left]  released once every worker has been joined, acquired by the drainer: all that was appended
+///           [left]  released once every worker has been joined, acquired by the drainer: all that was
+///           appended
 ///                   is there for its last look.
 class RunControl {
  public:
@@ -107,8 +109,9 @@ struct Check {
   std::uint64_t count = 0;
 };
 
-/// What is run. One thread calls load(), then for every repetition prepare() and finish(), then close(); between
-/// prepare() and finish() each worker thread calls work() and, where drains(), one more thread calls drain().
+/// What is run. One thread calls load(), then for every repetition prepare() and finish(), then close();
+/// between prepare() and finish() each worker thread calls work() and, where drains(), one more thread calls
+/// drain().
 class Workload {
  public:
   Workload() = default;
@@ -133,8 +136,8 @@ class Workload {
   /// Verifies the whole. Throws VerificationError.
   virtual std::vector<Check> close() = 0;
 
-  /// What has been done so far, given what the workers have counted. Called by one thread while they work: when
-  /// measuring begins and at the end of each window.
+  /// What has been done so far, given what the workers have counted. Called by one thread while they work:
+  /// when measuring begins and at the end of each window.
   virtual Progressed sample(const Progressed& counted) { return counted; }
 };
 

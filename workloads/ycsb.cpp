@@ -33,9 +33,10 @@ struct WorkerResult {
 
 /// The stamp that every key's last committed write left, or must have left.
 ///
-/// Ordering  An entry is written under its record's exclusive lock, after the transaction's last operation (so that
-///           no deadlock can undo it) and before its commit, and read once all workers have been joined: the locks
-///           order the writes, so that relaxed ones will do.
+/// Ordering  An entry is written under its record's exclusive lock, after the transaction's last operation
+/// (so that
+///           no deadlock can undo it) and before its commit, and read once all workers have been joined: the
+///           locks order the writes, so that relaxed ones will do.
 class Stamps {
  public:
   explicit Stamps(std::uint64_t records) : stamps_(records) {}
@@ -58,7 +59,8 @@ struct Shared {
 /// One worker in one repetition.
 class YcsbWorker {
  public:
-  YcsbWorker(Shared& shared, Session& session, CommitLatency& latency, std::uint64_t seed, std::uint64_t stream)
+  YcsbWorker(Shared& shared, Session& session, CommitLatency& latency, std::uint64_t seed,
+             std::uint64_t stream)
       : shared_(shared),
         session_(session),
         latency_(latency),
@@ -113,7 +115,8 @@ class YcsbWorker {
         if (status == Status::ok) status = write(operation.key, key, stamp_read(operation.key) + 1);
       }
       if (status == Status::deadlock) return status;
-      if (status != Status::ok) throw VerificationError(fmt::format("ycsb: key {}: expected a value, found none", operation.key));
+      if (status != Status::ok)
+        throw VerificationError(fmt::format("ycsb: key {}: expected a value, found none", operation.key));
     }
     return Status::ok;
   }
@@ -128,7 +131,8 @@ class YcsbWorker {
   std::uint64_t stamp_read(std::uint64_t key) {
     ++result_.values_read;
     if (const auto stamp = shared_.values.stamp(key, value_)) return *stamp;
-    throw VerificationError(fmt::format("ycsb: key {}: expected a whole value of it, found {} bytes that are none", key, value_.size()));
+    throw VerificationError(fmt::format(
+        "ycsb: key {}: expected a whole value of it, found {} bytes that are none", key, value_.size()));
   }
 
   void commit(const RunControl& control, Phase phase) {
@@ -160,8 +164,8 @@ class YcsbWorker {
 
 class Ycsb final : public Workload {
  public:
-  Ycsb(const YcsbOptions& options, const DatabaseOptions& database, CommitPolicy policy, std::uint32_t threads,
-       std::uint64_t seed)
+  Ycsb(const YcsbOptions& options, const DatabaseOptions& database, CommitPolicy policy,
+       std::uint32_t threads, std::uint64_t seed)
       : database_options_(database),
         policy_(policy),
         seed_(seed),
@@ -201,7 +205,8 @@ class Ycsb final : public Workload {
   void work(std::uint32_t worker, const RunControl& control, WorkerProgress& progress) override {
     const auto session = database_->attach(policy_);
     const std::uint64_t stream = repetition_ * results_.size() + worker;
-    results_[worker] = YcsbWorker(shared_, *session, latencies_[worker], seed_, stream + 1).run(control, progress);
+    results_[worker] =
+        YcsbWorker(shared_, *session, latencies_[worker], seed_, stream + 1).run(control, progress);
   }
 
   Progressed sample(const Progressed& counted) override {
@@ -211,7 +216,8 @@ class Ycsb final : public Workload {
   }
 
   RepetitionReport finish() override {
-    RepetitionReport report{.boundary_lag_bytes = {}, .log = LogActivity{}, .waits = {}, .transactions = TransactionCounts{}};
+    RepetitionReport report{
+        .boundary_lag_bytes = {}, .log = LogActivity{}, .waits = {}, .transactions = TransactionCounts{}};
     for (const WorkerResult& worker : results_) {
       report.transactions->committed += worker.measured.committed;
       report.transactions->aborted += worker.measured.aborted;
@@ -226,11 +232,13 @@ class Ycsb final : public Workload {
 
     const LogStatistics log = measured_to_ - *measured_from_;
     report.boundary_lag_bytes = summary(log.boundary_lag);
-    report.log = {.bytes = log.bytes,
-                  .writes = log.writes,
-                  .syncs = log.syncs,
-                  .flush_bytes = summary(log.flush_bytes),
-                  .commits_per_sync = log.syncs == 0 ? 0.0 : static_cast<double>(log.commits) / static_cast<double>(log.syncs)};
+    report.log = {
+        .bytes = log.bytes,
+        .writes = log.writes,
+        .syncs = log.syncs,
+        .flush_bytes = summary(log.flush_bytes),
+        .commits_per_sync =
+            log.syncs == 0 ? 0.0 : static_cast<double>(log.commits) / static_cast<double>(log.syncs)};
     ++repetition_;
     return report;
   }
@@ -262,8 +270,8 @@ class Ycsb final : public Workload {
       const auto found = status == Status::ok ? shared_.values.stamp(key, value) : std::nullopt;
       const std::uint64_t expected = shared_.stamps[key];
       if (found == expected) continue;
-      throw VerificationError(fmt::format("ycsb: key {}: expected the committed update {}, found {}", key, expected,
-                                          found ? std::to_string(*found) : "no whole value"));
+      throw VerificationError(fmt::format("ycsb: key {}: expected the committed update {}, found {}", key,
+                                          expected, found ? std::to_string(*found) : "no whole value"));
     }
     return shared_.options.records;
   }
@@ -277,13 +285,16 @@ class Ycsb final : public Workload {
     Lsn reached = loaded_;
     while (reached < end) {
       const auto record = reader.next();
-      if (!record) throw VerificationError(fmt::format("ycsb: log: expected records up to LSN {}: {}", end, reader.end().what));
+      if (!record)
+        throw VerificationError(
+            fmt::format("ycsb: log: expected records up to LSN {}: {}", end, reader.end().what));
       ++records;
       if (record->type == RecordType::commit) ++commits;
-      reached = record->end();
+      reached = record->end;
     }
     if (commits != commits_logged_) {
-      throw VerificationError(fmt::format("ycsb: log: expected {} commits, found {}", commits_logged_, commits));
+      throw VerificationError(
+          fmt::format("ycsb: log: expected {} commits, found {}", commits_logged_, commits));
     }
     return records;
   }
@@ -307,8 +318,8 @@ class Ycsb final : public Workload {
 
 }  // namespace
 
-std::unique_ptr<Workload> make_ycsb(const YcsbOptions& options, const DatabaseOptions& database, CommitPolicy policy,
-                                    std::uint32_t threads, std::uint64_t seed) {
+std::unique_ptr<Workload> make_ycsb(const YcsbOptions& options, const DatabaseOptions& database,
+                                    CommitPolicy policy, std::uint32_t threads, std::uint64_t seed) {
   return std::make_unique<Ycsb>(options, database, policy, threads, seed);
 }
 

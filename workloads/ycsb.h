@@ -27,17 +27,17 @@ struct YcsbOptions {
   double theta = 0.99;  ///< of zipf: the k-th hottest key is drawn with a probability like 1 / k^theta
 };
 
-/// YCSB over the engine: one table, one session a worker. A transaction that was a deadlock's victim is tried again
-/// with the same operations until it commits.
+/// YCSB over the engine: one table, one session a worker. A transaction that was a deadlock's victim is tried
+/// again with the same operations until it commits.
 ///
-/// Verified in the measured run: every value that is read is whole and the key's own. At the end: every record
-/// holds what was committed to it last (A, B: the stamp of the last update; F: as many increments as were
-/// committed); with a log on files, every record of it from the load to the durable end is whole, and as many
-/// commits are there as were acknowledged.
+/// Verified in the measured run: every value that is read is whole and the key's own. At the end: every
+/// record holds what was committed to it last (A, B: the stamp of the last update; F: as many increments as
+/// were committed); with a log on files, every record of it from the load to the durable end is whole, and as
+/// many commits are there as were acknowledged.
 ///
 /// The commit latency is that of transactions that wrote, from the begin of Session::commit() to the
 /// acknowledgement. Bytes are those of the log.
-std::unique_ptr<Workload> make_ycsb(const YcsbOptions& options, const DatabaseOptions& database, CommitPolicy policy,
-                                    std::uint32_t threads, std::uint64_t seed);
+std::unique_ptr<Workload> make_ycsb(const YcsbOptions& options, const DatabaseOptions& database,
+                                    CommitPolicy policy, std::uint32_t threads, std::uint64_t seed);
 
 }  // namespace muster

@@ -12,10 +12,14 @@ struct Mix {
 
 Mix mix_of(YcsbMix mix) {
   switch (mix) {
-    case YcsbMix::a: return {0.5, Kind::update};
-    case YcsbMix::b: return {0.95, Kind::update};
-    case YcsbMix::c: return {1.0, Kind::read};
-    case YcsbMix::f: break;
+    case YcsbMix::a:
+      return {0.5, Kind::update};
+    case YcsbMix::b:
+      return {0.95, Kind::update};
+    case YcsbMix::c:
+      return {1.0, Kind::read};
+    case YcsbMix::f:
+      break;
   }
   return {0.5, Kind::read_modify_write};
 }

@@ -20,7 +20,8 @@ std::uint64_t checksum(std::uint64_t key, std::uint64_t stamp, Bytes filler) {
   for (; !filler.empty(); filler = filler.subspan(std::min<std::size_t>(8, filler.size()))) {
     std::uint64_t word = 0;
     std::memcpy(&word, filler.data(), std::min<std::size_t>(8, filler.size()));
-    sum = (sum ^ word) * 0xff51afd7ed558ccd;  // odd: a bijection of the sum, so no single word can go unnoticed
+    sum =
+        (sum ^ word) * 0xff51afd7ed558ccd;  // odd: a bijection of the sum, so no single word can go unnoticed
     sum ^= sum >> 32;
   }
   return mix(sum);
@@ -57,7 +58,8 @@ std::optional<std::uint64_t> YcsbValue::stamp(std::uint64_t key, Bytes value) co
   if (value.size() != bytes_) return std::nullopt;
   Head head;
   std::memcpy(&head, value.data(), sizeof head);
-  if (head.key != key || head.checksum != checksum(key, head.stamp, value.subspan(sizeof head))) return std::nullopt;
+  if (head.key != key || head.checksum != checksum(key, head.stamp, value.subspan(sizeof head)))
+    return std::nullopt;
   return head.stamp;
 }
 

@@ -8,8 +8,12 @@ namespace muster {
 namespace {
 
 /// (e^x - 1) / x and ln(1 + x) / x, whole near 0 too, where theta is near 1.
-double expm1_over(double x) { return std::abs(x) > 1e-8 ? std::expm1(x) / x : 1 + x / 2; }
-double log1p_over(double x) { return std::abs(x) > 1e-8 ? std::log1p(x) / x : 1 - x / 2; }
+double expm1_over(double x) {
+  return std::abs(x) > 1e-8 ? std::expm1(x) / x : 1 + x / 2;
+}
+double log1p_over(double x) {
+  return std::abs(x) > 1e-8 ? std::log1p(x) / x : 1 - x / 2;
+}
 
 }  // namespace
 
@@ -29,7 +33,9 @@ std::uint64_t Zipf::draw(Random& random) const {
   }
 }
 
-double Zipf::density(double x) const { return std::exp(-theta_ * std::log(x)); }
+double Zipf::density(double x) const {
+  return std::exp(-theta_ * std::log(x));
+}
 
 double Zipf::integral(double x) const {
   const double log_x = std::log(x);
