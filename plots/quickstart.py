@@ -14,7 +14,6 @@ def draw_append(axes, group, units):
         raise results.ResultError("no run of bound: its share cannot be drawn")
     style.draw_series(axes, group, group.share_of_bound)
     style.threads_axis(axes, group.threads(), units, "threads")
-    axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda y, _: f"{y:g}"))
     axes.set_ylabel("append throughput as a share of bound")
     style.panel_title(axes, title(group))

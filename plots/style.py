@@ -19,43 +19,38 @@ import matplotlib  # noqa: E402
 
 matplotlib.use("Agg")
 from matplotlib import pyplot, ticker  # noqa: E402
+from table import amount  # noqa: E402
+
+import results  # noqa: E402
 
 
 @dataclass
 class Look:
-    title: str
     colour: str
     marker: str
     line: str = "-"
 
 
-# In the order of `muster list`, with its titles: a test compares. Colours that colour-blind readers tell apart
-# (Okabe and Ito), light and dark enough for grey prints; the controls are grey and black and dashed.
+# Colours that colour-blind readers tell apart (Okabe and Ito), light and dark enough for grey prints; the controls
+# are grey and black, dotted and dashed.
 LOOKS = {
-    "null": Look("Null", "#999999", "x", ":"),
-    "bound": Look("Bound (unsafe)", "#000000", "_", "--"),
-    "mutex": Look("Mutex", "#D55E00", "s"),
-    "consolidation": Look("Consolidation array", "#E69F00", "^"),
-    "eleda": Look("Eleda", "#009E73", "D"),
-    "border_collie_naive": Look("Border-Collie, naive", "#CC79A7", "v"),
-    "border_collie": Look("Border-Collie", "#0072B2", "o"),
+    "null": Look("#999999", "x", ":"),
+    "bound": Look("#000000", "_", "--"),
+    "mutex": Look("#D55E00", "s"),
+    "consolidation": Look("#E69F00", "^"),
+    "eleda": Look("#009E73", "D"),
+    "border_collie_naive": Look("#CC79A7", "v"),
+    "border_collie": Look("#0072B2", "o"),
 }
 # For algorithms that have no look of their own yet.
-SPARE = [Look("", "#56B4E9", "P"), Look("", "#882255", "X"), Look("", "#117733", "<"), Look("", "#332288", ">")]
+SPARE = [Look("#56B4E9", "P"), Look("#882255", "X"), Look("#117733", "<"), Look("#332288", ">")]
 
 
 def look(algorithm, among):
     if algorithm in LOOKS:
         return LOOKS[algorithm]
     strangers = sorted(set(among) - set(LOOKS))
-    spare = SPARE[strangers.index(algorithm) % len(SPARE)]
-    return Look(algorithm, spare.colour, spare.marker)
-
-
-def in_order(algorithms):
-    """As the registry has them; strangers behind."""
-    known = list(LOOKS)
-    return sorted(algorithms, key=lambda a: (known.index(a) if a in LOOKS else len(known), a))
+    return SPARE[strangers.index(algorithm) % len(SPARE)]
 
 
 pyplot.rcParams.update(
@@ -88,7 +83,8 @@ def dodge(position, count):
 
 def draw_series(axes, group, value):
     """One line an algorithm over threads; `value(algorithm, threads)` is a Spread or None."""
-    algorithms = in_order(group.algorithms())
+    algorithms = group.algorithms()
+    tops = {}
     for position, algorithm in enumerate(algorithms):
         points = [(t, value(algorithm, t)) for t in group.threads(algorithm)]
         points = [(t, spread) for t, spread in points if spread is not None]
@@ -102,7 +98,7 @@ def draw_series(axes, group, value):
             [t * shift for t, _ in points],
             medians,
             yerr=bars,
-            label=style.title,
+            label=results.TITLES.get(algorithm, algorithm),
             color=style.colour,
             marker=style.marker,
             linestyle=style.line,
@@ -110,6 +106,36 @@ def draw_series(axes, group, value):
             markeredgecolor=style.colour if style.marker in "x_" else "white",
             markeredgewidth=1.4 if style.marker in "x_" else 0.5,
             zorder=3 + position,
+        )
+        tops[algorithm] = points, max(s.q3 for _, s in points)
+    leave_null_above(axes, tops)
+
+
+def leave_null_above(axes, tops):
+    """From 0 to the highest of the algorithms that do something; `null`, where it is far above, is said in words."""
+    highest = max((top for name, (_, top) in tops.items() if name != "null"), default=0)
+    if highest <= 0:
+        axes.set_ylim(bottom=0)
+        return
+    points, null_top = tops.get("null", ([], 0))
+    if null_top <= 1.2 * highest:
+        axes.set_ylim(0, 1.08 * max(highest, null_top))
+        return
+    axes.set_ylim(0, 1.2 * highest)
+    beyond = [spread.median for _, spread in points if spread.median > 1.2 * highest]
+    if beyond:
+        least, most = amount(min(beyond)), amount(max(beyond))
+        axes.text(
+            0.99,
+            0.985,
+            "Null, above the axis: " + (least if least == most else f"{least} to {most}"),
+            transform=axes.transAxes,
+            fontsize=7,
+            color="#777777",
+            ha="right",
+            va="top",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+            zorder=20,
         )
 
 
@@ -134,15 +160,14 @@ def panel_title(axes, text):
 
 
 def throughput_axis(axes, unit):
-    axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(ticker.EngFormatter(sep="\N{THIN SPACE}"))
     axes.set_ylabel(unit.replace("/s", " per second"))
 
 
-def machine_line(results):
+def machine_line(found):
     """Where and from what the figure was measured."""
-    machine, build = results[0]["machine"], results[0]["muster"]
-    file_systems = sorted({r["machine"]["file_system"] for r in results if r["machine"]["file_system"]})
+    machine, build = found[0]["machine"], found[0]["muster"]
+    file_systems = sorted({r["machine"]["file_system"] for r in found if r["machine"]["file_system"]})
     count = lambda n, what: f"{n} {what}" + ("" if n == 1 else "s")  # noqa: E731
     parts = [
         machine["cpu_model"] or machine["architecture"],
@@ -153,14 +178,14 @@ def machine_line(results):
         machine["kernel"],
         f"{build['compiler']} {build['build_type']}",
         f"{build['sanitizer']} sanitizer, not for figures" if build["sanitizer"] else None,
-        dates(results),
+        dates(found),
         "commit " + commit(build["git_commit"]),
     ]
     return ", ".join(part for part in parts if part)
 
 
-def dates(results):
-    days = sorted({r["time"][:10] for r in results})
+def dates(found):
+    days = sorted({r["time"][:10] for r in found})
     return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
 
 
@@ -181,25 +206,28 @@ def finish(figure, axes, caption, out):
     for panel in axes:
         for handle, label in zip(*panel.get_legend_handles_labels()):
             handles.setdefault(label, handle)
-    titles = [LOOKS[name].title for name in LOOKS]
+    titles = list(results.TITLES.values())
     labels = sorted(handles, key=lambda label: (titles.index(label) if label in titles else len(titles), label))
-    columns = min(len(labels), 4 if figure.get_figwidth() < 8 else 7)
-    width = int(figure.get_figwidth() * 16.5)
+    columns = min(len(labels), 3 if figure.get_figwidth() < 8 else 7)
+    width = int(figure.get_figwidth() * 17.5)
     text = "\n".join(line for paragraph in caption for line in textwrap.wrap(paragraph, width))
-    rows = -(-len(labels) // columns)
-    inches = 0.2 * rows + 0.15 * (text.count("\n") + 1) + 0.2
-    figure.set_figheight(figure.get_figheight() + inches)
-    figure.tight_layout(rect=(0, inches / figure.get_figheight(), 1, 1), w_pad=2.5)
+    legend_inches = 0.19 * -(-len(labels) // columns) + 0.15
+    inches = legend_inches + 0.145 * (text.count("\n") + 1) + 0.1
+    height = figure.get_figheight() + inches
+    figure.set_figheight(height)
+    figure.tight_layout(rect=(0, inches / height, 1, 1), w_pad=2.5)
     figure.legend(
         [handles[label] for label in labels],
         labels,
         loc="upper center",
-        bbox_to_anchor=(0.5, inches / figure.get_figheight()),
+        bbox_to_anchor=(0.5, inches / height),
         ncol=columns,
-        handlelength=2.6,
-        columnspacing=1.6,
+        fontsize=8,
+        handlelength=2.4,
+        columnspacing=1.4,
+        borderaxespad=0.2,
     )
-    figure.text(0.012, 0.012, text, fontsize=7, color="#555555", va="bottom", linespacing=1.35)
+    figure.text(0.012, (inches - legend_inches) / height, text, fontsize=7, color="#555555", va="top", linespacing=1.35)
     base = Path(out)
     if base.suffix in (".svg", ".png"):
         base = base.with_suffix("")

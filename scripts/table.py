@@ -2,6 +2,7 @@
 """Prints the throughput of a folder of results: per algorithm and number of threads median, spread, share of bound."""
 
 import argparse
+import signal
 import sys
 
 import results
@@ -66,4 +67,5 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # quiet where the reader has seen enough
     sys.exit(main())
