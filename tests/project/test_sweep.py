@@ -8,8 +8,9 @@ import time
 import unittest
 from pathlib import Path
 
+import project  # first: it finds scripts/
+
 import matrix
-import project
 import results
 from project import PYTHON, ROOT
 
