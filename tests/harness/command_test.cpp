@@ -148,6 +148,16 @@ TEST_CASE("muster run: what the machine refuses is one line and exit code 3, bef
           "/proc/muster.json");
 }
 
+bool catches_interrupts(pid_t process) {
+  std::ifstream status("/proc/" + std::to_string(process) + "/status");
+  const std::string key = "SigCgt:";
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(key))
+      return (std::stoull(line.substr(key.size()), nullptr, 16) >> (SIGINT - 1) & 1) != 0;
+  }
+  return true;  // it has ended: the test will see how
+}
+
 TEST_CASE("muster run: SIGINT ends it with exit code 130 and no result") {
   const Folder folder;
   const std::string out = (folder / "result.json").string();
@@ -157,9 +167,8 @@ TEST_CASE("muster run: SIGINT ends it with exit code 130 and no result") {
             "algorithm=border_collie", "--set", "warmup_s=1000", "--out", out.c_str(), nullptr);
     ::_exit(99);
   }
-  // Its own command line is there from the start; its handler is not: ask again until it has come to an end.
   int status = 0;
-  std::this_thread::sleep_for(std::chrono::seconds(2));
+  while (!catches_interrupts(child)) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   ::kill(child, SIGINT);
   ::waitpid(child, &status, 0);
   REQUIRE(WIFEXITED(status));
