@@ -2,10 +2,15 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
+#include "engine/io/log_device.h"
+#include "engine/log/flusher.h"
 #include "engine/log/log_record.h"
+#include "engine/log/record_codec.h"
 #include "engine/types.h"
 
 namespace muster {
@@ -19,35 +24,51 @@ enum class CommitPolicy : std::uint8_t {
 
 struct LogOptions {
   std::string device = "file";           ///< "file" or "memory"
-  std::filesystem::path directory;       ///< of the segments; device "file"
+  std::filesystem::path directory;       ///< of the segments, created if need be; device "file"
   bool direct = false;                   ///< O_DIRECT through io_uring; device "file"
   std::chrono::microseconds latency{0};  ///< of one sync; device "memory"
+  /// Room in one segment file, a multiple of 4096; device "file".
   std::uint64_t segment_bytes = std::uint64_t{64} << 20;
   std::uint32_t group_commits = 8;
   std::chrono::microseconds group_timeout{1000};
+  /// Opening looks for the log's end from here, an LSN at which a record begins (0: from the oldest segment).
+  Lsn scan_from = 0;
+  /// Runs first in the flusher's thread, to place it.
+  std::function<void()> on_flusher_start;
 };
 
-/// A pipelined commit that waits for the log. Intrusive, so that a commit allocates nothing.
-struct PendingCommit {
-  Lsn end = 0;  ///< of the commit record
-  /// Called exactly once, by the drainer, with no latch held; must not append, block or throw.
-  /// `durable` is false when the log has failed.
-  void (*acknowledge)(PendingCommit& commit, bool durable) noexcept = nullptr;
-};
-
+/// Where a record lies. The last one, where a call appends two.
 struct LogPosition {
   Lsn begin = 0;
   Lsn end = 0;
 };
 
-/// API only for now: appends records through a LogBuffer, flushes them to a device, says what is durable.
+/// The log: appends records through a LogBuffer, flushes them to a device, says what is durable.
+///
+/// Thread-safe; what takes a worker is called by that worker's thread only. All but attach and flush: no
+/// lock, no allocation (once a worker's longest record has been seen), no virtual call but the log buffer's.
 class LogManager {
  public:
+  /// Opens the log or creates it; goes on behind the last whole record. Throws ConfigError (an option out of
+  /// range, an algorithm that no engine may trust, a directory whose log is open), DamageError (what is there
+  /// is not what a crash leaves: nothing has been changed), std::system_error.
+  LogManager(const LogOptions& options, std::string_view algorithm, const LogBufferOptions& buffer);
+  /// With a device of the caller's own.
+  LogManager(const LogOptions& options, std::string_view algorithm, const LogBufferOptions& buffer,
+             std::unique_ptr<LogDevice> device);
+  /// Flushes what was appended; errors are lost then. No worker may be attached.
+  ~LogManager();
+
+  /// Throws std::runtime_error when the log buffer's max_workers are attached.
   WorkerId attach();
   void detach(WorkerId worker);  ///< no commit of this worker may be pending
 
   // Appends; `previous` is the transaction's last record (0: none). Callable with page latches held: the
-  // drainer takes none. Throw std::system_error once the log has failed.
+  // drainer takes none. Throw std::system_error once the log has failed, std::invalid_argument for a record
+  // larger than the ring. Before the throw nothing is appended.
+
+  /// Begin and the first change, in one reservation: the begin record lies kRecordHeaderBytes before the
+  /// result.
   LogPosition append_begin_and_change(WorkerId worker, TransactionId transaction, const RecordChange& change);
   LogPosition append_change(WorkerId worker, TransactionId transaction, Lsn previous,
                             const RecordChange& change);
@@ -57,18 +78,43 @@ class LogManager {
   LogPosition append_mark(WorkerId worker, TransactionId transaction, Lsn previous,
                           RecordType commit_abort_or_end);
 
-  /// Blocks until [0, end) is durable, whatever the policy (WAL rule, shutdown). Any thread.
-  void flush(Lsn end);
-  /// Blocks until the commit that ends at `end` is durable; `policy` is durable or group.
-  void wait_for_commit(WorkerId worker, Lsn end, CommitPolicy policy);
-  /// Returns at once; `commit` must stay where it is until acknowledged. A worker's commits are acknowledged
-  /// in order.
-  void acknowledge_later(WorkerId worker, PendingCommit& commit);
+  /// Blocks until [0, end) is durable, whatever the policy (WAL rule, shutdown). Any thread; end <=
+  /// reserved(). Throws std::system_error when the log has failed first.
+  void flush(Lsn end) { flusher_->flush(end); }
+  /// Blocks until the commit that ends at `end` is durable; `policy` is durable or group. Throws as flush.
+  void wait_for_commit(WorkerId worker, Lsn end, CommitPolicy policy) {
+    flusher_->wait_for_commit(worker, end, policy == CommitPolicy::group);
+  }
+  /// Returns at once, or, with 1024 on the way, when half of them are acknowledged. `commit` must stay where
+  /// it is until acknowledged. A worker's commits are acknowledged in order. Does not throw: a log that has
+  /// failed is reported by the acknowledgement.
+  void acknowledge_later(WorkerId worker, PendingCommit& commit) {
+    flusher_->acknowledge_later(worker, commit);
+  }
   /// Blocks until every pipelined commit of this worker has been acknowledged.
-  void wait_for_acknowledgements(WorkerId worker);
+  void wait_for_acknowledgements(WorkerId worker) { flusher_->wait_for_acknowledgements(worker); }
+  // An async commit calls nothing: what nobody waits for is flushed within some 10 ms.
 
-  Lsn durable() const;
-  Lsn reserved() const;
+  /// Where this opening began: all below was there before.
+  Lsn start() const { return device_->start(); }
+  Lsn durable() const { return flusher_->durable(); }
+  Lsn reserved() const { return buffer_->reserved(); }
+  /// Says that nobody will read below `lsn` any more. Any thread.
+  void remove_below(Lsn lsn) { device_->remove_below(lsn); }
+  /// Any thread, any time; the difference of two covers what lies between.
+  LogStatistics statistics() const { return flusher_->statistics(); }
+
+ private:
+  struct alignas(kCacheLine) Worker {
+    RecordEncoder encoder;
+  };
+  LogPosition append(WorkerId worker, Lsn previous, std::size_t last);
+
+  std::unique_ptr<LogDevice> device_;
+  const std::uint64_t incarnation_;
+  std::unique_ptr<LogBuffer> buffer_;
+  std::unique_ptr<Worker[]> workers_;
+  std::unique_ptr<Flusher> flusher_;  // last: its thread uses the others
 };
 
 }  // namespace muster

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "engine/types.h"
 
@@ -36,5 +38,26 @@ struct PageImage {
   PageNumber page = 0;
   Bytes bytes;
 };
+
+/// A record as it was read from the log; `payload` is as short-lived as the reader says.
+struct LogRecord {
+  Lsn lsn = 0;  ///< of its first byte
+  Lsn end = 0;  ///< of the byte behind it
+  RecordType type = RecordType::begin;
+  TransactionId transaction = 0;  ///< 0: none (structure)
+  Lsn previous = 0;               ///< the transaction's record before this one; 0: none
+  Lsn durable = 0;                ///< the log was known to be durable up to here when this was appended
+  Bytes payload;
+};
+
+// Decoders of the payload. They throw DamageError where it is not what its type asks for, and
+// std::invalid_argument where the record's type has no such part.
+RecordChange change_of(const LogRecord& record);           ///< update, compensation
+Lsn undo_next_of(const LogRecord& record);                 ///< compensation
+std::vector<PageImage> pages_of(const LogRecord& record);  ///< structure
+
+std::string_view to_string(RecordType type);
+/// One line for people: everything but the values' bytes.
+std::string to_string(const LogRecord& record);
 
 }  // namespace muster

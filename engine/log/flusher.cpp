@@ -1,0 +1,333 @@
+#include "engine/log/flusher.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+#include <stdexcept>
+
+#include "engine/log/futex.h"
+
+namespace muster {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// How old bytes may grow that nobody asks for. Also the net under wake-ups that rest on the log buffer's own
+/// ordering (a ring that fills up): what one misses waits this long.
+constexpr std::chrono::nanoseconds kIdleFlush = 10ms;
+/// Looks for the next request before the flusher sleeps: about 50 us, more than a wake-up costs.
+constexpr std::uint32_t kLooks = 32;
+/// Looks of a committer before it sleeps: about a microsecond, less than a wake-up costs.
+constexpr std::uint32_t kCommitLooks = 8;
+
+}  // namespace
+
+Flusher::Flusher(LogBuffer& buffer, LogDevice& device, FlusherOptions options)
+    : buffer_(buffer),
+      device_(device),
+      options_(std::move(options)),
+      capacity_(options_.capacity),
+      slots_(std::make_unique<Slot[]>(options_.max_workers)),
+      durable_(device.start()),
+      recycled_(device.start()) {
+  thread_ = std::thread([this] { run(); });
+}
+
+Flusher::~Flusher() {
+  stop_.store(true, std::memory_order_seq_cst);  // [sleep]
+  kick();
+  thread_.join();
+}
+
+void Flusher::attach(WorkerId worker) {
+  Slot& slot = slots_[worker];
+  if (!slot.pending) slot.pending = std::make_unique<PendingCommit*[]>(kPendingMax);
+  // Before the worker's first request, so that whoever sees the request looks at its slot.
+  for (std::uint32_t used = slots_used_.load(std::memory_order_seq_cst); used <= worker;) {
+    if (slots_used_.compare_exchange_weak(used, worker + 1, std::memory_order_seq_cst)) break;
+  }
+}
+
+// --- what workers do ---
+
+void Flusher::flush(Lsn end) {
+  if (end > buffer_.reserved()) throw std::invalid_argument("flush: the log does not reach that far");
+  while (durable() < end) {
+    throw_if_failed();
+    flush_waiters_.fetch_add(1, std::memory_order_seq_cst);
+    const std::uint32_t drains = drains_.load(std::memory_order_seq_cst);
+    if (try_take()) {
+      lead(end);
+    } else {
+      futex_wait(drains_, drains);  // whoever holds draining_ will see flush_waiters_ when it lets go
+    }
+    flush_waiters_.fetch_sub(1, std::memory_order_relaxed);
+  }
+}
+
+void Flusher::wait_for_commit(WorkerId worker, Lsn end, bool grouped) {
+  Slot& slot = slots_[worker];
+  const auto done = [&] { return durable() >= end || failed(); };
+  if (grouped && !done()) {
+    const auto since = Clock::now().time_since_epoch();
+    const auto limit = std::chrono::nanoseconds(since + options_.group_timeout).count();
+    slot.grouped_since.store(std::chrono::nanoseconds(since).count(), std::memory_order_relaxed);
+    // A count that lags behind those who leave only makes the flusher look once too often.
+    const std::uint32_t waiting = grouped_.fetch_add(1, std::memory_order_relaxed) + 1;
+    if (waiting >= options_.group_commits && try_take()) {
+      lead(end);
+    } else {
+      park(slot, end, done, [&] {
+        return waiting >= options_.group_commits || awake_at_.load(std::memory_order_relaxed) > limit;
+      });
+    }
+    grouped_.fetch_sub(1, std::memory_order_relaxed);
+    slot.grouped_since.store(0, std::memory_order_relaxed);
+  } else {
+    Backoff patience;
+    for (std::uint32_t look = 0; !done(); ++look, patience.pause()) {
+      if (try_take()) {
+        lead(end);
+      } else if (look == kCommitLooks) {
+        park(slot, end, done, [] { return true; });
+      }
+    }
+  }
+  if (durable() < end) throw_failure();
+  slot.commits.add(1);
+}
+
+void Flusher::acknowledge_later(WorkerId worker, PendingCommit& commit) {
+  Slot& slot = slots_[worker];
+  const std::size_t tail = slot.tail.load(std::memory_order_relaxed);
+  if (tail - slot.head.load(std::memory_order_acquire) == kPendingMax) {  // [queue]
+    const auto room = [&] { return tail - slot.head.load(std::memory_order_seq_cst) <= kPendingMax / 2; };
+    park(slot, kWhateverMoves, room, [] { return true; });
+  }
+  slot.pending[tail % kPendingMax] = &commit;
+  slot.last_pending = commit.end;
+  slot.tail.store(tail + 1, std::memory_order_seq_cst);  // [queue], [sleep]
+  kick();
+}
+
+void Flusher::wait_for_acknowledgements(WorkerId worker) {
+  Slot& slot = slots_[worker];
+  const std::size_t tail = slot.tail.load(std::memory_order_relaxed);
+  const auto done = [&] { return slot.head.load(std::memory_order_seq_cst) == tail; };
+  if (!done()) park(slot, slot.last_pending, done, [] { return true; });
+}
+
+template <class Done, class NeedsFlusher>
+void Flusher::park(Slot& slot, Lsn target, Done done, NeedsFlusher needs_flusher) {
+  slot.target.store(target, std::memory_order_relaxed);  // released by parked
+  while (true) {
+    slot.parked.store(1, std::memory_order_seq_cst);  // [park], [sleep]
+    if (done()) break;
+    if (awake_.load(std::memory_order_seq_cst) == 0 && needs_flusher()) kick();
+    futex_wait(slot.parked, 1);
+    if (done()) break;
+  }
+  slot.parked.store(0, std::memory_order_relaxed);  // only this thread cares
+}
+
+void Flusher::kick() {
+  if (awake_.load(std::memory_order_seq_cst) == 0 && awake_.exchange(1, std::memory_order_seq_cst) == 0) {
+    futex_wake_one(awake_);
+  }
+}
+
+void Flusher::throw_failure() const {
+  throw std::system_error(failure_code_, failure_);
+}
+
+// --- draining ---
+
+bool Flusher::try_take() {
+  return !draining_.load(std::memory_order_relaxed) && !draining_.exchange(true, std::memory_order_seq_cst);
+}
+
+void Flusher::release() {
+  draining_.store(false, std::memory_order_seq_cst);  // [lock], [note]
+  if (blocked_.load(std::memory_order_seq_cst) == 1 && blocked_.exchange(0, std::memory_order_seq_cst) == 1) {
+    futex_wake_one(blocked_);
+  }
+  if (flush_waiters_.load(std::memory_order_seq_cst) != 0) {
+    drains_.fetch_add(1, std::memory_order_seq_cst);
+    futex_wake_all(drains_);
+  }
+}
+
+void Flusher::lead(Lsn end) {
+  for (Backoff hole; !(durable() >= end || failed());) {
+    if (!drain()) hole.pause();
+  }
+  release();
+}
+
+bool Flusher::drain() noexcept {
+  const Lsn begin = recycled_.load(std::memory_order_relaxed);  // [lock]
+  const Lsn end = buffer_.advance();
+  boundary_lag_.record(buffer_.reserved() - end);
+  if (end > begin) {
+    if (!failed()) write(begin, end);
+    buffer_.recycle(end);
+    recycled_.store(end, std::memory_order_relaxed);  // a hint for appended(); [lock] for drainers
+  }
+  settle();
+  return end > begin;
+}
+
+void Flusher::write(Lsn begin, Lsn end) {
+  try {
+    device_.write(begin, buffer_.bytes(begin, end));
+    device_.sync();
+  } catch (const std::system_error& error) {
+    return fail(error.code(), error.what());
+  } catch (const std::exception& error) {
+    return fail({EIO, std::generic_category()}, error.what());
+  }
+  bytes_.add(end - begin);
+  writes_.add(1);
+  syncs_.add(1);
+  flush_bytes_.record(end - begin);
+  durable_.store(end, std::memory_order_seq_cst);  // [durable], [park]
+}
+
+void Flusher::fail(const std::error_code& code, const std::string& what) {
+  failure_code_ = code;
+  // system_error's what() ends with the code's message, which the next system_error adds again.
+  const std::string message = ": " + code.message();
+  const bool repeated = what.ends_with(message);
+  failure_ = "the log has failed, nothing is committed any more: " +
+             (repeated ? what.substr(0, what.size() - message.size()) : what);
+  failed_.store(true, std::memory_order_seq_cst);  // [park]
+}
+
+void Flusher::settle() {
+  const Lsn durable_end = durable();
+  const bool has_failed = failed();
+  const std::uint32_t slots = slots_used_.load(std::memory_order_seq_cst);
+  for (std::uint32_t i = 0; i < slots; ++i) {
+    Slot& slot = slots_[i];
+    std::size_t head = slot.head.load(std::memory_order_relaxed);        // [lock]
+    const std::size_t tail = slot.tail.load(std::memory_order_acquire);  // [queue]
+    const std::size_t first = head;
+    std::uint64_t acknowledged = 0;
+    for (; head != tail; ++head) {
+      PendingCommit& commit = *slot.pending[head % kPendingMax];
+      const bool is_durable = commit.end <= durable_end;
+      if (!is_durable && !has_failed) break;
+      if (is_durable) ++acknowledged;
+      commit.acknowledge(commit, is_durable);  // it may be gone when this returns
+    }
+    if (acknowledged != 0) acknowledged_.add(acknowledged);
+    if (head != first) slot.head.store(head, std::memory_order_seq_cst);  // [queue], [park]
+    if (slot.parked.load(std::memory_order_seq_cst) == 1 &&
+        (has_failed || slot.target.load(std::memory_order_relaxed) <= durable_end) &&
+        slot.parked.exchange(0, std::memory_order_seq_cst) == 1) {
+      futex_wake_one(slot.parked);
+    }
+  }
+}
+
+// --- the flusher's thread ---
+
+void Flusher::run() {
+  if (options_.on_start) options_.on_start();
+  Backoff hole;
+  bool worked = false;
+  Clock::time_point idle_flush = Clock::now() + kIdleFlush;
+  while (true) {
+    Clock::time_point due = flush_due();
+    const Clock::time_point now = Clock::now();
+    const bool stopping = stop_.load(std::memory_order_seq_cst);
+    if (due > now && (stopping || now >= idle_flush)) {
+      idle_flush = now + kIdleFlush;
+      if (buffer_.reserved() != recycled_.load(std::memory_order_relaxed)) {
+        due = now;
+      } else if (stopping) {
+        return;
+      }
+    }
+    if (due > now) {
+      if (!(worked && asked_soon())) sleep_until(std::min(due, idle_flush));
+      worked = false;
+    } else if (try_take()) {
+      const bool moved = drain();
+      release();
+      if (moved) {
+        hole = Backoff();
+      } else {
+        hole.pause();
+      }
+      worked = true;
+      idle_flush = Clock::now() + kIdleFlush;
+    } else {
+      wait_for_drainer();
+    }
+  }
+}
+
+Flusher::Clock::time_point Flusher::flush_due() const {
+  const Lsn durable_end = durable();
+  if (buffer_.reserved() - recycled_.load(std::memory_order_relaxed) > capacity_ / 2)
+    return Clock::time_point::min();
+  std::uint32_t grouped = 0;
+  std::int64_t oldest = std::numeric_limits<std::int64_t>::max();
+  const std::uint32_t slots = slots_used_.load(std::memory_order_seq_cst);
+  for (std::uint32_t i = 0; i < slots; ++i) {
+    const Slot& slot = slots_[i];
+    // [sleep]. The head is the drainer's; an old one makes for a drain too many.
+    if (slot.tail.load(std::memory_order_seq_cst) != slot.head.load(std::memory_order_relaxed)) {
+      return Clock::time_point::min();
+    }
+    if (slot.parked.load(std::memory_order_seq_cst) == 0) continue;            // [sleep]
+    if (slot.target.load(std::memory_order_relaxed) <= durable_end) continue;  // it is about to leave
+    const std::int64_t since = slot.grouped_since.load(std::memory_order_relaxed);
+    if (since == 0) return Clock::time_point::min();
+    oldest = std::min(oldest, since);
+    ++grouped;
+  }
+  if (grouped == 0 || failed()) return Clock::time_point::max();
+  if (grouped >= options_.group_commits) return Clock::time_point::min();
+  return Clock::time_point(std::chrono::nanoseconds(oldest) + options_.group_timeout);
+}
+
+bool Flusher::asked_soon() const {
+  Backoff patience;
+  for (std::uint32_t look = 0; look < kLooks; ++look, patience.pause()) {
+    if (flush_due() != Clock::time_point::max()) return true;
+  }
+  return false;
+}
+
+void Flusher::sleep_until(Clock::time_point time) {
+  awake_at_.store(std::chrono::nanoseconds(time.time_since_epoch()).count(), std::memory_order_relaxed);
+  awake_.store(0, std::memory_order_seq_cst);  // [sleep]
+  if (flush_due() >= time && !stop_.load(std::memory_order_seq_cst)) {
+    const auto left = time - Clock::now();
+    if (left.count() > 0) futex_wait(awake_, 0, left);
+  }
+  awake_.store(1, std::memory_order_seq_cst);
+}
+
+void Flusher::wait_for_drainer() {
+  blocked_.store(1, std::memory_order_seq_cst);  // [note]
+  if (draining_.load(std::memory_order_seq_cst)) futex_wait(blocked_, 1);
+  blocked_.store(0, std::memory_order_relaxed);
+}
+
+LogStatistics Flusher::statistics() const {
+  LogStatistics result;
+  result.bytes = bytes_.get();
+  result.writes = writes_.get();
+  result.syncs = syncs_.get();
+  result.commits = acknowledged_.get();
+  const std::uint32_t slots = slots_used_.load(std::memory_order_acquire);
+  for (std::uint32_t i = 0; i < slots; ++i) result.commits += slots_[i].commits.get();
+  result.flush_bytes = flush_bytes_.snapshot();
+  result.boundary_lag = boundary_lag_.snapshot();
+  return result;
+}
+
+}  // namespace muster

@@ -1,0 +1,163 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <thread>
+
+#include "algorithms/backoff.h"
+#include "algorithms/log_buffer.h"
+#include "engine/io/log_device.h"
+#include "engine/log/log_statistics.h"
+
+namespace muster {
+
+/// A pipelined commit that waits for the log. Intrusive, so that a commit allocates nothing.
+struct PendingCommit {
+  Lsn end = 0;  ///< of the commit record
+  /// Called exactly once, by the drainer, with no latch held; must not append, block or throw.
+  /// `durable` is false when the log has failed.
+  void (*acknowledge)(PendingCommit& commit, bool durable) noexcept = nullptr;
+};
+
+struct FlusherOptions {
+  std::uint32_t max_workers = 64;
+  std::size_t capacity = 0;  ///< of the log buffer's ring
+  std::uint32_t group_commits = 8;
+  std::chrono::nanoseconds group_timeout{0};
+  std::function<void()> on_start;  ///< runs first in the flusher's thread, to place it
+};
+
+/// Moves the log from its buffer to its device and tells who waits for that.
+///
+/// Protocol    One thread at a time drains: advance, write, sync, durable_, recycle, then acknowledge and
+/// wake.
+///             It owns draining_. That is the flusher's thread, or a committer that found nobody draining and
+///             works for all (so that one client pays for no hand-over).
+///             Whoever wants something makes that visible in its slot and then kicks the flusher if it
+///             sleeps. The flusher says that it sleeps and then looks through the slots once more. One of the
+///             two sees the other. Where a committer is draining, the flusher leaves a note (blocked_) and
+///             sleeps; the drainer lets go and then looks for the note. Where nobody asks (async commits,
+///             dirty data), the flusher flushes every kIdleFlush, and when the ring is half full.
+/// Invariants  recycled_ <= boundary; durable_ == recycled_ until the log fails, and stays from then on.
+///             What is acknowledged as durable ends at or below durable_.
+///             A drainer waits for nothing that a worker holds.
+/// Ordering    [durable]  stored by the drainer, loaded by whoever waits: what was read from the device's
+/// point
+///                        of view lies before it. seq_cst, because of [park].
+///             [park]     worker: store parked, load durable_ and failed_. Drainer: store these, load parked.
+///                        All seq_cst: at least one sees the other's store (Dekker).
+///             [sleep]    worker: store parked or tail, load awake_. Flusher: store awake_, load these.
+///             Likewise. [note]     flusher: store blocked_, exchange draining_. Drainer: store draining_,
+///             load blocked_. [lock]     draining_: acquired by exchange, released by store; guards what only
+///             a drainer touches. [queue]    tail released by the worker, head by the drainer; each acquires
+///             the other's.
+/// Failure     After an error of the device nothing is written any more. The drainer goes on finding the
+///             boundary and recycling, so that nobody waits for room for ever; whoever waits gets the error.
+class Flusher {
+ public:
+  Flusher(LogBuffer& buffer, LogDevice& device, FlusherOptions options);
+  /// Flushes what is left and stops. No worker may be attached any more.
+  ~Flusher();
+
+  void attach(WorkerId worker);
+
+  /// Blocks until [0, end) is durable. Any thread, no slot needed.
+  void flush(Lsn end);
+  /// Blocks until the commit is durable; `grouped` lets the flush wait for others.
+  void wait_for_commit(WorkerId worker, Lsn end, bool grouped);
+  void acknowledge_later(WorkerId worker, PendingCommit& commit);
+  void wait_for_acknowledgements(WorkerId worker);
+
+  /// After each append: the ring must not fill up unseen.
+  void appended(Lsn end) {
+    if (end - recycled_.load(std::memory_order_relaxed) > capacity_ / 2) kick();
+  }
+
+  Lsn durable() const { return durable_.load(std::memory_order_seq_cst); }  // [durable]
+  bool failed() const { return failed_.load(std::memory_order_seq_cst); }   // [park]
+  void throw_if_failed() const {
+    if (failed()) throw_failure();
+  }
+  LogStatistics statistics() const;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  /// Pipelined commits that a worker may have on the way; the next one blocks.
+  static constexpr std::size_t kPendingMax = 1024;
+  static constexpr Lsn kWhateverMoves = 0;  // target: wake at each drain
+
+  /// One worker's. Written by the worker but for parked (both) and head (the drainer).
+  struct alignas(kCacheLine) Slot {
+    std::atomic<std::uint32_t> parked{0};        // 1: sleeps, or is about to
+    std::atomic<Lsn> target{0};                  // what it waits for; stored before parked
+    std::atomic<std::int64_t> grouped_since{0};  // steady-clock ns; 0: does not wait for a group
+    std::atomic<std::size_t> tail{0};
+    Lsn last_pending = 0;
+    Counter commits;
+    std::unique_ptr<PendingCommit*[]> pending;
+    alignas(kCacheLine) std::atomic<std::size_t> head{0};
+  };
+
+  // The flusher's thread.
+  void run();
+  Clock::time_point flush_due() const;
+  bool asked_soon() const;
+  void sleep_until(Clock::time_point time);
+  void wait_for_drainer();
+
+  // Draining: between try_take() and release().
+  bool try_take();
+  void release();
+  bool drain() noexcept;
+  void write(Lsn begin, Lsn end);
+  void settle();
+  void lead(Lsn end);
+  void fail(const std::error_code& code, const std::string& what);
+
+  void kick();
+  /// Sleeps until done(). A drainer wakes it when `target` is durable.
+  template <class Done, class NeedsFlusher>
+  void park(Slot& slot, Lsn target, Done done, NeedsFlusher needs_flusher);
+  [[noreturn]] void throw_failure() const;
+
+  LogBuffer& buffer_;
+  LogDevice& device_;
+  const FlusherOptions options_;
+  const std::size_t capacity_;
+  std::unique_ptr<Slot[]> slots_;
+
+  // Written once a flush, read by every append.
+  alignas(kCacheLine) std::atomic<Lsn> durable_;
+  std::atomic<Lsn> recycled_;
+  std::atomic<bool> failed_{false};
+  std::error_code failure_code_;  // written before failed_
+  std::string failure_;
+  std::atomic<std::uint32_t> slots_used_{0};  // slots that were ever attached lie below
+
+  alignas(kCacheLine) std::atomic<bool> draining_{false};
+  std::atomic<std::uint32_t> blocked_{0};        // 1: the flusher sleeps until draining_ is free
+  std::atomic<std::uint32_t> flush_waiters_{0};  // threads in flush() that did not get draining_
+  std::atomic<std::uint32_t> drains_{0};         // what these sleep on
+
+  alignas(kCacheLine) std::atomic<std::uint32_t> awake_{1};  // 0: the flusher sleeps, or is about to
+  std::atomic<std::int64_t> awake_at_{0};                    // when it will look again by itself
+  std::atomic<std::uint32_t> grouped_{0};                    // workers in wait_for_commit(grouped)
+  std::atomic<bool> stop_{false};
+
+  // Written by the drainer.
+  alignas(kCacheLine) Counter bytes_;
+  Counter writes_;
+  Counter syncs_;
+  Counter acknowledged_;
+  Histogram flush_bytes_;
+  Histogram boundary_lag_;
+
+  std::thread thread_;
+};
+
+}  // namespace muster
