@@ -97,6 +97,10 @@ class LogManager {
 
   /// Where this opening began: all below was there before.
   Lsn start() const { return device_->start(); }
+  /// Whether a write or a sync has failed; nothing becomes durable any more.
+  bool has_failed() const { return flusher_->failed(); }
+  /// Throws what has failed, if anything has.
+  void throw_if_failed() const { flusher_->throw_if_failed(); }
   Lsn durable() const { return flusher_->durable(); }
   Lsn reserved() const { return buffer_->reserved(); }
   /// Says that nobody will read below `lsn` any more. Any thread.
