@@ -6,6 +6,7 @@
 
 #include "algorithms/registry.h"
 #include "engine/error.h"
+#include "engine/io/direct_log_device.h"
 #include "engine/io/file_log_device.h"
 #include "engine/io/memory_log_device.h"
 #include "engine/log/log_reader.h"
@@ -63,6 +64,7 @@ std::unique_ptr<LogDevice> open_device(const LogOptions& options) {
   if (options.device == "memory") return std::make_unique<MemoryLogDevice>(options.latency);
   std::filesystem::create_directories(options.directory);
   const Lsn end = find_end(options);
+  if (options.direct) return std::make_unique<DirectLogDevice>(options.directory, end, options.segment_bytes);
   return std::make_unique<FileLogDevice>(options.directory, end, options.segment_bytes);
 }
 
