@@ -155,15 +155,18 @@ class PageEditor : public PageView {
 inline PageShape PageView::shape() const {
   const std::uint64_t first = load_word(bytes_ + kWordBytes);
   const std::uint64_t second = load_word(bytes_ + 2 * kWordBytes);
+  const auto field = [](std::uint64_t word, unsigned shift, std::uint64_t mask) {
+    return static_cast<std::uint32_t>(word >> shift & mask);
+  };
   PageShape shape;
   shape.kind = static_cast<PageKind>(first & 0xff);
-  shape.level = first >> 8 & 0xff;
-  shape.slots = std::min<std::uint32_t>(first >> 16 & 0xffff, kSlotsMax);
-  shape.heap_begin = first >> 32 & 0xffff;
-  shape.used = first >> 48 & 0xffff;
-  shape.prefix = second & 0xffff;
-  shape.lower = second >> 16 & 0xffff;
-  shape.upper = second >> 32 & 0xffff;
+  shape.level = field(first, 8, 0xff);
+  shape.slots = std::min<std::uint32_t>(field(first, 16, 0xffff), kSlotsMax);
+  shape.heap_begin = field(first, 32, 0xffff);
+  shape.used = field(first, 48, 0xffff);
+  shape.prefix = field(second, 0, 0xffff);
+  shape.lower = field(second, 16, 0xffff);
+  shape.upper = field(second, 32, 0xffff);
   shape.bounded = (second >> 48) != 0;
   return shape;
 }
