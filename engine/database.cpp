@@ -7,6 +7,7 @@
 #include <charconv>
 #include <stdexcept>
 
+#include "algorithms/registry.h"
 #include "engine/catalogue.h"
 #include "engine/error.h"
 #include "engine/txn/engine.h"
@@ -49,7 +50,8 @@ DatabaseOptions checked(DatabaseOptions options) {
     options.log.directory = options.directory / "log";
   }
   check(options.log, options.algorithm);
-  ++options.log_buffer.max_workers;  // one more for what the database itself appends
+  make_log_buffer(options.algorithm, options.log_buffer);  // checks the rest, before anything is touched
+  ++options.log_buffer.max_workers;                        // one more for what the database itself appends
   return options;
 }
 

@@ -13,10 +13,10 @@ namespace muster {
 /// What the sessions of a database share.
 class Engine {
  public:
-  Engine(LogManager& log, const Tables& tables, bool early_lock_release, TransactionId next_transaction)
-      : log(log),
-        tables(tables),
-        early_lock_release(early_lock_release),
+  Engine(LogManager& its_log, const Tables& its_tables, bool release_early, TransactionId next_transaction)
+      : log(its_log),
+        tables(its_tables),
+        early_lock_release(release_early),
         next_transaction_(next_transaction) {}
 
   LogManager& log;
