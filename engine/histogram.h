@@ -82,6 +82,14 @@ class HistogramSnapshot {
     return 0;
   }
 
+  /// The smallest value that the highest bucket in use may hold.
+  std::uint64_t least_maximum() const {
+    for (std::size_t i = counts_.size(); i-- > 1;) {
+      if (counts_[i] != 0) return HistogramBuckets::upper(i - 1) + 1;
+    }
+    return 0;
+  }
+
   std::vector<std::uint64_t> counts_;
   std::uint64_t max_ = 0;
 };
@@ -101,7 +109,8 @@ class Histogram {
     HistogramSnapshot result;
     for (std::size_t i = 0; i < counts_.size(); ++i)
       result.counts_[i] = counts_[i].load(std::memory_order_relaxed);
-    result.max_ = max_.load(std::memory_order_relaxed);
+    // A value may be counted here whose maximum is not visible yet.
+    result.max_ = std::max(max_.load(std::memory_order_relaxed), result.least_maximum());
     return result;
   }
 

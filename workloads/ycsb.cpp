@@ -216,8 +216,8 @@ class Ycsb final : public Workload {
   }
 
   RepetitionReport finish() override {
-    RepetitionReport report{
-        .boundary_lag_bytes = {}, .log = LogActivity{}, .waits = {}, .transactions = TransactionCounts{}};
+    RepetitionReport report;
+    report.transactions.emplace();
     for (const WorkerResult& worker : results_) {
       report.transactions->committed += worker.measured.committed;
       report.transactions->aborted += worker.measured.aborted;

@@ -1,16 +1,49 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
+#include "engine/error.h"
 #include "engine/index/change_log.h"
-#include "engine/storage/buffer_manager.h"
+#include "engine/storage/guards.h"
+#include "engine/storage/slotted_page.h"
 #include "engine/types.h"
 
 namespace muster {
 
-/// API only for now: find, insert, update, remove, scan over byte strings, by optimistic lock coupling.
-/// Isolation between transactions is not its business: callers hold record locks.
+/// What check() found.
+struct TreeShape {
+  std::uint32_t levels = 0;
+  std::uint64_t leaves = 0;
+  std::uint64_t inner_pages = 0;
+  std::uint64_t free_pages = 0;
+  std::uint64_t records = 0;
+};
+
+/// A B+ tree of byte strings, ordered as bytes. Isolation between transactions is not its business: callers
+/// hold record locks. All operations may run in any number of threads.
+///
+/// Readers    go down by optimistic lock coupling: read a page, find the child, read the child's version, and
+/// only
+///            then validate the page; start again, later and later, when that fails. They write nothing
+///            shared.
+/// Writers    go down likewise, then upgrade the leaf they have read. Leaf before log: change() is called
+/// under
+///            the leaf's exclusive latch, so that the order of a page's records in the log is that of its
+///            changes.
+/// Structure  Splits and merges hold the header page's exclusive latch, so there is one at a time in a table,
+/// and
+///            inner pages hold still for it. Each is one redo-only record that is complete in itself: a
+///            record that finds no room has its leaf split first and is then logged alone; one that is
+///            removed may have its leaf merged afterwards.
+/// Invariants Page 0 is the header, page 1 the root, for ever. All keys of a page lie in [lower, upper
+/// fence);
+///            fences of neighbours meet. A page that loses part of its range changes its version.
+/// Source     Leis, Haubenschild, Neumann: Optimistic Lock Coupling, IEEE Data Eng. Bull. 42(1), 2019; heads
+/// and
+///            fences: Graefe, Larson, DaMoN 2001, and Graefe, Modern B-Tree Techniques, 2011.
 class BTree {
  public:
   static constexpr std::size_t kMaxKeyBytes = 512;
@@ -19,9 +52,12 @@ class BTree {
   /// Formats an empty tree in a new table.
   static void create(BufferManager& buffers, TableId table, ChangeLog& log);
 
+  /// Of a table that is open and formatted: DamageError otherwise.
   BTree(BufferManager& buffers, TableId table);
 
+  /// Fills `value` when it returns ok; otherwise its content is unspecified.
   Status find(Bytes key, std::vector<std::byte>& value) const;
+  /// A key or value that is too long is a ConfigError.
   Status insert(Bytes key, Bytes value, ChangeLog& log);
   Status update(Bytes key, Bytes value, ChangeLog& log);
   Status remove(Bytes key, ChangeLog& log);
@@ -29,6 +65,39 @@ class BTree {
   /// Visits records with key >= from in order until `visit` returns false. Each record was there, whole, at
   /// some moment during the call. `visit` runs without any latch held and may call the tree.
   void scan(Bytes from, const std::function<bool(Bytes key, Bytes value)>& visit) const;
+
+  /// Walks everything while nobody changes anything: order, fences, levels, every page used exactly once.
+  /// Throws DamageError with what is wrong.
+  TreeShape check() const;
+
+ private:
+  /// A page with less content than this is merged with a neighbour when that has room.
+  static constexpr std::size_t kContentMin = kPageCapacity / 4;
+  static constexpr PageNumber kHeader = 0;
+  static constexpr PageNumber kRoot = 1;
+
+  struct Checker;
+  using Path = std::vector<PageNumber>;  // from the root to a leaf
+
+  /// The leaf where `key` belongs, not validated; nothing when a page changed on the way.
+  std::optional<OptimisticGuard> descend(Bytes key) const;
+  ExclusiveGuard latch(PageNumber page) const { return {*buffers_, *space_, page}; }
+
+  // btree_structure.cpp
+  void make_room(Bytes key, std::size_t value_bytes, ChangeLog& log);
+  bool split(const Path& path, std::size_t depth, ExclusiveGuard& header, Bytes key, std::size_t value_bytes,
+             ChangeLog& log);
+  void shrink(Bytes key, ChangeLog& log);
+  bool merge(const Path& path, std::size_t depth, ExclusiveGuard& header, Bytes key, ChangeLog& log);
+  bool unite(ExclusiveGuard& parent, std::uint32_t at, ExclusiveGuard& left, ExclusiveGuard& right,
+             ExclusiveGuard& header, ChangeLog& log);
+  void collapse_root(ExclusiveGuard& header, ChangeLog& log);
+  Path path_to(Bytes key) const;
+  ExclusiveGuard allocate(PageEditor header) const;
+  DamageError damage(PageNumber page, const char* what) const;
+
+  BufferManager* buffers_;
+  TableSpace* space_;
 };
 
 }  // namespace muster

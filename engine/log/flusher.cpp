@@ -241,7 +241,7 @@ void Flusher::run() {
     Clock::time_point due = flush_due();
     const Clock::time_point now = Clock::now();
     const bool stopping = stop_.load(std::memory_order_seq_cst);
-    if (due > now && (stopping || now >= idle_flush)) {
+    if (due == Clock::time_point::max() && (stopping || now >= idle_flush)) {
       idle_flush = now + kIdleFlush;
       if (buffer_.reserved() != recycled_.load(std::memory_order_relaxed)) {
         due = now;

@@ -6,6 +6,7 @@
 
 #include "algorithms/registry.h"
 #include "engine/error.h"
+#include "engine/io/direct_log_device.h"
 #include "engine/io/file_log_device.h"
 #include "engine/io/memory_log_device.h"
 #include "engine/log/log_reader.h"
@@ -48,6 +49,15 @@ void check(std::string_view algorithm) {
   }
 }
 
+}  // namespace
+
+void check(const LogOptions& options, std::string_view algorithm) {
+  check(options);
+  check(algorithm);
+}
+
+namespace {
+
 /// The end of the log in `directory`, where the next record belongs.
 Lsn find_end(const LogOptions& options) {
   LogReader reader(options.directory, options.scan_from);
@@ -63,6 +73,7 @@ std::unique_ptr<LogDevice> open_device(const LogOptions& options) {
   if (options.device == "memory") return std::make_unique<MemoryLogDevice>(options.latency);
   std::filesystem::create_directories(options.directory);
   const Lsn end = find_end(options);
+  if (options.direct) return std::make_unique<DirectLogDevice>(options.directory, end, options.segment_bytes);
   return std::make_unique<FileLogDevice>(options.directory, end, options.segment_bytes);
 }
 

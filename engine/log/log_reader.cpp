@@ -15,6 +15,17 @@ namespace {
 
 constexpr std::size_t kWindowBytes = std::size_t{256} << 10;
 
+/// How many bytes in front can hold no record's beginning since every size there is 0: most of a new segment.
+std::size_t blank_bytes(const std::byte* bytes, std::size_t size) {
+  std::size_t blank = 0;
+  for (; blank + kRecordAlignment <= size; blank += kRecordAlignment) {
+    std::uint32_t record_size;
+    std::memcpy(&record_size, bytes + blank + offsetof(RecordHeader, size), sizeof record_size);
+    if (record_size != 0) break;
+  }
+  return blank;
+}
+
 }  // namespace
 
 LogReader::LogReader(std::filesystem::path directory, Lsn from)
@@ -127,8 +138,12 @@ std::optional<LogRecord> LogReader::record_at(const Run& run, Lsn lsn) {
 /// The first whole record at or behind `from`, wherever it begins.
 std::optional<LogRecord> LogReader::next_valid(const Run& run, Lsn from) {
   const Lsn readable = readable_end(run, from);
-  for (Lsn lsn = from; lsn + kRecordHeaderBytes <= readable; lsn += kRecordAlignment) {
-    if (auto record = record_at(run, lsn)) return record;
+  for (Lsn lsn = from; lsn + kRecordHeaderBytes <= readable;) {
+    const Lsn blank = lsn + blank_bytes(fetch(run, lsn, kRecordHeaderBytes).data(), window_end_ - lsn);
+    if (blank == lsn) {
+      if (auto record = record_at(run, lsn)) return record;
+    }
+    lsn = std::max(blank, lsn + kRecordAlignment);
   }
   return std::nullopt;
 }

@@ -273,7 +273,7 @@ std::string_view to_string(RecordType type) {
 std::string to_string(const LogRecord& record) {
   constexpr std::string_view kKinds[] = {"", "insert", "update", "remove"};
   std::string line =
-      fmt::format("{} {} bytes {} transaction {} previous {}", record.lsn, to_string(record.type),
+      fmt::format("{} {} {} bytes transaction {} previous {}", record.lsn, to_string(record.type),
                   record.end - record.lsn, record.transaction, record.previous);
   if (record.type == RecordType::compensation) line += fmt::format(" undo-next {}", undo_next_of(record));
   if (record.type == RecordType::update || record.type == RecordType::compensation) {

@@ -1,0 +1,190 @@
+#include "engine/index/btree.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <string>
+
+#include "algorithms/backoff.h"
+#include "engine/error.h"
+#include "engine/index/structure_change.h"
+
+namespace muster {
+namespace {
+
+void check_size(const char* what, std::size_t bytes, std::size_t most) {
+  if (bytes > most) throw ConfigError(what, std::to_string(bytes), fmt::format("want at most {}", most));
+}
+
+void check_record(Bytes key, Bytes value) {
+  check_size("key bytes", key.size(), BTree::kMaxKeyBytes);
+  check_size("value bytes", value.size(), BTree::kMaxValueBytes);
+}
+
+/// Fetches a page's header and first slots while its state word is still on its way.
+void prefetch(const std::byte* page) {
+  __builtin_prefetch(page);
+  __builtin_prefetch(page + 64);
+  __builtin_prefetch(page + 128);
+}
+
+}  // namespace
+
+void BTree::create(BufferManager& buffers, TableId table, ChangeLog& log) {
+  ExclusiveGuard header(buffers, buffers.space(table), kHeader);
+  ExclusiveGuard root(buffers, buffers.space(table), kRoot);
+  StructureChange change(table);
+  change.replace(header).format_header(kRoot + 1, 0);
+  change.replace(root).format_tree_page(0, {}, std::nullopt);
+  change.commit(log);
+}
+
+BTree::BTree(BufferManager& buffers, TableId table) : buffers_(&buffers), space_(&buffers.space(table)) {
+  const SharedGuard header(buffers, *space_, kHeader);
+  if (PageView(header.bytes()).shape().kind != PageKind::header)
+    throw damage(kHeader, "is not a tree's header");
+}
+
+DamageError BTree::damage(PageNumber page, const char* what) const {
+  return DamageError(fmt::format("page {} of table {} {}", page, space_->id(), what));
+}
+
+std::optional<OptimisticGuard> BTree::descend(Bytes key) const {
+  OptimisticGuard node(*buffers_, *space_, kRoot);
+  for (;;) {
+    const PageView page(node.bytes());
+    const PageShape shape = page.shape();
+    if (shape.kind == PageKind::leaf) return node;
+    const PageNumber child = page.child_for(shape, key);
+    if (!node.valid()) return std::nullopt;
+    if (shape.kind != PageKind::inner) throw damage(node.page(), "is not a tree page");
+    if (child >= space_->pages_max()) throw damage(node.page(), "has a child that cannot be");
+    prefetch(space_->page(child));
+    const OptimisticGuard next(*buffers_, *space_, child);
+    if (!node.valid()) return std::nullopt;  // the child's version is from a time when it was the child
+    node = next;
+  }
+}
+
+Status BTree::find(Bytes key, std::vector<std::byte>& value) const {
+  for (Backoff backoff;; backoff.pause()) {
+    const auto leaf = descend(key);
+    if (!leaf) continue;
+    const PageView page(leaf->bytes());
+    const PagePosition position = page.search(page.shape(), key);
+    if (position.equal) page.copy_value(position.index, value);
+    if (leaf->valid()) return position.equal ? Status::ok : Status::not_found;
+  }
+}
+
+Status BTree::insert(Bytes key, Bytes value, ChangeLog& log) {
+  check_record(key, value);
+  for (Backoff backoff;; backoff.pause()) {
+    const auto leaf = descend(key);
+    if (!leaf) continue;
+    PageEditor page(space_->page(leaf->page()));
+    const PageShape shape = page.shape();
+    const PagePosition position = page.search(shape, key);
+    if (!leaf->valid()) continue;
+    if (position.equal) return Status::already_exists;
+    if (page.free_bytes(shape) < record_bytes(key.size() - shape.prefix, value.size())) {
+      make_room(key, value.size(), log);
+      continue;
+    }
+    ExclusiveGuard guard(*leaf);
+    if (!guard.owns()) continue;
+    const Lsn lsn = log.change({.table = space_->id(),
+                                .page = guard.page(),
+                                .kind = ChangeKind::insert,
+                                .key = key,
+                                .before = {},
+                                .after = value});
+    page.insert(position.index, key, value);
+    page.set_lsn(lsn);
+    guard.mark_changed();
+    return Status::ok;
+  }
+}
+
+Status BTree::update(Bytes key, Bytes value, ChangeLog& log) {
+  check_record(key, value);
+  for (Backoff backoff;; backoff.pause()) {
+    const auto leaf = descend(key);
+    if (!leaf) continue;
+    PageEditor page(space_->page(leaf->page()));
+    const PageShape shape = page.shape();
+    const PagePosition position = page.search(shape, key);
+    const std::size_t old_bytes = position.equal ? page.record_bytes_at(position.index) : 0;
+    if (!leaf->valid()) continue;
+    if (!position.equal) return Status::not_found;
+    if (page.free_bytes(shape) + old_bytes < record_bytes(key.size() - shape.prefix, value.size())) {
+      make_room(key, value.size(), log);
+      continue;
+    }
+    ExclusiveGuard guard(*leaf);
+    if (!guard.owns()) continue;
+    const Lsn lsn = log.change({.table = space_->id(),
+                                .page = guard.page(),
+                                .kind = ChangeKind::update,
+                                .key = key,
+                                .before = page.value(position.index),
+                                .after = value});
+    page.update(position.index, value);
+    page.set_lsn(lsn);
+    guard.mark_changed();
+    return Status::ok;
+  }
+}
+
+Status BTree::remove(Bytes key, ChangeLog& log) {
+  check_record(key, {});
+  for (Backoff backoff;; backoff.pause()) {
+    const auto leaf = descend(key);
+    if (!leaf) continue;
+    PageEditor page(space_->page(leaf->page()));
+    const PagePosition position = page.search(page.shape(), key);
+    if (!leaf->valid()) continue;
+    if (!position.equal) return Status::not_found;
+    ExclusiveGuard guard(*leaf);
+    if (!guard.owns()) continue;
+    const std::size_t content_before = page.content_bytes();
+    const Lsn lsn = log.change({.table = space_->id(),
+                                .page = guard.page(),
+                                .kind = ChangeKind::remove,
+                                .key = key,
+                                .before = page.value(position.index),
+                                .after = {}});
+    page.remove(position.index);
+    page.set_lsn(lsn);
+    guard.mark_changed();
+    const std::size_t content = page.content_bytes();
+    guard.release();
+    // Once on the way down and once at the end: a neighbour without room is not asked at every removal.
+    if (content == 0 || (content < kContentMin && content_before >= kContentMin)) shrink(key, log);
+    return Status::ok;
+  }
+}
+
+void BTree::scan(Bytes from, const std::function<bool(Bytes key, Bytes value)>& visit) const {
+  alignas(kWordBytes) std::array<std::byte, kPageBytes> copy;
+  std::vector<std::byte> cursor(from.begin(), from.end());
+  for (Backoff backoff;;) {
+    const auto leaf = descend(cursor);
+    if (leaf) copy_from_page(copy.data(), leaf->bytes(), kPageBytes);
+    if (!leaf || !leaf->valid()) {
+      backoff.pause();
+      continue;
+    }
+    backoff = Backoff();
+    const PageView page(copy.data());
+    const PageShape shape = page.shape();
+    for (std::uint32_t index = page.search(shape, cursor).index; index < shape.slots; ++index) {
+      if (!visit(page.key(shape, index), page.value(index))) return;
+    }
+    if (!shape.bounded) return;
+    const Bytes next = page.upper_fence(shape);
+    cursor.assign(next.begin(), next.end());
+  }
+}
+
+}  // namespace muster

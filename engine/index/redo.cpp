@@ -1,0 +1,63 @@
+#include "engine/index/redo.h"
+
+#include <fmt/format.h>
+
+#include "engine/error.h"
+#include "engine/storage/guards.h"
+#include "engine/storage/slotted_page.h"
+
+namespace muster {
+namespace {
+
+ExclusiveGuard fix(BufferManager& buffers, TableId table, PageNumber page, Lsn record_end) {
+  if (!buffers.is_open(table) || page >= buffers.space(table).pages_max()) {
+    throw DamageError(fmt::format("the log record that ends at {} changes page {} of table {}: there is none",
+                                  record_end, page, table));
+  }
+  return {buffers, buffers.space(table), page};
+}
+
+bool apply(PageEditor page, const RecordChange& change) {
+  const PageShape shape = page.shape();
+  if (shape.kind != PageKind::leaf) return false;
+  const PagePosition position = page.search(shape, change.key);
+  if (position.equal != (change.kind != ChangeKind::insert)) return false;
+  switch (change.kind) {
+    case ChangeKind::insert:
+      return page.insert(position.index, change.key, change.after);
+    case ChangeKind::update:
+      return page.update(position.index, change.after);
+    case ChangeKind::remove:
+      page.remove(position.index);
+      return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool redo(BufferManager& buffers, const RecordChange& change, Lsn record_end) {
+  ExclusiveGuard guard = fix(buffers, change.table, change.page, record_end);
+  PageEditor page(guard.bytes());
+  if (page.lsn() >= record_end) return false;
+  if (!apply(page, change)) {
+    throw DamageError(
+        fmt::format("the log record that ends at {} does not fit page {} of table {}, which has LSN {}",
+                    record_end, change.page, change.table, page.lsn()));
+  }
+  page.set_lsn(record_end);
+  guard.mark_changed();
+  return true;
+}
+
+bool redo(BufferManager& buffers, const PageImage& image, Lsn record_end) {
+  ExclusiveGuard guard = fix(buffers, image.table, image.page, record_end);
+  PageEditor page(guard.bytes());
+  if (page.lsn() >= record_end) return false;
+  page.install(image.bytes);
+  page.set_lsn(record_end);
+  guard.mark_changed();
+  return true;
+}
+
+}  // namespace muster

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "engine/log/log_record.h"
+#include "engine/storage/buffer_manager.h"
+
+namespace muster {
+
+/// Restart's redo of one page: applied, and the page stamped with the record's end, if the page is older than
+/// that; otherwise nothing happens and false is returned. The table must be open. A record that does not fit
+/// what the page holds is a DamageError that leaves the page as it was.
+bool redo(BufferManager& buffers, const RecordChange& change, Lsn record_end);
+bool redo(BufferManager& buffers, const PageImage& image, Lsn record_end);
+
+}  // namespace muster

@@ -1,0 +1,118 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "algorithms/backoff.h"
+#include "engine/storage/free_frames.h"
+#include "engine/storage/page_state.h"
+#include "engine/storage/table_space.h"
+#include "engine/types.h"
+
+namespace muster {
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+inline constexpr std::uint64_t kTableBytesMax = std::uint64_t{1} << 32;  // shadow memory needs addresses, too
+#else
+inline constexpr std::uint64_t kTableBytesMax = std::uint64_t{1} << 38;  // of 2^47 that a process has
+#endif
+
+struct BufferOptions {
+  /// Pages that may be resident at a time, over all tables: at least BufferManager::kFramesMin.
+  std::size_t frames = 65536;
+  /// Addresses reserved for each table: the size that it can grow to. A multiple of the page size.
+  std::uint64_t table_bytes_max = kTableBytesMax;
+};
+
+struct BufferStatistics {
+  std::uint64_t misses = 0;     ///< pages read from a file
+  std::uint64_t evictions = 0;  ///< pages whose memory was given back
+  std::uint64_t writes = 0;     ///< pages written to a file
+};
+
+/// Keeps pages of tables in memory, a fixed number at a time, without a hash table (vmcache, SIGMOD'23): a
+/// page's address follows from its number, its state word says whether it is there. A hit is one load of that
+/// word. Pages are reached through the guards of guards.h.
+///
+/// Replacement  A clock walks the frames; a page is marked when the hand passes and evicted when it comes
+///              again, unless somebody touched it. Dirty victims are written back, a batch for one flush of
+///              the log.
+/// WAL rule     A page is written only after flush_log(page LSN) has returned. It is called with no latch
+/// held
+///              but that of a missing page, which its loader has.
+/// Errors       Whatever fails (a read, a write, the log) is thrown to who missed; no latch or frame is lost,
+///              and a page that could not be written stays, dirty.
+/// Differs      from the paper: sharers are counted in 16 bits; dirtiness is a bit of the state word; frames
+///              are an array instead of a hash table of resident pages.
+class BufferManager {
+ public:
+  static constexpr std::size_t kFramesMin = 16;
+  static constexpr std::size_t kMaxTables = 256;
+
+  /// `flush_log` returns when the log is durable up to its argument, or throws. Any thread may be the caller.
+  BufferManager(const BufferOptions& options, std::function<void(Lsn)> flush_log);
+  BufferManager(const BufferManager&) = delete;
+  BufferManager& operator=(const BufferManager&) = delete;
+  ~BufferManager();  ///< throws away what was not flushed
+
+  /// Makes the pages of `file` (also an empty or an unnamed one) reachable as table `id`, below kMaxTables
+  /// and not open yet: ConfigError otherwise.
+  void open_table(TableId id, File file);
+  bool is_open(TableId id) const;
+  /// The table must be open. Valid as long as the BufferManager is.
+  TableSpace& space(TableId id) const;
+
+  /// Writes everything that is dirty and syncs the files. After a failed sync every later call fails as well:
+  /// nobody knows what the disk holds.
+  void flush_all();
+  BufferStatistics statistics() const;
+
+  // For the guards. Each returns the state word as it was taken.
+
+  /// Begins an optimistic read: waits for an exclusive holder and loads the page as needed.
+  std::uint64_t begin_read(TableSpace& owner, PageNumber page) {
+    const std::uint64_t seen = owner.state(page).load(std::memory_order_acquire);  // [latch]
+    if (latch_of(seen) == kUnlocked || latch_of(seen) >= kOneSharer) return seen;
+    return begin_read_slowly(owner, page);
+  }
+  void lock_exclusive(TableSpace& owner, PageNumber page);
+  void lock_shared(TableSpace& owner, PageNumber page);
+
+ private:
+  struct Victim;
+  struct alignas(kCacheLine) Counters {
+    std::atomic<std::uint64_t> misses{0}, evictions{0}, writes{0};
+  };
+
+  std::uint64_t begin_read_slowly(TableSpace& owner, PageNumber page);
+  void load(TableSpace& owner, PageNumber page);
+  FrameIndex take_frame();
+  std::optional<FrameIndex> evict_some();
+  void choose_victims(std::vector<Victim>& victims);
+  Lsn flush_log_for(std::vector<Victim>& victims);
+  bool latch_clean(const Victim& victim, Lsn durable);
+  bool release_victim(const Victim& victim);
+  void write_if_dirty(TableSpace& owner, PageNumber page, Lsn durable);
+  Counters& counters() { return counters_[FreeFrames::own_shard()]; }
+
+  const std::function<void(Lsn)> flush_log_;
+  const std::uint64_t table_bytes_max_;
+  std::vector<std::atomic<std::uint64_t>> frames_;  // which page is in it; changed under that page's latch
+  FreeFrames free_;
+  std::mutex tables_mutex_;   // held by open_table and flush_all
+  bool sync_failed_ = false;  // under tables_mutex_
+  std::array<std::unique_ptr<TableSpace>, kMaxTables> owned_;
+  std::array<std::atomic<TableSpace*>, kMaxTables> tables_{};
+  alignas(kCacheLine) std::atomic<std::uint64_t> hand_{
+      0};  // every evicting thread takes a stretch of the clock
+  std::array<Counters, FreeFrames::kShards> counters_;
+};
+
+}  // namespace muster

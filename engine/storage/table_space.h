@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/io/file.h"
+#include "engine/storage/page_state.h"
+#include "engine/types.h"
+
+namespace muster {
+
+/// One table's file and the addresses of its pages: page n lives at base + n * 4096 whenever it is resident,
+/// its state word at index n of an array beside it. Both are reserved in full and take memory only where
+/// touched.
+class TableSpace {
+ public:
+  /// Throws std::system_error where the machine has no addresses left.
+  TableSpace(TableId id, File file, std::uint64_t bytes_max);
+  TableSpace(const TableSpace&) = delete;
+  TableSpace& operator=(const TableSpace&) = delete;
+  ~TableSpace();
+
+  TableId id() const { return id_; }
+  PageNumber pages_max() const { return pages_max_; }
+  std::byte* page(PageNumber number) const { return pages_ + number * kPageBytes; }
+  PageState& state(PageNumber number) const { return states_[number]; }
+
+  /// What the file holds of a page; zeros where it ends.
+  void read(PageNumber number, std::span<std::byte, kPageBytes> into) const;
+  void write(PageNumber number);
+  void sync() { file_.sync_data(); }
+  /// Gives the page's memory back. Only under the exclusive latch.
+  void release_memory(PageNumber number);
+
+ private:
+  TableId id_;
+  File file_;
+  PageNumber pages_max_;
+  std::byte* pages_ = nullptr;
+  PageState* states_ = nullptr;
+};
+
+}  // namespace muster
