@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -117,8 +118,9 @@ class Sweep:
         print(f"sweep: {said}{f', {kept} kept from before' if kept else ''}; results in {self.out}", flush=True)
         failures = []
         refused = set()
+        width = shutil.get_terminal_size().columns
         bar = "{percentage:3.0f}% {bar} {n_fmt} of {total_fmt} runs, {remaining} left{postfix}"
-        with tqdm(left, bar_format=bar, disable=None, leave=False, smoothing=0) as progress:
+        with tqdm(left, bar_format=bar, disable=None, leave=False, smoothing=0, ncols=width) as progress:
             for cell in progress:
                 self.leave_if_stopped()
                 point = json.dumps({**cell.configuration, "seed": None}, sort_keys=True)
