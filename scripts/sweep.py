@@ -75,8 +75,7 @@ class Sweep:
         """Makes sure that results can be written, and by this sweep alone."""
         try:
             self.out.mkdir(parents=True, exist_ok=True)
-            for stale in self.out.glob(RUNNING + "*"):
-                stale.unlink()
+            self.clear()
             self.try_writing()
             folder = os.open(self.out, os.O_RDONLY)
         except OSError as error:
@@ -86,6 +85,11 @@ class Sweep:
         except BlockingIOError as error:
             raise MachineError(f"--out = {self.out}: another sweep is writing there; want a folder of its own") from error
         return folder
+
+    def clear(self):
+        """Takes away what is not whole."""
+        for path in self.out.glob(RUNNING + "*"):
+            path.unlink()
 
     def try_writing(self):
         probe = self.out / (RUNNING + ".probe")
@@ -167,11 +171,11 @@ class Sweep:
                 results.check(json.loads(running.read_text(encoding="utf-8")), cell.name)
                 running.rename(self.out / cell.name)
                 return None, 0
-            running.unlink(missing_ok=True)
+            self.clear()
             self.leave_if_stopped()
             self.try_writing()
         except (results.ResultError, json.JSONDecodeError) as error:
-            running.unlink(missing_ok=True)
+            self.clear()
             return f"result does not fit results/schema.json: {error}", 1
         except OSError as error:
             raise MachineError(f"{self.out}: {error.strerror}; what is complete there is kept") from error
