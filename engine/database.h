@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/log/log_manager.h"
+#include "engine/storage/buffer_manager.h"
 #include "engine/types.h"
 
 namespace muster {
@@ -24,6 +25,9 @@ struct DatabaseOptions {
   std::size_t frames = 65536;
   /// Locks are released when the commit record is in the log buffer instead of when it is durable.
   bool early_lock_release = false;
+  /// Makes the device that the log goes to from the given LSN on, instead of the one that `log` names. For tests
+  /// that make it fail or forget.
+  std::function<std::unique_ptr<LogDevice>(const LogOptions& log, Lsn begin)> make_log_device;
 };
 
 class Session;
@@ -44,7 +48,11 @@ class Database {
   virtual std::unique_ptr<Session> attach(CommitPolicy policy) = 0;
 
   virtual LogManager& log() = 0;
-  /// Writes everything back and marks a clean end. No session may be attached.
+  virtual BufferStatistics buffer_statistics() const = 0;
+  /// Walks every tree while no session is at work. Throws DamageError with what is wrong.
+  virtual void check() const = 0;
+  /// Writes everything back and marks a clean end. No session may be attached. Throws what has failed, if
+  /// anything has: the next opening recovers then.
   virtual void close() = 0;
 };
 

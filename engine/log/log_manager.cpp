@@ -49,6 +49,15 @@ void check(std::string_view algorithm) {
   }
 }
 
+}  // namespace
+
+void check(const LogOptions& options, std::string_view algorithm) {
+  check(options);
+  check(algorithm);
+}
+
+namespace {
+
 /// The end of the log in `directory`, where the next record belongs.
 Lsn find_end(const LogOptions& options) {
   LogReader reader(options.directory, options.scan_from);

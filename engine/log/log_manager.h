@@ -37,6 +37,9 @@ struct LogOptions {
   std::function<void()> on_flusher_start;
 };
 
+/// Throws ConfigError where an option is out of range or no engine may trust the algorithm. Touches no file.
+void check(const LogOptions& options, std::string_view algorithm);
+
 /// Where a record lies. The last one, where a call appends two.
 struct LogPosition {
   Lsn begin = 0;
@@ -97,6 +100,10 @@ class LogManager {
 
   /// Where this opening began: all below was there before.
   Lsn start() const { return device_->start(); }
+  /// Whether a write or a sync has failed; nothing becomes durable any more.
+  bool has_failed() const { return flusher_->failed(); }
+  /// Throws that error, if there was one.
+  void throw_if_failed() const { flusher_->throw_if_failed(); }
   Lsn durable() const { return flusher_->durable(); }
   Lsn reserved() const { return buffer_->reserved(); }
   /// Says that nobody will read below `lsn` any more. Any thread.

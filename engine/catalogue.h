@@ -1,0 +1,52 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/types.h"
+
+namespace muster {
+
+/// The tables of a database: the file `catalogue`, which is read before any table is opened and replaced as a
+/// whole whenever a table is created.
+class Catalogue {
+ public:
+  struct Table {
+    TableId id = 0;
+    std::string name;
+  };
+
+  /// Throws DamageError when the file is not one.
+  static Catalogue read(const std::filesystem::path& path);
+  /// Durable and complete, or not there at all.
+  void write(const std::filesystem::path& path) const;
+
+  const std::vector<Table>& tables() const { return tables_; }
+  const Table* find(std::string_view name) const;
+  const Table* find(TableId id) const;
+  void add(Table table) { tables_.push_back(std::move(table)); }
+  /// Larger than any id in use.
+  TableId next_id() const;
+
+ private:
+  std::vector<Table> tables_;
+};
+
+/// Where restart begins: the file `master`, the last thing that is written when the files have become
+/// independent of the log below `log_begin`.
+struct Master {
+  /// Restart reads the log from here. No transaction was active at this point, and the files held everything.
+  Lsn log_begin = 0;
+  /// No smaller number is given to a transaction.
+  TransactionId next_transaction = 1;
+  /// The database was closed, and nothing has been written since.
+  bool clean = false;
+
+  /// Throws DamageError when the file is not one.
+  static Master read(const std::filesystem::path& path);
+  void write(const std::filesystem::path& path) const;
+};
+
+}  // namespace muster

@@ -1,0 +1,290 @@
+#include "engine/database.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <bit>
+#include <charconv>
+#include <stdexcept>
+
+#include "algorithms/registry.h"
+#include "engine/catalogue.h"
+#include "engine/error.h"
+#include "engine/txn/engine.h"
+#include "engine/txn/restart.h"
+#include "engine/txn/transaction_session.h"
+
+namespace muster {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A structure change logs some pages as one record, which must fit into the ring.
+constexpr std::size_t kRingBytesMin = std::size_t{64} << 10;
+
+constexpr std::string_view kTableSuffix = ".table";
+
+fs::path table_path(const fs::path& directory, TableId id) {
+  return directory / (std::to_string(id) + std::string(kTableSuffix));
+}
+
+/// The table that a file is called after.
+std::optional<TableId> table_of(const fs::path& path) {
+  const std::string name = path.filename().string();
+  if (!name.ends_with(kTableSuffix)) return std::nullopt;
+  const char* const end = name.data() + name.size() - kTableSuffix.size();
+  TableId id = 0;
+  const auto [parsed, error] = std::from_chars(name.data(), end, id);
+  if (error != std::errc() || parsed != end) return std::nullopt;
+  return id;
+}
+
+DatabaseOptions checked(DatabaseOptions options) {
+  if (options.directory.empty()) throw ConfigError("engine.directory", "\"\"", "want a directory");
+  const std::size_t ring = options.log_buffer.capacity;
+  if (!std::has_single_bit(ring) || ring < kRingBytesMin) {
+    throw ConfigError("log_buffer.capacity", std::to_string(ring),
+                      fmt::format("want a power of two, {} at least", kRingBytesMin));
+  }
+  if (options.log.device == "file" && options.log.directory.empty()) {
+    options.log.directory = options.directory / "log";
+  }
+  check(options.log, options.algorithm);
+  make_log_buffer(options.algorithm, options.log_buffer);  // checks the rest, before anything is touched
+  ++options.log_buffer.max_workers;                        // one more for what the database itself appends
+  return options;
+}
+
+File lock_directory(const fs::path& directory) {
+  fs::create_directories(directory);
+  File lock = File::open(directory / "lock", O_RDWR | O_CREAT);
+  if (!lock.try_lock()) {
+    throw ConfigError("engine.directory", directory.string(), "want one that no other process has open");
+  }
+  return lock;
+}
+
+/// Logs the making of a table, which belongs to no transaction.
+class CreationLog : public ChangeLog {
+ public:
+  explicit CreationLog(LogManager& log) : log_(log), worker_(log.attach()) {}
+  ~CreationLog() override { log_.detach(worker_); }
+  CreationLog(const CreationLog&) = delete;
+  CreationLog& operator=(const CreationLog&) = delete;
+
+  Lsn end() const { return end_; }
+
+ private:
+  Lsn change(const RecordChange&) override { throw std::logic_error("an empty table holds no record"); }
+  Lsn restructure(std::span<const PageImage> pages) override {
+    return end_ = log_.append_structure(worker_, pages).end;
+  }
+
+  LogManager& log_;
+  const WorkerId worker_;
+  Lsn end_ = 0;
+};
+
+class OpenDatabase final : public Database {
+ public:
+  explicit OpenDatabase(const DatabaseOptions& options);
+  ~OpenDatabase() override;
+
+  TableId create_table(std::string_view name) override;
+  std::optional<TableId> find_table(std::string_view name) const override;
+  std::unique_ptr<Session> attach(CommitPolicy policy) override;
+  LogManager& log() override { return *log_; }
+  void check() const override;
+  BufferStatistics buffer_statistics() const override { return buffers_.statistics(); }
+  void close() override;
+
+ private:
+  bool outlives_process() const { return options_.log.device == "file"; }
+  fs::path master_path() const { return options_.directory / "master"; }
+  fs::path catalogue_path() const { return options_.directory / "catalogue"; }
+
+  void create_files() const;
+  void open_files();
+  void open_log(Lsn scan_from, Lsn log_end);
+  void start_engine(TransactionId next_transaction);
+  void remove_orphans() const;
+  void advance_master(bool clean);
+  File create_table_file(TableId id) const;
+
+  const DatabaseOptions options_;
+  const File lock_;
+  std::unique_ptr<LogManager> log_;
+  BufferManager buffers_;
+  Tables tables_;
+  std::unique_ptr<Engine> engine_;
+  bool closed_ = false;
+
+  mutable std::mutex creating_;  // guards what follows, and lets one table at a time be made
+  Catalogue catalogue_;
+  TableId next_table_ = 1;
+};
+
+OpenDatabase::OpenDatabase(const DatabaseOptions& options)
+    : options_(checked(options)),
+      lock_(lock_directory(options_.directory)),
+      buffers_({.frames = options_.frames}, [this](Lsn lsn) { log_->flush(lsn); }) {
+  if (!outlives_process()) {
+    open_log(0, kFirstLsn);
+    start_engine(1);
+    return;
+  }
+  if (!fs::exists(master_path())) create_files();
+  open_files();
+}
+
+/// The master comes last: without it, what a crash leaves here is not a database yet.
+void OpenDatabase::create_files() const {
+  const bool tables = fs::exists(catalogue_path()) && !Catalogue::read(catalogue_path()).tables().empty();
+  if (tables || !list_segments(options_.log.directory).empty()) {
+    throw DamageError(fmt::format("{}: there is a {} but no file called master", options_.directory.string(),
+                                  tables ? "catalogue of tables" : "log"));
+  }
+  Catalogue().write(catalogue_path());
+  Master{.log_begin = kFirstLsn, .next_transaction = 1, .clean = true}.write(master_path());
+}
+
+void OpenDatabase::open_files() {
+  Master master = Master::read(master_path());
+  catalogue_ = Catalogue::read(catalogue_path());
+  next_table_ = catalogue_.next_id();
+
+  // Up to here and in these two nothing on the disk changes.
+  Restart restart(options_.log.directory, master, catalogue_);
+  for (const Catalogue::Table& table : catalogue_.tables()) {
+    const fs::path path = table_path(options_.directory, table.id);
+    if (!fs::exists(path)) throw DamageError(fmt::format("{}: the file of table {} is missing", path.string(), table.name));
+    if (!master.clean) restart.check_pages(path);
+  }
+
+  if (master.clean) {
+    master.clean = false;
+    master.write(master_path());
+  }
+  open_log(restart.last_record(), restart.log_end());
+  for (const Catalogue::Table& table : catalogue_.tables()) {
+    buffers_.open_table(table.id, File::open(table_path(options_.directory, table.id), O_RDWR));
+  }
+  restart.redo(buffers_);
+  for (const Catalogue::Table& table : catalogue_.tables()) {
+    tables_.add(table.id, std::make_unique<BTree>(buffers_, table.id));
+  }
+  restart.undo(*log_, tables_);
+  start_engine(restart.next_transaction());
+  if (!restart.log_is_empty()) advance_master(false);
+  log_->remove_below(restart.log_is_empty() ? master.log_begin : restart.log_end());
+  remove_orphans();
+}
+
+void OpenDatabase::open_log(Lsn scan_from, Lsn log_end) {
+  LogOptions log = options_.log;
+  log.scan_from = scan_from;
+  if (options_.make_log_device) {
+    log_ = std::make_unique<LogManager>(log, options_.algorithm, options_.log_buffer,
+                                        options_.make_log_device(log, log_end));
+  } else {
+    log_ = std::make_unique<LogManager>(log, options_.algorithm, options_.log_buffer);
+  }
+}
+
+void OpenDatabase::start_engine(TransactionId next_transaction) {
+  engine_ = std::make_unique<Engine>(*log_, tables_, options_.early_lock_release, next_transaction);
+}
+
+/// Files of tables whose creation a crash cut off.
+void OpenDatabase::remove_orphans() const {
+  std::vector<fs::path> orphans;
+  for (const auto& entry : fs::directory_iterator(options_.directory)) {
+    const auto id = table_of(entry.path());
+    if (id && catalogue_.find(*id) == nullptr) orphans.push_back(entry.path());
+  }
+  for (const fs::path& orphan : orphans) fs::remove(orphan);
+}
+
+/// While no transaction is active: brings everything into the files, so that restart needs no record below the
+/// log's end.
+void OpenDatabase::advance_master(bool clean) {
+  const Lsn log_begin = log_->reserved();
+  log_->flush(log_begin);
+  buffers_.flush_all();
+  Master{.log_begin = log_begin, .next_transaction = engine_->next_transaction(), .clean = clean}.write(
+      master_path());
+  log_->remove_below(log_begin);
+}
+
+File OpenDatabase::create_table_file(TableId id) const {
+  if (outlives_process()) return File::open(table_path(options_.directory, id), O_RDWR | O_CREAT | O_TRUNC);
+  const fs::path path = options_.directory / fmt::format("{}.unnamed", id);
+  File file = File::open(path, O_RDWR | O_CREAT | O_TRUNC);
+  fs::remove(path);
+  return file;
+}
+
+/// The catalogue comes last: until it names the table, a crash leaves a file that the next opening removes and
+/// a record that redo passes over. A number is not used again before the log has forgotten such a record.
+TableId OpenDatabase::create_table(std::string_view name) {
+  const std::lock_guard guard(creating_);
+  engine_->throw_if_failed();
+  if (name.empty()) throw ConfigError("table", "\"\"", "want a name");
+  if (catalogue_.find(name) != nullptr) throw ConfigError("table", std::string(name), "want a name that is not taken");
+  if (next_table_ >= BufferManager::kMaxTables) {
+    throw ConfigError("table", std::string(name), fmt::format("want fewer than {} tables", BufferManager::kMaxTables));
+  }
+  const TableId id = next_table_++;
+  buffers_.open_table(id, create_table_file(id));
+  {
+    CreationLog creation(*log_);
+    BTree::create(buffers_, id, creation);
+    log_->flush(creation.end());
+  }
+  Catalogue larger = catalogue_;
+  larger.add({id, std::string(name)});
+  if (outlives_process()) {
+    sync_directory(options_.directory);
+    larger.write(catalogue_path());
+  }
+  tables_.add(id, std::make_unique<BTree>(buffers_, id));
+  catalogue_ = std::move(larger);
+  return id;
+}
+
+std::optional<TableId> OpenDatabase::find_table(std::string_view name) const {
+  const std::lock_guard guard(creating_);
+  const Catalogue::Table* const table = catalogue_.find(name);
+  return table != nullptr ? std::optional(table->id) : std::nullopt;
+}
+
+std::unique_ptr<Session> OpenDatabase::attach(CommitPolicy policy) {
+  return std::make_unique<TransactionSession>(*engine_, policy);
+}
+
+void OpenDatabase::check() const {
+  tables_.for_each([](TableId, const BTree& tree) { tree.check(); });
+}
+
+void OpenDatabase::close() {
+  if (closed_) return;
+  if (engine_->sessions() != 0) throw std::logic_error("close: a session is attached");
+  closed_ = true;
+  engine_->throw_if_failed();
+  if (outlives_process()) advance_master(true);
+}
+
+OpenDatabase::~OpenDatabase() {
+  try {
+    close();
+  } catch (const std::exception&) {  // the next opening recovers
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Database> Database::open(const DatabaseOptions& options) {
+  return std::make_unique<OpenDatabase>(options);
+}
+
+}  // namespace muster

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <atomic>
+#include <exception>
+#include <mutex>
+
+#include "engine/log/log_manager.h"
+#include "engine/txn/lock_manager.h"
+#include "engine/txn/tables.h"
+
+namespace muster {
+
+/// What the sessions of a database share.
+class Engine {
+ public:
+  Engine(LogManager& its_log, const Tables& its_tables, bool release_early, TransactionId next_transaction)
+      : log(its_log),
+        tables(its_tables),
+        early_lock_release(release_early),
+        next_transaction_(next_transaction) {}
+
+  LogManager& log;
+  const Tables& tables;
+  const bool early_lock_release;
+  LockManager locks;
+
+  /// Numbers [result, result + kTransactionBlock) for one session, so that not every transaction of every
+  /// session writes the same line.
+  TransactionId take_transactions() {
+    return next_transaction_.fetch_add(kTransactionBlock, std::memory_order_relaxed);  // relaxed: only unique
+  }
+  TransactionId next_transaction() const { return next_transaction_.load(std::memory_order_relaxed); }
+  static constexpr TransactionId kTransactionBlock = 1024;
+
+  void session_begins() { sessions_.fetch_add(1, std::memory_order_relaxed); }  // relaxed: a count, no more
+  void session_ends() { sessions_.fetch_sub(1, std::memory_order_relaxed); }
+  std::uint32_t sessions() const { return sessions_.load(std::memory_order_relaxed); }
+
+  /// Throws when nothing can be committed any more: the log has failed, or a rollback was left half done.
+  /// What is in memory then may hold changes that nobody committed; the files and the log are sound, and
+  /// opening the database again repairs it.
+  void throw_if_failed() const {
+    log.throw_if_failed();
+    if (failed_.load(std::memory_order_acquire)) std::rethrow_exception(failure_);  // pairs with fail()
+  }
+  /// Before the locks are released that hide what is half done.
+  void fail(std::exception_ptr why) {
+    const std::lock_guard guard(failing_);
+    if (failed_.load(std::memory_order_relaxed)) return;  // relaxed: under the mutex; the first one counts
+    failure_ = why;
+    failed_.store(true, std::memory_order_release);  // publishes failure_
+  }
+
+ private:
+  alignas(kCacheLine) std::atomic<TransactionId> next_transaction_;
+  std::atomic<std::uint32_t> sessions_{0};
+  alignas(kCacheLine) std::atomic<bool> failed_{false};
+  std::exception_ptr failure_;
+  std::mutex failing_;
+};
+
+}  // namespace muster

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <mutex>
+#include <vector>
+
+#include "engine/txn/lock_holder.h"
+#include "engine/txn/spin_latch.h"
+
+namespace muster {
+
+/// Shared and exclusive record locks for strict two-phase locking.
+///
+/// Queues      First come, first served; who holds shared and wants exclusive goes before those who wait.
+/// Contention  Locks live in buckets, each with a latch that is held for a few memory accesses. There is no
+///             shared state beside them on any path that does not block. No allocation once the holder has
+///             seen a transaction of this size. A waiter sleeps on a word of its own.
+/// Deadlock    Who is about to wait looks whether that closes a cycle in the wait-for graph, and if so is the
+///             victim itself. A cycle is closed by its last wait, so each is found, and one victim breaks
+///             every cycle that this wait closes. The alternative, the youngest of the cycle, would have to
+///             be woken and would make the waiter wait on; it promises no more progress, since each deadlock
+///             lets all but one go on. Only who waits for somebody who waits searches, under a mutex, so that
+///             of two that close one cycle together only one is the victim.
+/// Dependence  Locks may be released before the commit that they protected is durable. Each bucket keeps the
+///             largest end of such a commit, and whoever gets a lock there depends on it. A bucket has many
+///             names, so this errs on the safe side.
+class LockManager {
+ public:
+  LockManager();
+
+  /// False: waiting would be a deadlock. Then the holder has what it had before.
+  bool acquire(LockHolder& holder, LockName name, LockMode mode);
+
+  /// Ends the holder's transaction and releases its locks. `commit_end`: where its commit record ends, which
+  /// who sees what it wrote depends on; 0 where nobody can see anything that is not durable.
+  void release_all(LockHolder& holder, Lsn commit_end);
+
+  /// Ends the holder's transaction, releases the shared locks, and hands the exclusive ones over to the
+  /// caller, chained by held_next. No deadlock goes through them: who has them waits for nothing but the log.
+  LockRequest* release_shared(LockHolder& holder);
+  /// Releases a chain. The requests are the holder's again once it takes them back.
+  void release(LockRequest* chain, Lsn commit_end);
+
+  /// Call before destroying a holder, which must hold nothing: no search for a deadlock looks at it any more.
+  void forget(const LockHolder& holder);
+
+ private:
+  struct alignas(64) Bucket {  // one line; a pair would double the table, and neighbours seldom meet
+    SpinLatch latch;
+    Lsn released = 0;              ///< largest end of a commit whose locks were released here
+    LockRequest* first = nullptr;  ///< front requests of the locks here, by queue.next_in_bucket
+  };
+  struct Visit {
+    const LockHolder* holder;
+    std::uint64_t serial;
+  };
+
+  Bucket& bucket_of(LockName name) { return buckets_[name >> (64 - kBucketBits)]; }
+  static LockRequest** find(Bucket& bucket, LockName name);
+  static bool admit(Bucket& bucket, LockRequest& request);
+  static bool upgrade(Bucket& bucket, LockRequest& request);
+  static void leave(Bucket& bucket, LockRequest& request, LockRequest*& woken);
+  static void grant_next(const Bucket& bucket, LockQueue& queue, LockRequest*& woken);
+  static void wake(LockRequest* woken);
+  static bool some_holder_waits(Bucket& bucket, const LockRequest& request);
+  void release_one(LockRequest& request, Lsn commit_end);
+  bool closes_cycle(const LockHolder& waiter);
+  bool withdraw(LockHolder& holder, LockRequest& request);
+
+  static constexpr unsigned kBucketBits = 16;
+
+  std::vector<Bucket> buckets_;
+  alignas(kCacheLine) std::mutex search_;  // taken before a latch, never while holding one
+  std::vector<Visit> to_visit_;            // guarded by search_
+};
+
+}  // namespace muster

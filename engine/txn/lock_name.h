@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstring>
+
+#include "engine/types.h"
+
+namespace muster {
+
+/// What a lock is called: a hash of table and key. Two records that share a name share a lock, which costs a
+/// false conflict once in a very long while and is never wrong. 0 stands for "no lock".
+using LockName = std::uint64_t;
+
+namespace lock_name_detail {
+
+/// Both halves of the 128-bit product, folded: every bit of the result depends on every bit of `a`.
+inline std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
+  __extension__ using Wide = unsigned __int128;
+  const Wide product = static_cast<Wide>(a) * b;
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+
+inline std::uint64_t load(const std::byte* from, std::size_t size) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, from, size);
+  return word;
+}
+
+}  // namespace lock_name_detail
+
+inline LockName lock_name(TableId table, Bytes key) {
+  using namespace lock_name_detail;
+  constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15, kAlsoOdd = 0xd6e8feb86659fd93;
+  // The size goes in first: keys that differ in trailing zero bytes have different names.
+  std::uint64_t hash = mix((std::uint64_t{table} << 32 | key.size()) ^ kOdd, kAlsoOdd);
+  std::size_t at = 0;
+  for (; at + 8 <= key.size(); at += 8) hash = mix(hash ^ load(key.data() + at, 8) ^ kAlsoOdd, kOdd);
+  if (at < key.size()) hash = mix(hash ^ load(key.data() + at, key.size() - at) ^ kOdd, kAlsoOdd);
+  hash = mix(hash ^ kOdd, kAlsoOdd);
+  return hash != 0 ? hash : 1;
+}
+
+}  // namespace muster

@@ -1,0 +1,136 @@
+#include "engine/txn/restart.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <queue>
+#include <vector>
+
+#include "engine/error.h"
+#include "engine/index/redo.h"
+#include "engine/storage/slotted_page.h"
+#include "engine/txn/undo.h"
+
+namespace muster {
+namespace {
+
+constexpr std::size_t kScanBytes = std::size_t{1} << 20;
+
+}  // namespace
+
+Restart::Restart(const std::filesystem::path& log_directory, const Master& master, const Catalogue& catalogue)
+    : log_begin_(master.log_begin),
+      reader_(log_directory, master.log_begin),
+      last_record_(master.log_begin),
+      next_transaction_(master.next_transaction) {
+  while (const auto record = reader_.next()) note(*record, catalogue);
+  const LogEnd& end = reader_.end();
+  if (end.kind == LogEnd::Kind::damaged || end.kind == LogEnd::Kind::truncated) throw DamageError(end.what);
+  reader_end_ = end.lsn;
+  statistics_.losers = losers_.size();
+}
+
+void Restart::note(const LogRecord& record, const Catalogue& catalogue) {
+  ++statistics_.records;
+  last_record_ = record.lsn;
+  next_transaction_ = std::max(next_transaction_, record.transaction + 1);
+  Loser* loser = nullptr;
+  switch (record.type) {
+    case RecordType::structure:  // of any table: it may have been under construction when the crash came
+      return;
+    case RecordType::begin:
+      losers_[record.transaction] = {record.lsn, 0};
+      return;
+    case RecordType::commit:
+    case RecordType::end:
+      losers_.erase(record.transaction);
+      return;
+    case RecordType::update:
+    case RecordType::compensation:
+    case RecordType::abort: {
+      const auto found = losers_.find(record.transaction);
+      if (found == losers_.end()) {
+        throw DamageError(fmt::format("log at LSN {}: a record of transaction {}, which has no begin record",
+                                      record.lsn, record.transaction));
+      }
+      loser = &found->second;
+    }
+  }
+  if (loser->last != record.previous) {
+    throw DamageError(fmt::format("log at LSN {}: follows the record at {}, but the last one of transaction {} is at {}",
+                                  record.lsn, record.previous, record.transaction, loser->last));
+  }
+  loser->last = record.lsn;
+  if (record.type == RecordType::update) loser->undo_next = record.lsn;
+  if (record.type == RecordType::compensation) loser->undo_next = undo_next_of(record);
+  if (record.type != RecordType::abort && catalogue.find(change_of(record).table) == nullptr) {
+    throw DamageError(fmt::format("log at LSN {}: changes table {}, which the catalogue does not have", record.lsn,
+                                  change_of(record).table));
+  }
+}
+
+void Restart::check_pages(const std::filesystem::path& table_file) const {
+  const File file = File::open(table_file, O_RDONLY);
+  std::vector<std::byte> buffer(kScanBytes);
+  for (std::uint64_t offset = 0;; offset += buffer.size()) {
+    const std::size_t got = file.read_at(offset, buffer);
+    for (std::size_t at = 0; at + kPageBytes <= got; at += kPageBytes) {
+      const Lsn lsn = PageView(buffer.data() + at).lsn();
+      if (lsn <= reader_end_) continue;
+      throw DamageError(fmt::format("the log ends at LSN {}, but page {} of {} holds a change up to LSN {}",
+                                    reader_end_, (offset + at) / kPageBytes, table_file.string(), lsn));
+    }
+    if (got < buffer.size()) return;
+  }
+}
+
+void Restart::redo(BufferManager& buffers) {
+  if (log_is_empty()) return;
+  reader_.seek(log_begin_);
+  while (const auto record = reader_.next()) {
+    if (record->type == RecordType::update || record->type == RecordType::compensation) {
+      statistics_.redone += muster::redo(buffers, change_of(*record), record->end);
+    } else if (record->type == RecordType::structure) {
+      for (const PageImage& image : pages_of(*record)) {
+        // A table that is not open is one whose creation the crash cut off.
+        if (buffers.is_open(image.table)) statistics_.redone += muster::redo(buffers, image, record->end);
+      }
+    }
+  }
+}
+
+LogRecord Restart::read_at(Lsn lsn) {
+  reader_.seek(lsn);
+  const auto record = reader_.next();
+  if (!record) throw DamageError(fmt::format("log at LSN {}: no record there, where one was read before", lsn));
+  return *record;
+}
+
+void Restart::undo(LogManager& log, const Tables& tables) {
+  const WorkerId worker = log.attach();
+  std::map<TransactionId, Undo> undos;
+  std::priority_queue<std::pair<Lsn, TransactionId>> next;
+  for (const auto& [transaction, loser] : losers_) {
+    undos.try_emplace(transaction, log, worker, transaction, loser.last);
+    next.emplace(loser.undo_next, transaction);
+  }
+  while (!next.empty()) {
+    const auto [lsn, transaction] = next.top();
+    next.pop();
+    Undo& undo = undos.at(transaction);
+    const LogRecord record = lsn != 0 ? read_at(lsn) : LogRecord{};
+    if (lsn == 0 || record.type == RecordType::begin) {
+      undo.end();
+      continue;
+    }
+    const RecordChange change = change_of(record);
+    undo.take_back(tables, change.table, change.kind, change.key, change.before, record.previous);
+    next.emplace(record.previous, transaction);
+    ++statistics_.undone;
+  }
+  losers_.clear();
+  log.detach(worker);
+}
+
+}  // namespace muster

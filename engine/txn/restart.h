@@ -1,0 +1,71 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+
+#include "engine/catalogue.h"
+#include "engine/log/log_manager.h"
+#include "engine/log/log_reader.h"
+#include "engine/storage/buffer_manager.h"
+#include "engine/txn/tables.h"
+
+namespace muster {
+
+struct RestartStatistics {
+  std::uint64_t records = 0;        ///< read by the analysis
+  std::uint64_t redone = 0;         ///< page changes that the files did not have
+  std::uint64_t losers = 0;         ///< transactions that the crash cut off
+  std::uint64_t undone = 0;         ///< their changes that were taken back
+};
+
+/// What brings the files and the log to one state after a crash (ARIES): analysis, redo, undo. Each may be cut
+/// off at any point by another crash and begins again with the next opening: redo changes only pages that are
+/// older than the record, undo is logged, and the master moves on when everything is in the files.
+///
+///   Restart restart(log_directory, master, catalogue);   // nothing on the disk changes
+///   restart.check_pages(...);                            // nor here
+///   ... open the log and the tables' files
+///   restart.redo(buffers);
+///   ... open the trees
+///   restart.undo(log, tables);
+class Restart {
+ public:
+  /// Reads the log from master.log_begin to its end. DamageError: the end is not one that a crash leaves, the
+  /// log does not reach the master's claim, or a record that no run of this database can have written.
+  Restart(const std::filesystem::path& log_directory, const Master& master, const Catalogue& catalogue);
+
+  bool log_is_empty() const { return reader_end_ == log_begin_; }
+  Lsn log_end() const { return reader_end_; }
+  /// Where a record begins behind which there are no more than one.
+  Lsn last_record() const { return last_record_; }
+  /// No smaller number has been used by a transaction.
+  TransactionId next_transaction() const { return next_transaction_; }
+
+  /// Throws DamageError when a page in the file has been changed by a record that the log does not have: what
+  /// was durable once has been lost since.
+  void check_pages(const std::filesystem::path& table_file) const;
+
+  void redo(BufferManager& buffers);
+  /// All losers in one pass backwards through the log.
+  void undo(LogManager& log, const Tables& tables);
+
+  const RestartStatistics& statistics() const { return statistics_; }
+
+ private:
+  struct Loser {
+    Lsn last = 0;       ///< its newest record
+    Lsn undo_next = 0;  ///< its newest record that is not taken back; 0: none
+  };
+  void note(const LogRecord& record, const Catalogue& catalogue);
+  LogRecord read_at(Lsn lsn);
+
+  const Lsn log_begin_;
+  LogReader reader_;
+  Lsn reader_end_ = 0;
+  Lsn last_record_ = 0;
+  TransactionId next_transaction_ = 1;
+  std::map<TransactionId, Loser> losers_;
+  RestartStatistics statistics_;
+};
+
+}  // namespace muster

@@ -1,0 +1,230 @@
+#include "engine/txn/transaction_session.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "engine/txn/undo.h"
+
+namespace muster {
+
+TransactionSession::TransactionSession(Engine& engine, CommitPolicy policy)
+    : engine_(engine), policy_(policy), worker_(engine.log.attach()) {
+  engine_.session_begins();
+}
+
+TransactionSession::~TransactionSession() {
+  try {
+    if (active_) abort();
+  } catch (const std::exception&) {  // the engine has noted that it failed, and says so to everybody else
+  }
+  engine_.log.wait_for_acknowledgements(worker_);
+  engine_.log.detach(worker_);
+  engine_.locks.forget(locks_);
+  engine_.session_ends();
+}
+
+void TransactionSession::begin() {
+  if (active_) throw std::logic_error("begin: the transaction before has not ended");
+  engine_.throw_if_failed();
+  active_ = true;
+}
+
+void TransactionSession::require_transaction() const {
+  if (!active_) throw std::logic_error("there is no transaction: begin() comes first, also after a deadlock");
+}
+
+bool TransactionSession::lock(TableId table, Bytes key, LockMode mode) {
+  require_transaction();
+  if (engine_.locks.acquire(locks_, lock_name(table, key), mode)) return true;
+  roll_back();
+  return false;
+}
+
+Status TransactionSession::read(TableId table, Bytes key, std::vector<std::byte>& value) {
+  if (!lock(table, key, LockMode::shared)) return Status::deadlock;
+  return engine_.tables.get(table).find(key, value);
+}
+
+Status TransactionSession::read_for_update(TableId table, Bytes key, std::vector<std::byte>& value) {
+  if (!lock(table, key, LockMode::exclusive)) return Status::deadlock;
+  return engine_.tables.get(table).find(key, value);
+}
+
+Status TransactionSession::insert(TableId table, Bytes key, Bytes value) {
+  if (!lock(table, key, LockMode::exclusive)) return Status::deadlock;
+  return engine_.tables.get(table).insert(key, value, *this);
+}
+
+Status TransactionSession::update(TableId table, Bytes key, Bytes value) {
+  if (!lock(table, key, LockMode::exclusive)) return Status::deadlock;
+  return engine_.tables.get(table).update(key, value, *this);
+}
+
+Status TransactionSession::remove(TableId table, Bytes key) {
+  if (!lock(table, key, LockMode::exclusive)) return Status::deadlock;
+  return engine_.tables.get(table).remove(key, *this);
+}
+
+Status TransactionSession::scan(TableId table, Bytes from,
+                                const std::function<bool(Bytes key, Bytes value)>& visit) {
+  require_transaction();
+  const BTree& tree = engine_.tables.get(table);
+  tree.scan(from, [&](Bytes key, Bytes) {
+    if (!lock(table, key, LockMode::shared)) return false;
+    // What the tree showed may have been uncommitted, and may be gone.
+    if (tree.find(key, scanned_) != Status::ok) return true;
+    return visit(key, scanned_) && active_;
+  });
+  return active_ ? Status::ok : Status::deadlock;  // visit() may have been the victim of an operation of its own
+}
+
+Lsn TransactionSession::change(const RecordChange& change) {
+  undo_.make_room(change);
+  LogPosition position;
+  if (transaction_ == 0) {
+    if (next_number_ == numbers_end_) {
+      next_number_ = engine_.take_transactions();
+      numbers_end_ = next_number_ + Engine::kTransactionBlock;
+    }
+    position = engine_.log.append_begin_and_change(worker_, next_number_, change);
+    transaction_ = next_number_++;
+  } else {
+    position = engine_.log.append_change(worker_, transaction_, last_, change);
+  }
+  undo_.add(change, position.begin, last_);
+  last_ = position.begin;
+  return position.end;
+}
+
+Lsn TransactionSession::restructure(std::span<const PageImage> pages) {
+  return engine_.log.append_structure(worker_, pages).end;
+}
+
+void TransactionSession::finish() {
+  active_ = false;
+  transaction_ = 0;
+  last_ = 0;
+  undo_.clear();
+}
+
+void TransactionSession::abort() {
+  require_transaction();
+  roll_back();
+}
+
+void TransactionSession::roll_back() {
+  try {
+    if (transaction_ != 0) {
+      const LogPosition mark = engine_.log.append_mark(worker_, transaction_, last_, RecordType::abort);
+      Undo undo(engine_.log, worker_, transaction_, mark.begin);
+      for (; !undo_.empty(); undo_.remove_last()) {
+        const UndoList::Entry entry = undo_.last();
+        undo.take_back(engine_.tables, entry.table, entry.kind, entry.key, entry.before, entry.previous);
+      }
+      undo.end();
+    }
+  } catch (...) {
+    // Half done, and from now on nothing is committed: restart does the rest.
+    engine_.fail(std::current_exception());
+    engine_.locks.release_all(locks_, 0);
+    finish();
+    throw;
+  }
+  engine_.locks.release_all(locks_, 0);
+  finish();
+}
+
+void TransactionSession::commit(Callback callback, void* context) {
+  require_transaction();
+  if (transaction_ != 0) {
+    commit_changes(callback, context);
+  } else {
+    commit_read_only(callback, context);
+  }
+}
+
+void TransactionSession::commit_changes(Callback callback, void* context) {
+  const bool pipelined = policy_ == CommitPolicy::pipelined;
+  LockRequest* held = nullptr;
+  try {
+    engine_.throw_if_failed();
+    Pending* const pending = pipelined ? &take_pending(callback, context) : nullptr;
+    const Lsn end = engine_.log.append_mark(worker_, transaction_, last_, RecordType::commit).end;
+    finish();
+    if (engine_.early_lock_release || policy_ == CommitPolicy::async) {
+      engine_.locks.release_all(locks_, end);
+    } else {
+      held = engine_.locks.release_shared(locks_);
+    }
+    if (pipelined) return acknowledge_later(*pending, end, held);
+    if (policy_ != CommitPolicy::async) engine_.log.wait_for_commit(worker_, end, policy_);
+  } catch (...) {
+    // The engine has failed and tells everybody: nobody takes for committed what these locks have hidden.
+    if (active_) {
+      finish();
+      held = engine_.locks.release_shared(locks_);
+    }
+    engine_.locks.release(held, 0);
+    locks_.take_back(held);
+    throw;
+  }
+  engine_.locks.release(held, 0);
+  locks_.take_back(held);
+  if (callback != nullptr) callback(context);
+}
+
+void TransactionSession::commit_read_only(Callback callback, void* context) {
+  const Lsn seen = policy_ == CommitPolicy::async ? 0 : locks_.depends_on();
+  engine_.locks.release_all(locks_, 0);
+  finish();
+  engine_.throw_if_failed();
+  if (seen > engine_.log.durable()) {
+    if (policy_ == CommitPolicy::pipelined) {
+      return acknowledge_later(take_pending(callback, context), std::max(seen, last_pending_), nullptr);
+    }
+    engine_.log.wait_for_commit(worker_, seen, policy_);
+  }
+  if (callback != nullptr) callback(context);
+}
+
+void TransactionSession::acknowledge_later(Pending& pending, Lsn end, LockRequest* held) {
+  pending.end = end;
+  pending.held = held;
+  last_pending_ = end;
+  engine_.log.acknowledge_later(worker_, pending);
+}
+
+/// In the log's drainer: takes bucket latches for moments, and who has one never waits for the log.
+void TransactionSession::on_durable(PendingCommit& commit, bool durable) noexcept {
+  auto& pending = static_cast<Pending&>(commit);
+  TransactionSession& session = *pending.session;
+  session.engine_.locks.release(pending.held, 0);
+  if (durable && pending.callback != nullptr) pending.callback(pending.context);
+  pending.next = session.returned_.load(std::memory_order_relaxed);  // relaxed: checked by the exchange
+  // release: pairs with take_pending(), which uses pending and its requests again.
+  while (!session.returned_.compare_exchange_weak(pending.next, &pending, std::memory_order_release,
+                                                  std::memory_order_relaxed)) {
+  }
+}
+
+TransactionSession::Pending& TransactionSession::take_pending(Callback callback, void* context) {
+  if (free_ == nullptr) {
+    free_ = returned_.exchange(nullptr, std::memory_order_acquire);  // pairs with on_durable()
+    for (Pending* pending = free_; pending != nullptr; pending = pending->next) locks_.take_back(pending->held);
+  }
+  if (free_ == nullptr) {
+    free_ = &pendings_.emplace_back();
+    free_->session = this;
+    free_->acknowledge = on_durable;
+  }
+  Pending& pending = *free_;
+  free_ = pending.next;
+  pending.next = nullptr;
+  pending.callback = callback;
+  pending.context = context;
+  return pending;
+}
+
+void TransactionSession::wait_for_acknowledgements() { engine_.log.wait_for_acknowledgements(worker_); }
+
+}  // namespace muster

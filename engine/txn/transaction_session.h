@@ -1,0 +1,82 @@
+#pragma once
+
+#include <atomic>
+#include <deque>
+
+#include "engine/database.h"
+#include "engine/txn/engine.h"
+#include "engine/txn/undo_list.h"
+
+namespace muster {
+
+/// A session over an Engine.
+///
+/// Locks      A record's lock is taken before the tree is touched. Shared ones go when the commit record is in
+///            the log buffer: whoever writes those records next commits behind it. Exclusive ones go at the same
+///            moment with early lock release and for `async`, else when the commit is durable: after the wait,
+///            or from the log's drainer for `pipelined`.
+/// Undo       from a list in memory, not from the log: restart alone reads the log.
+/// Read-only  A transaction that changed nothing logs nothing. It is acknowledged once what it has seen is
+///            durable, and (pipelined) not before its session's earlier commits if it has to wait at all.
+class TransactionSession final : public Session, private ChangeLog {
+ public:
+  TransactionSession(Engine& engine, CommitPolicy policy);
+  ~TransactionSession() override;
+
+  void begin() override;
+  Status read(TableId table, Bytes key, std::vector<std::byte>& value) override;
+  Status read_for_update(TableId table, Bytes key, std::vector<std::byte>& value) override;
+  Status insert(TableId table, Bytes key, Bytes value) override;
+  Status update(TableId table, Bytes key, Bytes value) override;
+  Status remove(TableId table, Bytes key) override;
+  Status scan(TableId table, Bytes from, const std::function<bool(Bytes key, Bytes value)>& visit) override;
+  void abort() override;
+  void commit(void (*acknowledge)(void* context) noexcept, void* context) override;
+  void wait_for_acknowledgements() override;
+
+ private:
+  using Callback = void (*)(void* context) noexcept;
+
+  /// A pipelined commit on its way. From the session to the drainer and back through returned_.
+  struct Pending : PendingCommit {
+    TransactionSession* session = nullptr;
+    LockRequest* held = nullptr;
+    Callback callback = nullptr;
+    void* context = nullptr;
+    Pending* next = nullptr;
+  };
+
+  Lsn change(const RecordChange& change) override;
+  Lsn restructure(std::span<const PageImage> pages) override;
+
+  /// Locks, or rolls back: false after a deadlock.
+  bool lock(TableId table, Bytes key, LockMode mode);
+  void require_transaction() const;
+  void roll_back();
+  void finish();
+  void commit_changes(Callback callback, void* context);
+  void commit_read_only(Callback callback, void* context);
+  void acknowledge_later(Pending& pending, Lsn end, LockRequest* held);
+  static void on_durable(PendingCommit& commit, bool durable) noexcept;
+  Pending& take_pending(Callback callback, void* context);
+  bool waits_for_durable() const { return policy_ == CommitPolicy::durable || policy_ == CommitPolicy::group; }
+
+  Engine& engine_;
+  const CommitPolicy policy_;
+  const WorkerId worker_;
+  LockHolder locks_;
+  bool active_ = false;
+  TransactionId transaction_ = 0;   // 0 until the first change
+  TransactionId next_number_ = 0;   // [next_number_, numbers_end_) are this session's
+  TransactionId numbers_end_ = 0;
+  Lsn last_ = 0;                    // the transaction's newest record
+  UndoList undo_;
+  std::vector<std::byte> scanned_;  // a scan's record, read again under its lock
+
+  Lsn last_pending_ = 0;   // acknowledgements are asked for in this order
+  Pending* free_ = nullptr;
+  std::deque<Pending> pendings_;
+  alignas(kCacheLine) std::atomic<Pending*> returned_{nullptr};  // pushed by the drainer, taken by the session
+};
+
+}  // namespace muster
