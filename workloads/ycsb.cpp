@@ -165,20 +165,21 @@ class YcsbWorker {
 class Ycsb final : public Workload {
  public:
   Ycsb(const YcsbOptions& options, const DatabaseOptions& database, CommitPolicy policy,
-       std::uint32_t threads, std::uint64_t seed)
-      : database_options_(database),
+       std::uint32_t threads, std::uint64_t seed, DatabaseOpener open)
+      : open_(std::move(open)),
+        database_options_(database),
         policy_(policy),
         seed_(seed),
         shared_{options, 0, YcsbValue(options.value_bytes, seed), Stamps(options.records)},
         results_(threads) {
-    constexpr std::uint32_t kNotWorkers = 8;  // who loads, who verifies, and what the engine attaches itself
-    database_options_.log_buffer.max_workers = threads + kNotWorkers;
+    database_options_.log_buffer.max_workers =
+        threads + 1;  // who loads and verifies is one more, if ever beside them
   }
 
   std::string_view operations() const override { return "transactions"; }
 
   void load(const std::function<bool()>& interrupted) override {
-    database_ = Database::open(database_options_);
+    database_ = open_(database_options_);
     shared_.table = database_->create_table(kTable);
     const auto session = database_->attach(CommitPolicy::async);
     std::vector<std::byte> value(shared_.values.bytes());
@@ -252,6 +253,8 @@ class Ycsb final : public Workload {
     } else {
       checks.push_back({"log not read back: log.device is memory", 0});
     }
+    verify_trees();
+    checks.push_back({"trees walked, each page in its place", 1});
     database_->close();
     database_.reset();
     return checks;
@@ -274,6 +277,14 @@ class Ycsb final : public Workload {
                                           expected, found ? std::to_string(*found) : "no whole value"));
     }
     return shared_.options.records;
+  }
+
+  void verify_trees() {
+    try {
+      database_->check();
+    } catch (const DamageError& error) {
+      throw VerificationError(fmt::format("ycsb: {}", error.what()));
+    }
   }
 
   std::uint64_t verify_log() {
@@ -299,6 +310,7 @@ class Ycsb final : public Workload {
     return records;
   }
 
+  const DatabaseOpener open_;
   DatabaseOptions database_options_;
   const CommitPolicy policy_;
   const std::uint64_t seed_;
@@ -319,8 +331,9 @@ class Ycsb final : public Workload {
 }  // namespace
 
 std::unique_ptr<Workload> make_ycsb(const YcsbOptions& options, const DatabaseOptions& database,
-                                    CommitPolicy policy, std::uint32_t threads, std::uint64_t seed) {
-  return std::make_unique<Ycsb>(options, database, policy, threads, seed);
+                                    CommitPolicy policy, std::uint32_t threads, std::uint64_t seed,
+                                    const DatabaseOpener& open) {
+  return std::make_unique<Ycsb>(options, database, policy, threads, seed, open);
 }
 
 }  // namespace muster
