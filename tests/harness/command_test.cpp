@@ -159,12 +159,16 @@ TEST_CASE("muster run: what the machine refuses is one line and exit code 3, bef
           "/proc/muster.json");
 }
 
+/// Whether the process is past exec (before, it has this process's handlers) and has its handler.
 bool catches_interrupts(pid_t process) {
   std::ifstream status("/proc/" + std::to_string(process) + "/status");
   const std::string key = "SigCgt:";
+  bool is_muster = false;
   for (std::string line; std::getline(status, line);) {
-    if (line.starts_with(key))
-      return (std::stoull(line.substr(key.size()), nullptr, 16) >> (SIGINT - 1) & 1) != 0;
+    if (line == "Name:\tmuster") is_muster = true;
+    if (line.starts_with(key)) {
+      return is_muster && (std::stoull(line.substr(key.size()), nullptr, 16) >> (SIGINT - 1) & 1) != 0;
+    }
   }
   return true;  // it has ended: the test will see how
 }

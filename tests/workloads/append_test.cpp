@@ -201,14 +201,16 @@ TEST_CASE("AppendVerifier: a wrong byte between the edges is found when every by
   CHECK(edges.take(0, record, AppendVerifier::Depth::edges) == 120u);
 }
 
-TEST_CASE("AppendVerifier: a record that reaches over the boundary is refused") {
+TEST_CASE("AppendVerifier: a record that the boundary cuts is taken once the boundary has passed it") {
   const std::vector<std::uint32_t> sizes{120};
   const AppendPayload payload(120, 1);
   std::vector<std::byte> record(120);
   payload.write(record, {.bytes = 120, .worker = 0, .sequence = 0});
   AppendVerifier verifier(sizes, payload, 1, 1);
-  CHECK_FALSE(verifier.take(0, std::span(record).first(100), AppendVerifier::Depth::every_byte));
-  CHECK_FALSE(verifier.take(0, std::span(record).first(8), AppendVerifier::Depth::every_byte));
+  for (const std::size_t visible : {8u, 100u}) {
+    CHECK(verifier.take(0, std::span(record).first(visible), AppendVerifier::Depth::every_byte) == 0u);
+  }
+  CHECK(verifier.take(0, record, AppendVerifier::Depth::every_byte) == 120u);
 }
 
 }  // namespace

@@ -16,6 +16,8 @@ inline std::uint64_t drive(Workload& workload, std::uint32_t threads, std::uint6
   RunControl control;
   std::vector<WorkerProgress> progress(threads);
   std::vector<std::exception_ptr> failures(threads);
+  control.measure();
+  workload.sample({});
   const auto counted = [&] {
     std::uint64_t sum = 0;
     for (const WorkerProgress& p : progress) sum += p.operations.load();
@@ -34,8 +36,6 @@ inline std::uint64_t drive(Workload& workload, std::uint32_t threads, std::uint6
       }
     });
   }
-  control.measure();
-  workload.sample({});
   for (Backoff backoff; counted() < operations && !control.stopped(); backoff.pause()) {}
   workload.sample({counted(), 0});
   control.stop();
