@@ -90,8 +90,7 @@ struct LosesTheTail : Sound {
   using Sound::Sound;
   Lsn advance() {
     const Lsn boundary = inner.advance();
-    if (stuck_ == 0 && boundary > 100'000) stuck_ = boundary;
-    if (stuck_ == 0) return boundary;
+    if (stuck_ == 0) return boundary > 100'000 ? stuck_ = boundary : boundary;
     inner.recycle(boundary);  // the workers must not wait for ever
     return stuck_;
   }
