@@ -91,7 +91,7 @@ ConfigKey microseconds(std::string name, UsedBy used_by, Member member, std::uin
             member(into) = std::chrono::microseconds(count);
             return true;
           },
-          [=](const Configuration& from) { return Json(member(from).count()); }};
+          [=](const Configuration& from) { return Json(static_cast<std::uint64_t>(member(from).count())); }};
 }
 
 template <class Member>

@@ -68,8 +68,9 @@ class AppendVerifier {
   AppendVerifier(std::span<const std::uint32_t> sizes, const AppendPayload& payload, std::uint64_t seed,
                  std::uint32_t workers);
 
-  /// Takes the record at the front of `bytes`, which begin at `begin` and end at the boundary; returns its
-  /// size, or nothing where it is not what has to be there.
+  /// Takes the record at the front of `bytes`, which begin at `begin` and end at the boundary. Returns its
+  /// size; 0 where the boundary lies inside it (Eleda hops by ranges, not by records), so that it is to be
+  /// taken later; or nothing where it is not what has to be there.
   std::optional<std::uint32_t> take(Lsn begin, std::span<const std::byte> bytes, Depth depth);
   /// What take() found, in one line.
   const std::string& fault() const { return fault_; }

@@ -34,7 +34,7 @@ class AppendWorkload final : public Workload {
   void prepare() override {
     buffer_.reset();  // before the next one is made: memory for two is not needed
     buffer_ = std::make_unique<A>(log_buffer_);
-    drained_ = log_buffer_.start;
+    drained_ = seen_ = log_buffer_.start;
     verifier_.emplace(sizes_, payload_, seed_, static_cast<std::uint32_t>(workers_.size()));
     lag_.emplace();
     fault_.clear();
@@ -68,10 +68,10 @@ class AppendWorkload final : public Workload {
   void drain(RunControl& control) override {
     Backoff backoff;
     for (bool last = false; !last;) {
-      last =
-          control.workers_have_left();  // before the boundary is looked for: then this look is the last one
+      last = control.workers_have_left();  // asked first: what they appended is there for this look
       const Lsn boundary = buffer_->advance();
-      const Lsn moved = boundary - drained_;
+      const Lsn moved = boundary - seen_;
+      seen_ = boundary;
       if (moved != 0 && control.phase() == Phase::measure) lag_->record(buffer_->reserved() - boundary);
       take(boundary);
       if (!fault_.empty()) control.stop();
@@ -114,12 +114,13 @@ class AppendWorkload final : public Workload {
   };
 
   void take(Lsn boundary) {
-    while (drained_ < boundary) {
+    for (bool more = true; more && drained_ < boundary;) {
       Lsn next = boundary;
       if constexpr (!A::info.unsafe) {
         if (fault_.empty()) next = verified_up_to(boundary);
       }
-      buffer_->recycle(next);
+      more = next != drained_;  // else the boundary lies inside a record: the rest of it comes later
+      if (more) buffer_->recycle(next);
       drained_ = next;
     }
   }
@@ -136,6 +137,7 @@ class AppendWorkload final : public Workload {
         fault_ = verifier_->fault();
         return boundary;
       }
+      if (*size == 0) break;
       at += *size;
       bytes = bytes.subspan(*size);
     }
@@ -171,7 +173,8 @@ class AppendWorkload final : public Workload {
   std::vector<Worker> workers_;  // each written once, by its worker, when it leaves
 
   // The drainer's, until it has been joined; away from what the workers read.
-  alignas(kCacheLine) Lsn drained_ = 0;
+  alignas(kCacheLine) Lsn drained_ = 0;  // up to here: verified and given back
+  Lsn seen_ = 0;                         // the boundary at the last look
   std::optional<AppendVerifier> verifier_;
   std::optional<Histogram> lag_;
   std::string fault_;

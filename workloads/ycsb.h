@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "engine/database.h"
@@ -27,6 +28,9 @@ struct YcsbOptions {
   double theta = 0.99;  ///< of zipf: the k-th hottest key is drawn with a probability like 1 / k^theta
 };
 
+/// Makes the database of a run: Database::open, or a test's that errs.
+using DatabaseOpener = std::function<std::unique_ptr<Database>(const DatabaseOptions&)>;
+
 /// YCSB over the engine: one table, one session a worker. A transaction that was a deadlock's victim is tried
 /// again with the same operations until it commits.
 ///
@@ -38,6 +42,7 @@ struct YcsbOptions {
 /// The commit latency is that of transactions that wrote, from the begin of Session::commit() to the
 /// acknowledgement. Bytes are those of the log.
 std::unique_ptr<Workload> make_ycsb(const YcsbOptions& options, const DatabaseOptions& database,
-                                    CommitPolicy policy, std::uint32_t threads, std::uint64_t seed);
+                                    CommitPolicy policy, std::uint32_t threads, std::uint64_t seed,
+                                    const DatabaseOpener& open = Database::open);
 
 }  // namespace muster

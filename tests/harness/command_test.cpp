@@ -1,3 +1,5 @@
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "algorithms/registry.h"
 #include "tests/catch.h"
@@ -60,6 +63,14 @@ Outcome muster_command(const Folder& folder, const std::string& arguments) {
 const std::string kQuick =
     "run --set workload=append --set warmup_s=0.01 --set window_s=0.02 --set windows=3 --set "
     "log_buffer.capacity=65536 ";
+
+/// YCSB on files in the folder.
+std::string ycsb(const Folder& folder, const std::string& more) {
+  return "run --set workload=ycsb --set warmup_s=0.01 --set window_s=0.05 --set windows=2 --set "
+         "ycsb.records=500 "
+         "--set engine.frames=1024 --set log.segment_bytes=1048576 --set engine.directory=" +
+         (folder / "data").string() + " " + more;
+}
 
 /// Exactly one line on stderr that has `part`, nothing on stdout.
 void refused(const std::string& arguments, int code, const std::string& part) {
@@ -148,12 +159,16 @@ TEST_CASE("muster run: what the machine refuses is one line and exit code 3, bef
           "/proc/muster.json");
 }
 
+/// Whether the process is past exec (before, it has this process's handlers) and has its handler.
 bool catches_interrupts(pid_t process) {
   std::ifstream status("/proc/" + std::to_string(process) + "/status");
   const std::string key = "SigCgt:";
+  bool is_muster = false;
   for (std::string line; std::getline(status, line);) {
-    if (line.starts_with(key))
-      return (std::stoull(line.substr(key.size()), nullptr, 16) >> (SIGINT - 1) & 1) != 0;
+    if (line == "Name:\tmuster") is_muster = true;
+    if (line.starts_with(key)) {
+      return is_muster && (std::stoull(line.substr(key.size()), nullptr, 16) >> (SIGINT - 1) & 1) != 0;
+    }
   }
   return true;  // it has ended: the test will see how
 }
@@ -174,6 +189,81 @@ TEST_CASE("muster run: SIGINT ends it with exit code 130 and no result") {
   REQUIRE(WIFEXITED(status));
   CHECK(WEXITSTATUS(status) == 130);
   CHECK_FALSE(fs::exists(out));
+}
+
+TEST_CASE("muster run: YCSB is measured and verified with every algorithm that an engine may trust") {
+  const Folder folder;
+  const std::vector<std::string> policies{"durable", "group", "pipelined", "async"};
+  std::size_t turn = 0;
+  for (const AlgorithmInfo& info : algorithms()) {
+    if (info.unsafe || info.stalls_on_idle) continue;
+    for (const char* device : {"file", "memory"}) {
+      const std::string policy = policies[turn++ % policies.size()];
+      const Outcome outcome = muster_command(
+          folder, ycsb(folder, "--set threads=2 --set algorithm=" + std::string(info.name) +
+                                   " --set log.device=" + device + " --set engine.policy=" + policy));
+      INFO(info.name << ", " << device << ", " << policy << ": " << outcome.err);
+      REQUIRE(outcome.code == 0);
+      const auto result = nlohmann::json::parse(outcome.out);
+      CHECK(result["throughput"]["unit"] == "transactions/s");
+      CHECK(result["throughput"]["median"] > 0);
+      CHECK(result["repetitions"][0]["transactions"]["committed"] > 0);
+      CHECK(result["repetitions"][0]["commit_latency_us"]["count"] > 0);
+      CHECK(result["repetitions"][0]["log"]["bytes"] > 0);
+      CHECK(result["placement"]["flusher"]["found"] == result["placement"]["flusher"]["asked"]);
+      CHECK(result["machine"]["file_system"].is_string());
+      CHECK_FALSE(fs::exists(folder / "data" / "muster.db"));  // nothing is left but the lock
+    }
+  }
+}
+
+TEST_CASE("muster run: an algorithm that no engine may trust is refused") {
+  for (const AlgorithmInfo& info : algorithms()) {
+    if (!info.unsafe && !info.stalls_on_idle) continue;
+    const Folder folder;
+    refused(ycsb(folder, "--set algorithm=" + std::string(info.name)), 2,
+            "algorithm = " + std::string(info.name));
+  }
+}
+
+TEST_CASE("muster run: a directory that another run has, or that cannot be written, is refused") {
+  const Folder folder;
+  fs::create_directories(folder / "data");
+  const std::string lock = (folder / "data" / "muster.lock").string();
+  const int other = ::open(lock.c_str(), O_RDWR | O_CREAT, 0644);
+  REQUIRE(::flock(other, LOCK_EX) == 0);
+  refused(ycsb(folder, "--set algorithm=mutex"), 2, "want a directory that no other run is using");
+  ::close(other);
+  refused(ycsb(folder, "--set algorithm=mutex --set engine.directory=/proc/muster"), 3, "/proc/muster");
+  refused("run --set workload=ycsb --set algorithm=mutex", 2,
+          "engine.directory = \"\": want a directory on the disk");
+}
+
+TEST_CASE("muster log: a kept log is verified and dumped; a damaged one is refused and left alone") {
+  const Folder folder;
+  REQUIRE(muster_command(folder,
+                         ycsb(folder, "--set algorithm=border_collie --set engine.policy=pipelined --keep"))
+              .code == 0);
+  const std::string database = (folder / "data" / "muster.db").string();
+  const Outcome verified = muster_command(folder, "log verify " + database);
+  INFO(verified.err);
+  CHECK(verified.code == 0);
+  CHECK(verified.out.find("commit") != std::string::npos);
+  const Outcome dumped = muster_command(folder, "log dump " + database);
+  CHECK(dumped.code == 0);
+  CHECK(dumped.out.size() > 1000);
+
+  const fs::path segment = *fs::directory_iterator(folder / "data" / "muster.db" / "log");
+  {
+    std::fstream file(segment, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(20'000);
+    file.write("damage", 6);
+  }
+  const std::string before = content(segment);
+  const Outcome damaged = muster_command(folder, "log verify " + database);
+  CHECK(damaged.code == 3);
+  CHECK(damaged.err.find("LSN") != std::string::npos);
+  CHECK(content(segment) == before);
 }
 
 TEST_CASE("muster list: every algorithm, as a table, as JSON and as Markdown") {

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <initializer_list>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "algorithms/border_collie.h"
-#include "algorithms/bound.h"
 #include "algorithms/eleda.h"
+#include "algorithms/null.h"
 #include "tests/catch.h"
+#include "tests/workloads/drive_workload.h"
 #include "workloads/append_workload.h"
 
 // Whether `append` finds what a log buffer did wrong: each fault below is one that a run must not survive.
@@ -90,8 +90,7 @@ struct LosesTheTail : Sound {
   using Sound::Sound;
   Lsn advance() {
     const Lsn boundary = inner.advance();
-    if (stuck_ == 0 && boundary > 100'000) stuck_ = boundary;
-    if (stuck_ == 0) return boundary;
+    if (stuck_ == 0) return boundary > 100'000 ? stuck_ = boundary : boundary;
     inner.recycle(boundary);  // the workers must not wait for ever
     return stuck_;
   }
@@ -101,9 +100,8 @@ struct LosesTheTail : Sound {
   Lsn stuck_ = 0;
 };
 
-/// Runs one repetition until `records` have been appended or the workload has stopped itself.
 struct Ran {
-  RepetitionReport report;
+  RepetitionReport report;  ///< of the last repetition
   std::vector<Check> checks;
   std::uint64_t appended = 0;
 };
@@ -114,25 +112,7 @@ Ran run(const AppendOptions& options, std::uint32_t threads, std::uint64_t recor
   AppendWorkload<A> workload(log_buffer, options, threads, 7);
   Ran ran;
   for (int repetition = 0; repetition < repetitions; ++repetition) {
-    workload.prepare();
-    RunControl control;
-    std::vector<WorkerProgress> progress(threads);
-    std::thread drainer([&] { workload.drain(control); });
-    std::vector<std::thread> workers;
-    for (std::uint32_t worker = 0; worker < threads; ++worker) {
-      workers.emplace_back([&, worker] { workload.work(worker, control, progress[worker]); });
-    }
-    control.measure();
-    std::uint64_t appended = 0;
-    for (Backoff backoff; appended < records && !control.stopped(); backoff.pause()) {
-      appended = 0;
-      for (const WorkerProgress& p : progress) appended += p.operations.load();
-    }
-    control.stop();
-    for (std::thread& worker : workers) worker.join();
-    control.workers_left();
-    drainer.join();
-    for (const WorkerProgress& p : progress) ran.appended += p.operations.load();
+    ran.appended += testing::drive(workload, threads, records);
     ran.report = workload.finish();
   }
   ran.checks = workload.close();
@@ -220,14 +200,16 @@ TEST_CASE("AppendVerifier: a wrong byte between the edges is found when every by
   CHECK(edges.take(0, record, AppendVerifier::Depth::edges) == 120u);
 }
 
-TEST_CASE("AppendVerifier: a record that reaches over the boundary is refused") {
+TEST_CASE("AppendVerifier: a record that the boundary cuts is taken once the boundary has passed it") {
   const std::vector<std::uint32_t> sizes{120};
   const AppendPayload payload(120, 1);
   std::vector<std::byte> record(120);
   payload.write(record, {.bytes = 120, .worker = 0, .sequence = 0});
   AppendVerifier verifier(sizes, payload, 1, 1);
-  CHECK_FALSE(verifier.take(0, std::span(record).first(100), AppendVerifier::Depth::every_byte));
-  CHECK_FALSE(verifier.take(0, std::span(record).first(8), AppendVerifier::Depth::every_byte));
+  for (const std::size_t visible : {8u, 100u}) {
+    CHECK(verifier.take(0, std::span(record).first(visible), AppendVerifier::Depth::every_byte) == 0u);
+  }
+  CHECK(verifier.take(0, record, AppendVerifier::Depth::every_byte) == 120u);
 }
 
 }  // namespace
