@@ -144,6 +144,7 @@ void OpenDatabase::create_files() const {
     throw DamageError(fmt::format("{}: there is a {} but no file called master", options_.directory.string(),
                                   tables ? "catalogue of tables" : "log"));
   }
+  fs::create_directories(options_.log.directory);
   Catalogue().write(catalogue_path());
   Master{.log_begin = kFirstLsn, .next_transaction = 1, .clean = true}.write(master_path());
 }
