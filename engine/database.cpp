@@ -49,6 +49,10 @@ DatabaseOptions checked(DatabaseOptions options) {
   if (options.log.device == "file" && options.log.directory.empty()) {
     options.log.directory = options.directory / "log";
   }
+  if (options.frames < BufferManager::kFramesMin) {
+    throw ConfigError("engine.frames", std::to_string(options.frames),
+                      fmt::format("want {} at least", BufferManager::kFramesMin));
+  }
   check(options.log, options.algorithm);
   make_log_buffer(options.algorithm, options.log_buffer);  // checks the rest, before anything is touched
   ++options.log_buffer.max_workers;                        // one more for what the database itself appends
@@ -193,7 +197,8 @@ void OpenDatabase::open_log(Lsn scan_from, Lsn log_end) {
 }
 
 void OpenDatabase::start_engine(TransactionId next_transaction) {
-  engine_ = std::make_unique<Engine>(*log_, tables_, options_.early_lock_release, next_transaction);
+  engine_ = std::make_unique<Engine>(*log_, tables_, options_.early_lock_release, next_transaction,
+                                     options_.log_buffer.max_workers - 1);
 }
 
 /// Files of tables whose creation a crash cut off.

@@ -57,10 +57,12 @@ class Restart {
     Lsn undo_next = 0;  ///< its newest record that is not taken back; 0: none
   };
   void note(const LogRecord& record, const Catalogue& catalogue);
+  LogRecord next();
   LogRecord read_at(Lsn lsn);
 
+  const std::filesystem::path log_directory_;
   const Lsn log_begin_;
-  LogReader reader_;
+  LogReader reader_;  // before the log is opened, and again behind: opening removes what lies above the end
   Lsn reader_end_ = 0;
   Lsn last_record_ = 0;
   TransactionId next_transaction_ = 1;

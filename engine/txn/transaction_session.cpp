@@ -8,9 +8,7 @@
 namespace muster {
 
 TransactionSession::TransactionSession(Engine& engine, CommitPolicy policy)
-    : engine_(engine), policy_(policy), worker_(engine.log.attach()) {
-  engine_.session_begins();
-}
+    : engine_(engine), registration_(engine), policy_(policy), worker_(engine.log.attach()) {}
 
 TransactionSession::~TransactionSession() {
   try {
@@ -20,7 +18,6 @@ TransactionSession::~TransactionSession() {
   engine_.log.wait_for_acknowledgements(worker_);
   engine_.log.detach(worker_);
   engine_.locks.forget(locks_);
-  engine_.session_ends();
 }
 
 void TransactionSession::begin() {

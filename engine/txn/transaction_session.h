@@ -59,9 +59,18 @@ class TransactionSession final : public Session, private ChangeLog {
   void acknowledge_later(Pending& pending, Lsn end, LockRequest* held);
   static void on_durable(PendingCommit& commit, bool durable) noexcept;
   Pending& take_pending(Callback callback, void* context);
-  bool waits_for_durable() const { return policy_ == CommitPolicy::durable || policy_ == CommitPolicy::group; }
+
+  /// Counts the session as long as it lives.
+  struct Registration {
+    explicit Registration(Engine& its_engine) : engine(its_engine) { engine.session_begins(); }
+    Registration(const Registration&) = delete;
+    Registration& operator=(const Registration&) = delete;
+    ~Registration() { engine.session_ends(); }
+    Engine& engine;
+  };
 
   Engine& engine_;
+  const Registration registration_;
   const CommitPolicy policy_;
   const WorkerId worker_;
   LockHolder locks_;
