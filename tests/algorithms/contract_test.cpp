@@ -50,6 +50,7 @@ void check_drive(const LogBufferOptions& options, const DriveOptions& how) {
   CHECK(found.wrong_bytes == 0);
   CHECK(found.boundary_fell == 0);
   CHECK(found.past_reserved == 0);
+  CHECK(found.past_room == 0);
   CHECK(found.overwrites == 0);
   CHECK(found.lsn_fell == 0);
   CHECK(found.gaps_or_overlaps == 0);
