@@ -14,7 +14,7 @@ namespace muster {
 namespace {
 
 constexpr std::size_t kStretch = 64;      // frames that one call of the clock hand looks at
-constexpr int kPatience = 20'000;         // pauses until "every frame is latched" is believed: a second
+constexpr int kPatience = 10'000;         // pauses until "every frame is latched" is believed: a second or two
 constexpr std::uint64_t kNoPage = 0;      // in frames_
 constexpr unsigned kPageNumberBits = 40;  // below the table's id, in frames_
 
@@ -99,7 +99,7 @@ std::uint64_t BufferManager::begin_read_slowly(TableSpace& owner, PageNumber pag
     std::uint64_t seen = state.load(std::memory_order_acquire);  // [latch]
     switch (latch_of(seen)) {
       case kEvicted:
-        load(owner, page);
+        if (const auto loaded = load(owner, page)) return *loaded;
         break;
       case kExclusive:
         backoff.pause();
@@ -145,14 +145,16 @@ void BufferManager::lock_shared(TableSpace& owner, PageNumber page) {
   }
 }
 
-/// Whoever takes the evicted page's latch reads it; the others wait for the latch.
-void BufferManager::load(TableSpace& owner, PageNumber page) {
+/// Whoever takes the evicted page's latch reads it, and gets its state word; the others get nothing and wait
+/// for the latch. The page is left marked: it has to be used once more before the clock takes it for one in
+/// use.
+std::optional<std::uint64_t> BufferManager::load(TableSpace& owner, PageNumber page) {
   PageState& state = owner.state(page);
   std::uint64_t seen = state.load(std::memory_order_relaxed);
   if (latch_of(seen) != kEvicted ||
       !state.compare_exchange_strong(seen, with_latch(seen, kExclusive), std::memory_order_acquire,
                                      std::memory_order_relaxed)) {  // [latch]
-    return;
+    return std::nullopt;
   }
   std::optional<FrameIndex> frame;
   try {
@@ -168,7 +170,7 @@ void BufferManager::load(TableSpace& owner, PageNumber page) {
   // Relaxed: an evictor looks again once it has this page's latch.
   frames_[*frame].store(resident(owner.id(), page), std::memory_order_relaxed);
   counters().misses.fetch_add(1, std::memory_order_relaxed);
-  unlock_exclusive(state, false);
+  return unlock_loaded(state);
 }
 
 FrameIndex BufferManager::take_frame() {

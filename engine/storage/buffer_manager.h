@@ -41,9 +41,10 @@ struct BufferStatistics {
 /// page's address follows from its number, its state word says whether it is there. A hit is one load of that
 /// word. Pages are reached through the guards of guards.h.
 ///
-/// Replacement  A clock walks the frames; a page is marked when the hand passes and evicted when it comes
-///              again, unless somebody touched it. Dirty victims are written back, a batch for one flush of
-///              the log.
+/// Replacement  A clock walks the frames; a page is marked when it is loaded and when the hand passes, and
+/// evicted
+///              when the hand comes and finds it marked: unless somebody used it in between. Dirty victims
+///              are written back, a batch for one flush of the log.
 /// WAL rule     A page is written only after flush_log(page LSN) has returned. It is called with no latch
 /// held
 ///              but that of a missing page, which its loader has.
@@ -92,7 +93,7 @@ class BufferManager {
   };
 
   std::uint64_t begin_read_slowly(TableSpace& owner, PageNumber page);
-  void load(TableSpace& owner, PageNumber page);
+  std::optional<std::uint64_t> load(TableSpace& owner, PageNumber page);
   FrameIndex take_frame();
   std::optional<FrameIndex> evict_some();
   void choose_victims(std::vector<Victim>& victims);

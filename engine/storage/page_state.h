@@ -8,8 +8,9 @@ namespace muster {
 /// One page's residency, latch, dirtiness and version in one word (vmcache, Leis et al., SIGMOD'23, section
 /// 3).
 ///
-///   bits 0..15   latch: evicted, unlocked, marked (a clock hand passed), exclusive, or 3 + number of sharers
-///   bit  16      dirty: differs from the file. Set by the unlock of whoever changed the page, cleared under
+///   bits 0..15   latch: evicted, unlocked, marked (unused since the clock came by), exclusive, or 3 + number
+///   of sharers bit  16      dirty: differs from the file. Set by the unlock of whoever changed the page,
+///   cleared under
 ///   a
 ///                shared latch by whoever wrote it back
 ///   bits 17..63  version: rises with every exclusive unlock, an eviction and a load included
@@ -66,6 +67,13 @@ inline bool try_lock_exclusive(PageState& state, std::uint64_t seen) {
 inline void unlock_exclusive(PageState& state, bool changed) {
   const std::uint64_t word = state.load(std::memory_order_relaxed) | (changed ? kDirty : 0);
   state.store(with_latch(word, kUnlocked) + kOneVersion, std::memory_order_release);  // [latch]
+}
+
+/// The page has come to its frame: as the file holds it, and not used yet.
+inline std::uint64_t unlock_loaded(PageState& state) {
+  const std::uint64_t word = with_latch(state.load(std::memory_order_relaxed), kMarked) + kOneVersion;
+  state.store(word, std::memory_order_release);  // [latch]
+  return word;
 }
 
 /// The page has left its frame, clean.

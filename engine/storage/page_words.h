@@ -37,6 +37,16 @@ inline void store_word(std::byte* to, std::uint64_t value) {
   std::atomic_ref(*reinterpret_cast<std::uint64_t*>(to)).store(value, std::memory_order_release);
 }
 
+/// The bytes at `from` as a number whose first byte weighs most.
+template <class Word>
+Word ordered(const std::byte* from) {
+  Word word;
+  std::memcpy(&word, from, sizeof word);
+  if constexpr (std::endian::native == std::endian::big) return word;
+  return sizeof word == 8 ? static_cast<Word>(__builtin_bswap64(word))
+                          : static_cast<Word>(__builtin_bswap32(static_cast<std::uint32_t>(word)));
+}
+
 /// Copies `size` bytes out of a page; `from` is aligned to a word.
 inline void copy_from_page(std::byte* to, const std::byte* from, std::size_t size) {
   for (; size >= kWordBytes; size -= kWordBytes, from += kWordBytes, to += kWordBytes) {
@@ -61,16 +71,18 @@ inline void copy_to_page(std::byte* to, Bytes from) {
   store_word(to, word);
 }
 
-/// The first eight bytes at `from`, or as many as there are, as a number that orders like the bytes.
+/// The first eight bytes at `from`, or as many as there are, as a number that orders like the bytes. A few
+/// bytes are gathered by loads that overlap, since copying an unknown number of them is a call.
 inline std::uint64_t ordered_word(const std::byte* from, std::size_t size) {
-  std::uint64_t word = 0;
-  if (size >= kWordBytes) {
-    std::memcpy(&word, from, kWordBytes);
-  } else if (size > 0) {
-    std::memcpy(&word, from, size);
+  if (size >= kWordBytes) return ordered<std::uint64_t>(from);
+  if (size >= 4) {
+    return std::uint64_t{ordered<std::uint32_t>(from)} << 32 |
+           std::uint64_t{ordered<std::uint32_t>(from + size - 4)} << (8 * (kWordBytes - size));
   }
-  if constexpr (std::endian::native == std::endian::little) word = __builtin_bswap64(word);
-  return word;
+  const auto in_place = [from](std::size_t i) {
+    return std::to_integer<std::uint64_t>(from[i]) << (56 - 8 * i);
+  };
+  return size == 0 ? 0 : in_place(0) | in_place(size / 2) | in_place(size - 1);
 }
 
 /// Orders `size` bytes of a page, padded with zeros, against `key`: negative, zero, positive as usual.

@@ -29,11 +29,11 @@ std::size_t common_prefix(Bytes a, Bytes b) {
 
 }  // namespace
 
-/// Orders a slot's key against `suffix`. Heads are equal, so short keys need no look at the cell.
+/// Orders a slot's key against `suffix`. Heads are equal, so if one of the two ends within its head, the
+/// other goes on as it does or is longer: their sizes decide.
 int PageView::compare(std::uint64_t slot, Bytes suffix) const {
   const std::size_t size = slot >> kKeyShift & kKeyMask;
-  constexpr std::size_t kHeadBytes = 4;
-  if (size <= kHeadBytes && suffix.size() <= kHeadBytes) {
+  if (size <= kHeadBytes || suffix.size() <= kHeadBytes) {
     return size == suffix.size() ? 0 : (size < suffix.size() ? -1 : 1);
   }
   const std::size_t key_offset = cell_offset(slot) + padded(slot >> kValueShift & kValueMask);
@@ -89,17 +89,17 @@ Bytes PageView::value(std::uint32_t index) const {
   return {bytes_ + cell_offset(where), where >> kValueShift & kValueMask};
 }
 
-Bytes PageView::suffix(std::uint32_t index) const {
-  const std::uint64_t where = slot(index);
-  return {bytes_ + cell_offset(where) + padded(where >> kValueShift & kValueMask),
-          where >> kKeyShift & kKeyMask};
-}
-
 std::vector<std::byte> PageView::key(const PageShape& shape, std::uint32_t index) const {
-  const Bytes rest = suffix(index);
-  std::vector<std::byte> whole(shape.prefix + rest.size());
+  const std::uint64_t where = slot(index);
+  const std::size_t size = where >> kKeyShift & kKeyMask;
+  std::vector<std::byte> whole(shape.prefix + size);
   std::copy_n(lower_fence(shape).data(), shape.prefix, whole.data());
-  std::copy(rest.begin(), rest.end(), whole.begin() + shape.prefix);
+  std::byte* const suffix = whole.data() + shape.prefix;
+  if (size > kHeadBytes) {
+    std::copy_n(bytes_ + cell_offset(where) + padded(where >> kValueShift & kValueMask), size, suffix);
+  } else {
+    for (std::size_t i = 0; i < size; ++i) suffix[i] = static_cast<std::byte>(head_of(where) >> (24 - 8 * i));
+  }
   return whole;
 }
 
@@ -189,7 +189,7 @@ bool PageEditor::insert(std::uint32_t index, Bytes key, Bytes value) {
   now.heap_begin -= cell;
   now.used += cell;
   copy_to_page(writable_ + now.heap_begin, value);
-  copy_to_page(writable_ + now.heap_begin + padded(value.size()), suffix);
+  if (suffix.size() > kHeadBytes) copy_to_page(writable_ + now.heap_begin + padded(value.size()), suffix);
   for (std::uint32_t i = now.slots; i > index; --i) store_word(writable_ + slot_offset(i), slot(i - 1));
   store_word(writable_ + slot_offset(index), std::uint64_t{head_of_key(suffix)} << kHeadShift |
                                                  std::uint64_t{now.heap_begin / kWordBytes} << kOffsetShift |

@@ -50,12 +50,17 @@ struct PagePosition {
 
 inline constexpr std::size_t kPageHeaderBytes = 4 * kWordBytes;
 inline constexpr std::size_t kSlotBytes = kWordBytes;
+inline constexpr std::size_t kHeadBytes = sizeof(std::uint32_t);
 inline constexpr std::uint32_t kSlotsMax = (kPageBytes - kPageHeaderBytes) / kSlotBytes;
 inline constexpr std::size_t kPageCapacity = kPageBytes - kPageHeaderBytes;
 
+/// What a key without its prefix takes beside its slot: nothing if the head holds all of it.
+constexpr std::size_t heap_bytes_of_key(std::size_t suffix_bytes) {
+  return suffix_bytes <= kHeadBytes ? 0 : padded(suffix_bytes);
+}
 /// What a record takes in a page, the slot included.
-constexpr std::size_t record_bytes(std::size_t key_suffix_bytes, std::size_t value_bytes) {
-  return kSlotBytes + padded(key_suffix_bytes) + padded(value_bytes);
+constexpr std::size_t record_bytes(std::size_t suffix_bytes, std::size_t value_bytes) {
+  return kSlotBytes + heap_bytes_of_key(suffix_bytes) + padded(value_bytes);
 }
 
 /// Reads a page. Over one that is not latched every answer is within bounds and may be nonsense: validate.
@@ -90,7 +95,6 @@ class PageView {
 
   // Only over a page that is latched or private:
   Bytes value(std::uint32_t index) const;
-  Bytes suffix(std::uint32_t index) const;
   Bytes lower_fence(const PageShape& shape) const {
     return {bytes_ + kPageBytes - padded(shape.lower), shape.lower};
   }
@@ -112,7 +116,7 @@ class PageView {
     return (slot >> kOffsetShift & kOffsetMask) * kWordBytes;
   }
   static std::size_t cell_bytes(std::uint64_t slot) {
-    return padded(slot >> kValueShift & kValueMask) + padded(slot >> kKeyShift & kKeyMask);
+    return padded(slot >> kValueShift & kValueMask) + heap_bytes_of_key(slot >> kKeyShift & kKeyMask);
   }
   static std::uint32_t head_of(std::uint64_t slot) { return static_cast<std::uint32_t>(slot >> kHeadShift); }
   std::uint32_t first_head_not_below(std::uint64_t head, std::uint32_t slots) const;

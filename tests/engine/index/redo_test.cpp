@@ -1,0 +1,130 @@
+#include "engine/index/redo.h"
+
+#include "engine/error.h"
+#include "tests/catch.h"
+#include "tests/engine/index/tree_fixture.h"
+
+namespace muster::test {
+namespace {
+
+/// A named file, so that it can be opened again after its first buffer manager is gone.
+class NamedFile {
+ public:
+  NamedFile() {
+    std::string name = (std::filesystem::temp_directory_path() / "muster-redo-XXXXXX").string();
+    const int descriptor = ::mkstemp(name.data());
+    if (descriptor >= 0) ::close(descriptor);
+    path_ = name;
+  }
+  ~NamedFile() { std::filesystem::remove(path_); }
+  File open() const { return File::open(path_, O_RDWR); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+void change_at_random(std::mt19937_64& random, BTree& tree, ChangeLog& log, int steps) {
+  for (int i = 0; i < steps; ++i) {
+    const std::string key = fmt::format("key{}", random() % 1500);
+    const std::string value(random() % 400, static_cast<char>('a' + random() % 26));
+    const bool removing = i / 1000 % 2 == 1 ? random() % 10 < 8 : random() % 10 < 1;
+    Status status = removing ? tree.remove(bytes(key), log) : tree.insert(bytes(key), bytes(value), log);
+    if (status == Status::already_exists) status = tree.update(bytes(key), bytes(value), log);
+    static_cast<void>(status);
+  }
+}
+
+/// What the records up to `end` make of an empty table.
+std::map<std::string, std::string> model_of(const RecordingLog& log, Lsn end) {
+  std::map<std::string, std::string> model;
+  for (const auto& record : log.records) {
+    if (record.end > end || !record.change) continue;
+    if (record.change->kind == ChangeKind::remove) {
+      model.erase(record.key);
+    } else {
+      model[record.key] = record.after;
+    }
+  }
+  return model;
+}
+
+}  // namespace
+
+TEST_CASE("Redo: a crash at any durable LSN leaves pages from which the log restores every record") {
+  const auto seed = GENERATE(1u, 2u, 3u, 4u);
+  CAPTURE(seed);
+  std::mt19937_64 random(seed);
+  const NamedFile file;
+  RecordingLog log;
+  Lsn durable = 0;
+  {
+    // Few frames: pages reach the file at arbitrary moments, each in the state that it then has.
+    BufferManager buffers({.frames = BufferManager::kFramesMin},
+                          [&](Lsn lsn) { durable = std::max(durable, lsn); });
+    buffers.open_table(kTable, file.open());
+    BTree::create(buffers, kTable, log);
+    BTree tree(buffers, kTable);
+    change_at_random(random, tree, log, 2000 + static_cast<int>(seed) * 700);
+    REQUIRE(buffers.statistics().writes > 100);
+  }  // the crash: what was in memory is lost
+  REQUIRE(durable > 0);
+
+  for (const Lsn end : {durable, log.end.load()}) {  // first only what had to be durable, then all of it
+    BufferManager buffers({.frames = 64}, [](Lsn) {});
+    buffers.open_table(kTable, file.open());
+    int skipped = 0;
+    for (std::size_t i = 0; i < log.records.size() && log.records[i].end <= end; ++i) {
+      skipped += log.replay(i, buffers) == 0 ? 1 : 0;
+    }
+    CHECK(skipped > 0);
+    const BTree tree(buffers, kTable);
+    const auto model = model_of(log, end);
+    CHECK(tree.check().records == model.size());
+    CHECK(contents(tree) == model);
+    int changed_again = 0;
+    for (std::size_t i = 0; i < log.records.size() && log.records[i].end <= end; ++i) {
+      changed_again += log.replay(i, buffers);
+    }
+    CHECK(changed_again == 0);
+  }
+}
+
+TEST_CASE("Redo: every prefix of the log makes a sound tree of an empty table") {
+  RecordingLog log;
+  std::mt19937_64 random(7);
+  {
+    TreeFixture fixture(log);
+    change_at_random(random, *fixture.tree, log, 3000);
+  }
+  BufferManager buffers({.frames = 64}, [](Lsn) {});
+  buffers.open_table(kTable, unnamed_file());
+  log.replay(0, buffers);
+  const BTree tree(buffers, kTable);
+  for (std::size_t i = 1; i < log.records.size(); ++i) {
+    log.replay(i, buffers);
+    // Right after a structure record, where a tree would be torn if it took two of them.
+    if (!log.records[i].change || i + 1 == log.records.size()) tree.check();
+  }
+  CHECK(contents(tree) == model_of(log, log.end.load()));
+}
+
+TEST_CASE("Redo: a record that does not fit its page is damage and changes nothing") {
+  RecordingLog log;
+  TreeFixture fixture(log);
+  REQUIRE(fixture.tree->insert(bytes("a"), bytes("1"), log) == Status::ok);
+  const auto change = [](PageNumber page, ChangeKind kind, std::string_view key) {
+    return RecordChange{
+        .table = kTable, .page = page, .kind = kind, .key = bytes(key), .before = {}, .after = {}};
+  };
+  const Lsn later = log.end.load() + 100;
+  CHECK_THROWS_AS(redo(fixture.buffers, change(1, ChangeKind::insert, "a"), later), DamageError);
+  CHECK_THROWS_AS(redo(fixture.buffers, change(1, ChangeKind::remove, "b"), later), DamageError);
+  CHECK_THROWS_AS(redo(fixture.buffers, change(0, ChangeKind::insert, "b"), later), DamageError);
+  CHECK_THROWS_AS(redo(fixture.buffers, change(PageNumber{1} << 50, ChangeKind::insert, "b"), later),
+                  DamageError);
+  const PageImage image{.table = kTable, .page = 1, .bytes = bytes("no page")};
+  CHECK_THROWS_AS(redo(fixture.buffers, image, later), DamageError);
+  CHECK(contents(*fixture.tree) == std::map<std::string, std::string>{{"a", "1"}});
+}
+
+}  // namespace muster::test
