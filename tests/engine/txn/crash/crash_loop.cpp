@@ -4,7 +4,7 @@
 //   crash_loop [--kills N] [--algorithm NAME]... [--policy durable|group|pipelined]... [--seed N] [--threads N]
 //              [--directory DIR] [--plant early_acknowledgement|skipped_sync]
 //
-// N kills for each algorithm and policy; all that an engine accepts, where none is named. With a planted fault
+// N kills in all, shared by the algorithms and policies; all that an engine accepts, where none is named. With a planted fault
 // it succeeds when the fault was found. Exit code: 0 all is well, 1 it is not, 2 the command line.
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -170,12 +170,14 @@ class Loop {
 };
 
 struct Request {
-  std::uint64_t kills = 3;
+  std::uint64_t kills = 24;
   std::vector<std::string> algorithms, policies;
   std::filesystem::path directory;
 };
 
 int supervise(const Request& request, LoadOptions options) {
+  const std::uint64_t all_loops = request.algorithms.size() * request.policies.size();
+  const std::uint64_t kills_each = (request.kills + all_loops - 1) / all_loops;
   std::uint64_t kills = 0, found = 0, loops = 0;
   for (const std::string& algorithm : request.algorithms) {
     for (const std::string& policy : request.policies) {
@@ -183,12 +185,12 @@ int supervise(const Request& request, LoadOptions options) {
       options.directory = request.directory / fmt::format("{}-{}", algorithm, policy);
       std::filesystem::remove_all(options.directory);
       Loop loop(options, policy);
-      const bool well = loop.run(request.kills);
+      const bool well = loop.run(kills_each);
       ++loops;
-      kills += request.kills;
+      kills += kills_each;
       found += !well;
       fmt::print("{} {}: {} kills, {} of them in recovery too, {} acknowledged transactions: {}\n", algorithm,
-                 policy, request.kills, loop.interrupted(), loop.acknowledged(),
+                 policy, kills_each, loop.interrupted(), loop.acknowledged(),
                  well ? "none lost" : loop.problem().empty() ? "nothing was acknowledged" : loop.problem());
       std::fflush(stdout);
       if (well || options.plant != Plant::none) {
@@ -212,7 +214,7 @@ int run(int argc, char** argv) {
   LoadOptions options;
   std::string role = "supervisor", plant = "none";
   int descriptor = -1;
-  app.add_option("--kills", request.kills, "for each algorithm and policy (3)");
+  app.add_option("--kills", request.kills, "in all, shared by the algorithms and policies (24)");
   app.add_option("--algorithm", request.algorithms, "all that an engine accepts");
   app.add_option("--policy", request.policies, "durable, group, pipelined (durable and pipelined)")
       ->check(CLI::IsMember({"durable", "group", "pipelined"}));
