@@ -26,18 +26,16 @@ namespace muster {
 ///             hold the boundary for ever; ignored, with the tail read after the scan in its place, a worker
 ///             that was white when it was scanned may by then have an open reservation below that tail.
 /// Invariants  Every flag is at or below the begin of its worker's open reservation, if there is one. A
-/// worker
-///             that waits for room has its flag at its own begin exactly: with a looser one the boundary
-///             could not reach the space that everybody waits for. A detached worker's flag stays white: it
-///             is an idle one. A slot that has never had an owner, or that the scan does not cover, counts as
-///             the cutoff, or a newcomer could be passed unseen.
+///             worker that waits for room has its flag at its own begin exactly: with a looser one the
+///             boundary could not reach the space that everybody waits for. A detached worker's flag stays
+///             white: it is an idle one. A slot that has never had an owner, or that the scan does not cover,
+///             counts as the cutoff, or a newcomer could be passed unseen.
 /// Ordering    [flag] every store released, every load acquired. White: the copies below it are visible to
-/// who
-///                    has read it. Black: it follows a white one of the same worker, and what was
+///                    who has read it. Black: it follows a white one of the same worker, and what was
 ///                    synchronised by that one has to come with it, since a plain store does not continue a
 ///                    release sequence.
 ///             [tail] fetch-add released, the cutoff's load acquired: whoever sees the range sees the black
-///             flag.
+///                    flag.
 /// Source      Border-Collie, SIGMOD'19 (doi 10.1145/3299869.3300071), centralised mode.
 /// Differs     attach and detach, and the flag of a worker that waits for room, on which the paper is silent.
 template <class Platform = NativePlatform>

@@ -14,15 +14,13 @@ namespace muster {
 ///             advance  minimum over the flags
 /// Progress    wait-free (reserve: while the ring has room).
 /// Stalls      An attached worker that does nothing holds the boundary at its last record for ever, and with
-/// it
-///             everybody once the ring is full. That is the point of having it here.
+///             it everybody once the ring is full. That is the point of having it here.
 /// Invariants  The flag of an attached worker is at or below the begin of its open and of its next
-/// reservation.
-///             The flag of a slot without owner says so and counts as the tail that was read before the scan.
+///             reservation. The flag of a slot without owner says so and counts as the tail that was read
+///             before the scan.
 /// Ordering    [flag] released by its worker, acquired by the scan: the copies below it are visible.
 ///             [tail] fetch-add released, the load before the scan acquired: whoever sees a newcomer's range
-///             sees
-///                    the flag that it planted in attach().
+///                    sees the flag that it planted in attach().
 /// Source      Border-Collie, SIGMOD'19, section on the naive approach.
 /// Differs     attach, detach and the wait for room, on which the paper is silent: as in border_collie.h.
 template <class Platform = NativePlatform>

@@ -11,8 +11,7 @@ namespace muster {
 ///             advance  the tail, holes or not
 /// Progress    wait-free while the ring has room.
 /// Unsafe      the boundary passes over holes. Room is waited for all the same: a share of `bound` is then
-/// the
-///             cost of tracking alone.
+///             the cost of tracking alone.
 /// Ordering    relaxed throughout: nothing is promised about the bytes.
 /// Source      ours.
 template <class Platform = NativePlatform>

@@ -15,30 +15,24 @@ namespace muster {
 ///                      own and reserves for everybody in it. The others wait for that; each copies at its
 ///                      own offset.
 ///             publish  subtract one's size from what the group has still to fill; whoever reaches zero
-///             publishes
-///                      the group's end, gives the slot back and unlocks
+///                      publishes the group's end, gives the slot back and unlocks
 ///             advance  read what was last published
 /// Progress    reserve blocking; publish and advance wait-free.
 /// Invariants  The lock is held from a group's reservation to its last publish: at most one range, a group's
-/// or
-///             a single thread's, is open at any time.
-///             There is one slot more than are open, and the spare one belongs to the lock's holder.
-///             A group never holds more than the ring's capacity.
-///             Sizes are at least 1, so that a slot is empty exactly when its byte count is 0.
+///             or a single thread's, is open at any time. There is one slot more than are open, and the spare
+///             one belongs to the lock's holder. A group never holds more than the ring's capacity. Sizes are
+///             at least 1, so that a slot is empty exactly when its byte count is 0.
 /// Ordering    [slot]      its state is the only word that two members share. Opened with release, joined
-/// with
-///                         acquire: the leader sees where its slot stands. Filled with release, awaited with
-///                         acquire: members see the base. Left with acq_rel: the last one's publish comes
-///                         after everybody's copy. Closed with release, looked at with acquire: who finds a
-///                         slot closed finds its successor at its position.
+///                         with acquire: the leader sees where its slot stands. Filled with release, awaited
+///                         with acquire: members see the base. Left with acq_rel: the last one's publish
+///                         comes after everybody's copy. Closed with release, looked at with acquire: who
+///                         finds a slot closed finds its successor at its position.
 ///             [published] released by whoever unlocks, acquired by the drainer.
 ///             [open]      which slot stands at a position: relaxed, a hint. A stale one leads to a slot that
-///             is
-///                         closed (the joiner moves on) or open again elsewhere (as good).
+///                         is closed (the joiner moves on) or open again elsewhere (as good).
 /// Source      Aether, PVLDB 3 (2010), section A.3 (the variant without decoupling, C).
 /// Differs     byte counts where the paper packs counts and bytes; the pool of slots needs no list of its
-/// own,
-///             since without decoupling only one group is closed at a time.
+///             own, since without decoupling only one group is closed at a time.
 template <class Platform = NativePlatform>
 class Consolidation;
 

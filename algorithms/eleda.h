@@ -19,28 +19,26 @@ namespace muster {
 ///                      a range's edge); append (begin, end) to the worker's own crawling list; where it is
 ///                      the worker's first in its range, append the place in that list to its hopping list
 ///             advance  hop: while the counter of the boundary's range says 2^H, go to the range's end. What
-///             the
-///                      crawling lists hold below is dropped by the run, as the hopping lists tell.
+///                      the crawling lists hold below is dropped by the run, as the hopping lists tell.
 ///                      crawl: a min-heap over the heads of the crawling lists; while the least one begins at
 ///                      or below the boundary, go to its end.
 /// Progress    reserve (while the ring has room) and publish wait-free but for the growth of a list. advance
 ///             wait-free: it stops at the tail that it read first; its work is O(records x log workers) when
 ///             it crawls, O(bytes / 2^H) when it hops.
 /// Invariants  A counter is the number of published bytes of one range of the current lap: it is reset before
-/// the
-///             space is recycled, and there are two laps of them, so that a range's counter is reset before
+///             the space is recycled, and there are two laps of them, so that a range's counter is reset before
 ///             any byte of the range that shares it can be published, and before the boundary can look at it.
 ///             A hop may land inside a record (begin <= boundary < end): only what ends at or below the
-///             boundary is dropped. Within one crawling list LSNs rise, so that what stands before a hopping
-///             list's entry ends at or below that entry's begin.
+///             boundary is dropped.
+///             Within one crawling list LSNs rise, and a hopping list's entry is its worker's first to begin in
+///             a range: what stands before the record before it ends below that range.
 /// Ordering    [count] added with release, read with acquire: a full counter has synchronised with every copy
 ///                     (additions continue one another's release sequence). Reset relaxed: the worker that
 ///                     adds next has acquired [recycled], which follows.
 ///             the lists' own order carries the copies when crawling (spsc_list.h).
 ///             [tail]  relaxed: it hands out disjoint ranges and publishes nothing.
 /// Source      Eleda, PVLDB 11(2) 135-148 (2017), section 4.
-/// Differs     The counter is added to before the lists: the other way round, the boundary could crawl past
-/// the
+/// Differs     The counter is added to before the lists: the other way round, the boundary could crawl past the
 ///             record, recycle its range and reset the counter before the late addition. Lists are chunked.
 template <class Platform = NativePlatform>
 class Eleda;
@@ -86,7 +84,7 @@ class Eleda : public LogBufferBase<Platform, eleda::Worker<Platform>> {
       : Base(options),
         hop_bits_(checked_hop_bits(options)),
         counters_(2 * (options.capacity >> hop_bits_)),
-        heads_(options.max_workers, false),
+        on_heap_(options.max_workers, false),
         reset_upto_(options.start >> hop_bits_ << hop_bits_),
         tail_(options.start) {
     tail_.describe("tail");
@@ -134,7 +132,7 @@ class Eleda : public LogBufferBase<Platform, eleda::Worker<Platform>> {
 
   Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }
 
-  /// Ranges hopped over and records crawled past so far. The drainer's.
+  /// Ranges hopped over and records looked at one by one so far. The drainer's.
   std::uint64_t hops() const { return hops_; }
   std::uint64_t crawled() const { return crawled_; }
 
@@ -175,30 +173,30 @@ class Eleda : public LogBufferBase<Platform, eleda::Worker<Platform>> {
     return boundary;
   }
 
-  /// Forgets the heads, and of every list what the hopping list says lies below.
-  void drop_below(Lsn boundary) {
+  /// After a hop, which ends at a range's edge: forgets the heads, and of every crawling list all that stands
+  /// before the last record to begin below the edge.
+  void drop_below(Lsn edge) {
     heap_.clear();
-    std::fill(heads_.begin(), heads_.end(), false);
+    std::fill(on_heap_.begin(), on_heap_.end(), false);
     for (WorkerId w = 0; w < workers_.ever_used(); ++w) {
       Worker& worker = workers_[w];
       for (const eleda::Landing* landing;
-           (landing = worker.hopping.front()) != nullptr && landing->begin <= boundary;
+           (landing = worker.hopping.front()) != nullptr && landing->begin < end_of_range(edge);
            worker.hopping.pop()) {
-        worker.crawling.drop_until(landing->place);
+        if (landing->place > 0) worker.crawling.drop_until(landing->place - 1);
       }
     }
   }
 
   Lsn crawl(Lsn boundary, Lsn limit) {
     for (WorkerId w = 0; w < workers_.ever_used(); ++w) {
-      if (!heads_[w]) push_head(w, boundary);
+      if (!on_heap_[w]) push_head(w, boundary);
     }
     while (boundary < limit && !heap_.empty() && heap_.front().begin <= boundary) {
       std::pop_heap(heap_.begin(), heap_.end());
       const Head head = heap_.back();
       heap_.pop_back();
       boundary = std::max(boundary, head.end);
-      ++crawled_;
       push_head(head.worker, boundary);
     }
     return boundary;
@@ -208,8 +206,11 @@ class Eleda : public LogBufferBase<Platform, eleda::Worker<Platform>> {
   void push_head(WorkerId worker, Lsn boundary) {
     auto& list = workers_[worker].crawling;
     const eleda::Record* record = list.front();
-    for (; record != nullptr && record->end <= boundary; record = list.front()) list.pop();
-    heads_[worker] = record != nullptr;
+    for (; record != nullptr && record->end <= boundary; record = list.front()) {
+      list.pop();
+      ++crawled_;
+    }
+    on_heap_[worker] = record != nullptr;
     if (record == nullptr) return;
     heap_.push_back({record->begin, record->end, worker});
     std::push_heap(heap_.begin(), heap_.end());
@@ -219,8 +220,8 @@ class Eleda : public LogBufferBase<Platform, eleda::Worker<Platform>> {
   std::vector<Counter> counters_;
   // The drainer's.
   alignas(kCacheLine) std::vector<Head> heap_;
-  std::vector<char>
-      heads_;  // whether a worker's oldest record is on the heap; it stays in its list meanwhile
+  // Whether a worker's oldest record is on the heap; it stays in its list meanwhile.
+  std::vector<char> on_heap_;
   Lsn reset_upto_;
   std::uint64_t hops_ = 0;
   std::uint64_t crawled_ = 0;

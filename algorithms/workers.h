@@ -12,9 +12,8 @@ namespace muster {
 /// Which worker slots are taken, and one padded `State` for each. A slot keeps its state from owner to owner.
 ///
 /// Ordering  attach and detach take one mutex, so that what a slot's last owner did comes before what its
-/// next
-///           owner does. ever_used() is relaxed: a caller that has synchronised with a worker's reservation
-///           has thereby synchronised with that worker's attach().
+///           next owner does. ever_used() is relaxed: a caller that has synchronised with a worker's
+///           reservation has thereby synchronised with that worker's attach().
 template <class Platform, class State>
 class Workers {
  public:

@@ -72,15 +72,11 @@ void Flusher::wait_for_commit(WorkerId worker, Lsn end, bool grouped) {
     const auto since = Clock::now().time_since_epoch();
     const auto limit = std::chrono::nanoseconds(since + options_.group_timeout).count();
     slot.grouped_since.store(std::chrono::nanoseconds(since).count(), std::memory_order_relaxed);
-    // A count that lags behind those who leave only makes the flusher look once too often.
+    // The count lags behind those who leave: it may wake the flusher once too often, and the flusher counts anew.
     const std::uint32_t waiting = grouped_.fetch_add(1, std::memory_order_relaxed) + 1;
-    if (waiting >= options_.group_commits && try_take()) {
-      lead(end);
-    } else {
-      park(slot, end, done, [&] {
-        return waiting >= options_.group_commits || awake_at_.load(std::memory_order_relaxed) > limit;
-      });
-    }
+    park(slot, end, done, [&] {
+      return waiting >= options_.group_commits || awake_at_.load(std::memory_order_relaxed) > limit;
+    });
     grouped_.fetch_sub(1, std::memory_order_relaxed);
     slot.grouped_since.store(0, std::memory_order_relaxed);
   } else {

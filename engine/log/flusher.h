@@ -33,8 +33,7 @@ struct FlusherOptions {
 
 /// Moves the log from its buffer to its device and tells who waits for that.
 ///
-/// Protocol    One thread at a time drains: advance, write, sync, durable_, recycle, then acknowledge and
-/// wake.
+/// Protocol    One thread at a time drains: advance, write, sync, durable_, recycle, then acknowledge and wake.
 ///             It owns draining_. That is the flusher's thread, or a committer that found nobody draining and
 ///             works for all (so that one client pays for no hand-over).
 ///             Whoever wants something makes that visible in its slot and then kicks the flusher if it
@@ -45,16 +44,17 @@ struct FlusherOptions {
 /// Invariants  recycled_ <= boundary; durable_ == recycled_ until the log fails, and stays from then on.
 ///             What is acknowledged as durable ends at or below durable_.
 ///             A drainer waits for nothing that a worker holds.
-/// Ordering    [durable]  stored by the drainer, loaded by whoever waits: what was read from the device's
-/// point
-///                        of view lies before it. seq_cst, because of [park].
+/// Ordering    [durable]  stored by the drainer, loaded by whoever waits: the device has synced what lies
+///                        below. seq_cst, because of [park].
 ///             [park]     worker: store parked, load durable_ and failed_. Drainer: store these, load parked.
 ///                        All seq_cst: at least one sees the other's store (Dekker).
 ///             [sleep]    worker: store parked or tail, load awake_. Flusher: store awake_, load these.
-///             Likewise. [note]     flusher: store blocked_, exchange draining_. Drainer: store draining_,
-///             load blocked_. [lock]     draining_: acquired by exchange, released by store; guards what only
-///             a drainer touches. [queue]    tail released by the worker, head by the drainer; each acquires
-///             the other's.
+///                        Likewise.
+///             [note]     flusher: store blocked_, exchange draining_. Drainer: store draining_, load
+///                        blocked_. Likewise.
+///             [lock]     draining_: acquired by exchange, released by store; guards what only a drainer
+///                        touches.
+///             [queue]    tail released by the worker, head by the drainer; each acquires the other's.
 /// Failure     After an error of the device nothing is written any more. The drainer goes on finding the
 ///             boundary and recycling, so that nobody waits for room for ever; whoever waits gets the error.
 class Flusher {

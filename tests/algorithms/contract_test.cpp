@@ -140,6 +140,17 @@ TEMPLATE_LIST_TEST_CASE("LogBuffer: an open reservation holds the boundary, whoe
   CHECK(done);
 }
 
+TEMPLATE_LIST_TEST_CASE("LogBuffer: a worker's very first reservation holds the boundary", "[contract]",
+                        SafeAlgorithms) {
+  using A = std::remove_pointer_t<TestType>;
+  A log({.capacity = 4096, .max_workers = 2});
+  const WorkerId worker = log.attach();
+  const Reservation open = log.reserve(worker, 10);
+  CHECK(log.advance() == 0);
+  log.publish(worker, open);
+  CHECK(log.advance() == 10);
+}
+
 TEMPLATE_LIST_TEST_CASE("LogBuffer: the boundary is the end, when nobody has ever been there", "[contract]",
                         SafeAlgorithms) {
   using A = std::remove_pointer_t<TestType>;
