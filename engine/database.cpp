@@ -162,7 +162,8 @@ void OpenDatabase::open_files() {
   Restart restart(options_.log.directory, master, catalogue_);
   for (const Catalogue::Table& table : catalogue_.tables()) {
     const fs::path path = table_path(options_.directory, table.id);
-    if (!fs::exists(path)) throw DamageError(fmt::format("{}: the file of table {} is missing", path.string(), table.name));
+    if (!fs::exists(path))
+      throw DamageError(fmt::format("{}: the file of table {} is missing", path.string(), table.name));
     if (!master.clean) restart.check_pages(path);
   }
 
@@ -236,9 +237,11 @@ TableId OpenDatabase::create_table(std::string_view name) {
   const std::lock_guard guard(creating_);
   engine_->throw_if_failed();
   if (name.empty()) throw ConfigError("table", "\"\"", "want a name");
-  if (catalogue_.find(name) != nullptr) throw ConfigError("table", std::string(name), "want a name that is not taken");
+  if (catalogue_.find(name) != nullptr)
+    throw ConfigError("table", std::string(name), "want a name that is not taken");
   if (next_table_ >= BufferManager::kMaxTables) {
-    throw ConfigError("table", std::string(name), fmt::format("want fewer than {} tables", BufferManager::kMaxTables));
+    throw ConfigError("table", std::string(name),
+                      fmt::format("want fewer than {} tables", BufferManager::kMaxTables));
   }
   const TableId id = next_table_++;
   buffers_.open_table(id, create_table_file(id));

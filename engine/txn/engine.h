@@ -37,7 +37,8 @@ class Engine {
 
   /// Throws std::runtime_error when there are as many as there may be.
   void session_begins() {
-    if (sessions_.fetch_add(1, std::memory_order_relaxed) < sessions_max_) return;  // relaxed: a count, no more
+    if (sessions_.fetch_add(1, std::memory_order_relaxed) < sessions_max_)
+      return;  // relaxed: a count, no more
     session_ends();
     throw std::runtime_error("log_buffer.max_workers sessions are attached already");
   }

@@ -59,15 +59,16 @@ void Restart::note(const LogRecord& record, const Catalogue& catalogue) {
     }
   }
   if (loser->last != record.previous) {
-    throw DamageError(fmt::format("log at LSN {}: follows the record at {}, but the last one of transaction {} is at {}",
-                                  record.lsn, record.previous, record.transaction, loser->last));
+    throw DamageError(
+        fmt::format("log at LSN {}: follows the record at {}, but the last one of transaction {} is at {}",
+                    record.lsn, record.previous, record.transaction, loser->last));
   }
   loser->last = record.lsn;
   if (record.type == RecordType::update) loser->undo_next = record.lsn;
   if (record.type == RecordType::compensation) loser->undo_next = undo_next_of(record);
   if (record.type != RecordType::abort && catalogue.find(change_of(record).table) == nullptr) {
-    throw DamageError(fmt::format("log at LSN {}: changes table {}, which the catalogue does not have", record.lsn,
-                                  change_of(record).table));
+    throw DamageError(fmt::format("log at LSN {}: changes table {}, which the catalogue does not have",
+                                  record.lsn, change_of(record).table));
   }
 }
 

@@ -12,10 +12,10 @@
 namespace muster {
 
 struct RestartStatistics {
-  std::uint64_t records = 0;        ///< read by the analysis
-  std::uint64_t redone = 0;         ///< page changes that the files did not have
-  std::uint64_t losers = 0;         ///< transactions that the crash cut off
-  std::uint64_t undone = 0;         ///< their changes that were taken back
+  std::uint64_t records = 0;  ///< read by the analysis
+  std::uint64_t redone = 0;   ///< page changes that the files did not have
+  std::uint64_t losers = 0;   ///< transactions that the crash cut off
+  std::uint64_t undone = 0;   ///< their changes that were taken back
 };
 
 /// What brings the files and the log to one state after a crash (ARIES): analysis, redo, undo. Each may be cut

@@ -37,10 +37,14 @@ struct GatedDatabase {
   TableId table = 0;
 };
 
-void count(void* counter) noexcept { static_cast<std::atomic<int>*>(counter)->fetch_add(1); }
+void count(void* counter) noexcept {
+  static_cast<std::atomic<int>*>(counter)->fetch_add(1);
+}
 
 /// Time for what must not happen.
-void linger() { std::this_thread::sleep_for(std::chrono::milliseconds(30)); }
+void linger() {
+  std::this_thread::sleep_for(std::chrono::milliseconds(30));
+}
 
 }  // namespace
 
@@ -169,18 +173,22 @@ TEST_CASE("commit: a session may have many pipelined commits on the way") {
   constexpr int kCommits = 5000;
   for (int i = 0; i < kCommits; ++i) {
     session->begin();
-    REQUIRE(session->insert(table, as_bytes(key_of(static_cast<std::uint64_t>(i))), as_bytes("value")) == Status::ok);
+    REQUIRE(session->insert(table, as_bytes(key_of(static_cast<std::uint64_t>(i))), as_bytes("value")) ==
+            Status::ok);
     session->commit(count, &acknowledged);
   }
   session->wait_for_acknowledgements();
   CHECK(acknowledged.load() == kCommits);
 }
 
-TEST_CASE("commit: after a write error or a full disk nothing is committed, and all that was is found again") {
+TEST_CASE(
+    "commit: after a write error or a full disk nothing is committed, and all that was is found again") {
   const auto policy = GENERATE(CommitPolicy::durable, CommitPolicy::group, CommitPolicy::pipelined);
   const bool early = GENERATE(false, true);
   Faults faults;
-  SECTION("a failed sync") { faults.sync = 40; }
+  SECTION("a failed sync") {
+    faults.sync = 40;
+  }
   SECTION("a full disk") {
     faults.write = 40;
     faults.error = ENOSPC;

@@ -65,7 +65,8 @@ TEST_CASE("Database: works with every safe algorithm, and each refuses nothing a
     const auto session = database->attach(CommitPolicy::durable);
     session->begin();
     for (int i = 0; i < 100; ++i) {
-      REQUIRE(session->insert(table, as_bytes(key_of(static_cast<std::uint64_t>(records++))), as_bytes("value")) == Status::ok);
+      REQUIRE(session->insert(table, as_bytes(key_of(static_cast<std::uint64_t>(records++))),
+                              as_bytes("value")) == Status::ok);
     }
     session->commit();
   }
@@ -90,12 +91,24 @@ TEST_CASE("Database: an algorithm that no engine may trust is refused in one lin
 TEST_CASE("Database: options out of range are refused and nothing is created") {
   TemporaryDirectory directory;
   DatabaseOptions options = small_database(directory.path() / "none");
-  SECTION("ring not a power of two") { options.log_buffer.capacity = 100000; }
-  SECTION("ring too small for a structure record") { options.log_buffer.capacity = 4096; }
-  SECTION("unknown device") { options.log.device = "tape"; }
-  SECTION("segments of no size") { options.log.segment_bytes = 0; }
-  SECTION("too few frames") { options.frames = 1; }
-  SECTION("no directory") { options.directory.clear(); }
+  SECTION("ring not a power of two") {
+    options.log_buffer.capacity = 100000;
+  }
+  SECTION("ring too small for a structure record") {
+    options.log_buffer.capacity = 4096;
+  }
+  SECTION("unknown device") {
+    options.log.device = "tape";
+  }
+  SECTION("segments of no size") {
+    options.log.segment_bytes = 0;
+  }
+  SECTION("too few frames") {
+    options.frames = 1;
+  }
+  SECTION("no directory") {
+    options.directory.clear();
+  }
   CHECK_FALSE(refusal(options).empty());
   CHECK_FALSE(std::filesystem::exists(directory.path() / "none"));
 }
@@ -122,7 +135,8 @@ TEST_CASE("Database: a directory that cannot be written is reported with its nam
   TemporaryDirectory directory;
   const auto file = directory.path() / "file";
   File::open(file, O_CREAT | O_WRONLY);
-  CHECK_THROWS_WITH(Database::open(small_database(file / "database")), Catch::Matchers::Contains(file.string()));
+  CHECK_THROWS_WITH(Database::open(small_database(file / "database")),
+                    Catch::Matchers::Contains(file.string()));
 }
 
 TEST_CASE("Database: a table needs a name that is not taken") {
@@ -162,7 +176,8 @@ TEST_CASE("Database: with the memory device nothing outlives it, and pages are e
   }
 }
 
-TEST_CASE("Database: more sessions than the log buffer has workers are refused; a table can be made all the same") {
+TEST_CASE(
+    "Database: more sessions than the log buffer has workers are refused; a table can be made all the same") {
   TemporaryDirectory directory;
   DatabaseOptions options = memory_database(directory.path());
   options.log_buffer.max_workers = 2;

@@ -45,8 +45,9 @@ struct Interrupted {
       const std::string key = key_of(random() % (2 * committed.size()));
       Status status = session->insert(table, as_bytes(key), as_bytes(value));
       if (status == Status::already_exists) {
-        status = i % 3 == 0 ? session->remove(table, as_bytes(key))
-                            : session->update(table, as_bytes(key), as_bytes(value.substr(0, random() % 180)));
+        status = i % 3 == 0
+                     ? session->remove(table, as_bytes(key))
+                     : session->update(table, as_bytes(key), as_bytes(value.substr(0, random() % 180)));
       }
       if (status != Status::ok) throw std::logic_error(key);
     }
@@ -205,13 +206,13 @@ TEST_CASE("restart: a restart that is cut off anywhere is made good by the next"
     DatabaseOptions options = killed.options();
     options.make_log_device = [&](const LogOptions& log, Lsn begin) {
       return std::make_unique<FaultyLogDevice>(
-          std::make_unique<FileLogDevice>(log.directory, begin, log.segment_bytes), Faults{.write = write, .write_bytes = 100});
+          std::make_unique<FileLogDevice>(log.directory, begin, log.segment_bytes),
+          Faults{.write = write, .write_bytes = 100});
     };
     try {
       Database::open(options);
       finished = true;
-    } catch (const std::system_error&) {
-    }
+    } catch (const std::system_error&) {}
     const auto database = killed.open();
     CHECK(contents(*database, "t") == i.committed);
     database->check();
@@ -274,15 +275,25 @@ TEST_CASE("restart: a log file that is empty, cut or foreign is reported with it
   const bool first = GENERATE(true, false);
   const Segment& segment = first ? segments.front() : segments[segments.size() / 2];
   std::string expected = "LSN";
-  SECTION("empty") { File::open(segment.path, O_RDWR).truncate(0); }
-  SECTION("cut inside its header") { File::open(segment.path, O_RDWR).truncate(100); }
-  SECTION("cut in the middle") { File::open(segment.path, O_RDWR).truncate(segment.file_bytes / 2); }
+  SECTION("empty") {
+    File::open(segment.path, O_RDWR).truncate(0);
+  }
+  SECTION("cut inside its header") {
+    File::open(segment.path, O_RDWR).truncate(100);
+  }
+  SECTION("cut in the middle") {
+    File::open(segment.path, O_RDWR).truncate(segment.file_bytes / 2);
+  }
   SECTION("foreign") {
     overwrite(segment.path, 0, std::string(8192, 'x'));
     expected = "no segment of a log";
   }
-  SECTION("damaged in the middle") { overwrite(segment.path, segment.file_bytes / 2, "what is this?"); }
-  SECTION("missing") { std::filesystem::remove(segment.path); }
+  SECTION("damaged in the middle") {
+    overwrite(segment.path, segment.file_bytes / 2, "what is this?");
+  }
+  SECTION("missing") {
+    std::filesystem::remove(segment.path);
+  }
   const std::string message = damage_found(killed);
   INFO(message);
   CHECK(message.find(expected) != std::string::npos);
@@ -316,11 +327,21 @@ TEST_CASE("restart: a log that ends before what a page holds is reported") {
 TEST_CASE("restart: a master, catalogue or table file that is missing or wrong is reported") {
   Interrupted i(50);
   const Killed killed(i.directory.path());
-  SECTION("master missing") { std::filesystem::remove(killed.path() / "master"); }
-  SECTION("master wrong") { overwrite(killed.path() / "master", 0, "}"); }
-  SECTION("catalogue wrong") { overwrite(killed.path() / "catalogue", 0, "}"); }
-  SECTION("catalogue without the table") { Catalogue().write(killed.path() / "catalogue"); }
-  SECTION("table missing") { std::filesystem::remove(killed.path() / "1.table"); }
+  SECTION("master missing") {
+    std::filesystem::remove(killed.path() / "master");
+  }
+  SECTION("master wrong") {
+    overwrite(killed.path() / "master", 0, "}");
+  }
+  SECTION("catalogue wrong") {
+    overwrite(killed.path() / "catalogue", 0, "}");
+  }
+  SECTION("catalogue without the table") {
+    Catalogue().write(killed.path() / "catalogue");
+  }
+  SECTION("table missing") {
+    std::filesystem::remove(killed.path() / "1.table");
+  }
   SECTION("master beyond the log") {
     Master master = Master::read(killed.path() / "master");
     master.log_begin += 1 << 30;

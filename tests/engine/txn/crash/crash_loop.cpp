@@ -100,9 +100,12 @@ class Loop {
 
  private:
   std::vector<std::string> arguments(const std::string& role) const {
-    std::vector<std::string> all{"--role", role, "--directory", options_.directory.string(), "--algorithm",
-                                 options_.algorithm, "--policy", policy_, "--threads",
-                                 std::to_string(options_.threads), "--seed", std::to_string(options_.seed)};
+    std::vector<std::string> all{"--role",      role,
+                                 "--directory", options_.directory.string(),
+                                 "--algorithm", options_.algorithm,
+                                 "--policy",    policy_,
+                                 "--threads",   std::to_string(options_.threads),
+                                 "--seed",      std::to_string(options_.seed)};
     for (const auto& [name, plant] : kPlants) {
       if (plant == options_.plant && role == "load") all.insert(all.end(), {"--plant", name});
     }
@@ -117,8 +120,8 @@ class Loop {
     const int status = child.wait();
     if (!WIFSIGNALED(status)) problem_ = fmt::format("the load ended by itself, with status {}", status);
     for (const Report& report : child.reports()) {
-      for (const auto& [group, version] : {std::pair(report.group, report.version),
-                                           std::pair(report.other_group, report.other_version)}) {
+      for (const auto& [group, version] :
+           {std::pair(report.group, report.version), std::pair(report.other_group, report.other_version)}) {
         auto& highest = report.kind == Report::began ? begun_[group] : acknowledged_version_[group];
         highest = std::max(highest, version);
       }
@@ -147,13 +150,13 @@ class Loop {
     }
     for (std::uint32_t group = 0; group < kGroups; ++group) {
       if (found[group] < acknowledged_version_[group]) {
-        problem_ = fmt::format("kill {}: lost commit: group {} is at version {}, acknowledged was {}", kill, group,
-                               found[group], acknowledged_version_[group]);
+        problem_ = fmt::format("kill {}: lost commit: group {} is at version {}, acknowledged was {}", kill,
+                               group, found[group], acknowledged_version_[group]);
         return false;
       }
       if (found[group] > begun_[group]) {
-        problem_ = fmt::format("kill {}: group {} is at version {}, nobody began to commit more than {}", kill,
-                               group, found[group], begun_[group]);
+        problem_ = fmt::format("kill {}: group {} is at version {}, nobody began to commit more than {}",
+                               kill, group, found[group], begun_[group]);
         return false;
       }
     }
@@ -191,7 +194,9 @@ int supervise(const Request& request, LoadOptions options) {
       found += !well;
       fmt::print("{} {}: {} kills, {} of them in recovery too, {} acknowledged transactions: {}\n", algorithm,
                  policy, kills_each, loop.interrupted(), loop.acknowledged(),
-                 well ? "none lost" : loop.problem().empty() ? "nothing was acknowledged" : loop.problem());
+                 well                     ? "none lost"
+                 : loop.problem().empty() ? "nothing was acknowledged"
+                                          : loop.problem());
       std::fflush(stdout);
       if (well || options.plant != Plant::none) {
         std::filesystem::remove_all(options.directory);

@@ -23,11 +23,19 @@ constexpr std::uint32_t kMembersMax = 6;
 constexpr std::string_view kTable = "groups";
 constexpr char kAborted = '!';  // the first byte of whatever an aborted transaction writes
 
-Bytes bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
-std::string text(Bytes from) { return {reinterpret_cast<const char*>(from.data()), from.size()}; }
+Bytes bytes(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
+std::string text(Bytes from) {
+  return {reinterpret_cast<const char*>(from.data()), from.size()};
+}
 
-std::string counter_key(std::uint32_t group) { return fmt::format("{:06}/counter", group); }
-std::string member_key(std::uint32_t group, std::uint32_t member) { return fmt::format("{:06}/{}", group, member); }
+std::string counter_key(std::uint32_t group) {
+  return fmt::format("{:06}/counter", group);
+}
+std::string member_key(std::uint32_t group, std::uint32_t member) {
+  return fmt::format("{:06}/{}", group, member);
+}
 
 /// What a member holds at a version; empty: it is not there.
 std::string member_value(std::uint32_t group, std::uint32_t member, std::uint64_t version) {
@@ -205,9 +213,7 @@ int run_load(const LoadOptions& options, int descriptor) {
   const TableId table = found ? *found : database->create_table(kTable);
   std::vector<std::thread> threads;
   for (std::uint32_t number = 0; number < options.threads; ++number) {
-    threads.emplace_back([&, number] {
-      Worker(*database, table, options, number, descriptor).run();
-    });
+    threads.emplace_back([&, number] { Worker(*database, table, options, number, descriptor).run(); });
   }
   for (auto& thread : threads) thread.join();
   return 0;
@@ -232,7 +238,8 @@ int verify(const LoadOptions& options, int descriptor) {
     if (status != Status::ok) return fail("the scan met a deadlock where nobody else is");
   }
   for (const auto& [key, value] : records) {
-    if (value.empty() || value.front() == kAborted) return fail(fmt::format("{} holds an aborted {}", key, value));
+    if (value.empty() || value.front() == kAborted)
+      return fail(fmt::format("{} holds an aborted {}", key, value));
   }
   std::vector<Counter> counters(kGroups);
   for (std::uint32_t group = 0; group < kGroups; ++group) {
@@ -245,8 +252,8 @@ int verify(const LoadOptions& options, int descriptor) {
       const std::string is = record == records.end() ? std::string() : record->second;
       const std::string should = member_value(group, member, counters[group].version);
       if (is != should) {
-        return fail(fmt::format("group {} is at version {}, but member {} holds \"{}\" instead of \"{}\"", group,
-                                counters[group].version, member, is, should));
+        return fail(fmt::format("group {} is at version {}, but member {} holds \"{}\" instead of \"{}\"",
+                                group, counters[group].version, member, is, should));
       }
       if (record != records.end()) records.erase(record);
     }
@@ -256,8 +263,8 @@ int verify(const LoadOptions& options, int descriptor) {
     const Counter& counter = counters[group];
     if (counter.version == 0) continue;
     if (counters.at(counter.other_group).version < counter.other_version) {
-      return fail(fmt::format("group {} reached version {} together with group {} at {}, which is at {}", group,
-                              counter.version, counter.other_group, counter.other_version,
+      return fail(fmt::format("group {} reached version {} together with group {} at {}, which is at {}",
+                              group, counter.version, counter.other_group, counter.other_version,
                               counters[counter.other_group].version));
     }
     send(descriptor, {Report::found, group, counter.version, group, 0, counter.version});
