@@ -123,9 +123,9 @@ TEST_CASE("Database: an unknown algorithm is refused with the known ones") {
 TEST_CASE("Database: a second one on the same directory is refused, also from another process") {
   TemporaryDirectory directory;
   const auto database = Database::open(small_database(directory.path()));
-  CHECK(refusal(small_database(directory.path())).find("no other process") != std::string::npos);
+  CHECK(refusal(small_database(directory.path())).find("engine.directory") == 0);
   const pid_t child = fork();
-  if (child == 0) _exit(refusal(small_database(directory.path())).empty() ? 1 : 0);
+  if (child == 0) _exit(refusal(small_database(directory.path())).find("engine.directory") == 0 ? 0 : 1);
   int status = 0;
   REQUIRE(waitpid(child, &status, 0) == child);
   CHECK(status == 0);
