@@ -140,12 +140,18 @@ class Consolidation : public LogBufferBase<Platform, consolidation::Worker<Platf
   Lsn advance() { return this->found(published_.load(std::memory_order_acquire)); }  // [published]
   Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }
 
-  /// How many slots hold threads that wait to be reserved for, at this moment. For tests and diagnosis.
-  std::uint32_t joined_slots() const {
-    std::uint32_t joined = 0;
+  /// What waits to be reserved for, at this moment: in how many slots, and how much. For tests and diagnosis.
+  struct Joined {
+    std::uint32_t slots = 0;
+    std::uint64_t bytes = 0;
+  };
+  Joined joined() const {
+    Joined joined;
     for (const Slot& slot : slots_) {
       const std::uint64_t state = slot.state.load(std::memory_order_relaxed);
-      if (consolidation::phase_of(state) == Phase::open && consolidation::bytes_of(state) != 0) ++joined;
+      if (consolidation::phase_of(state) != Phase::open || consolidation::bytes_of(state) == 0) continue;
+      ++joined.slots;
+      joined.bytes += consolidation::bytes_of(state);
     }
     return joined;
   }

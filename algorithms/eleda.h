@@ -14,32 +14,32 @@ namespace muster {
 /// near.
 ///
 /// Protocol    reserve  begin = tail.fetch_add(size); wait for room
-///             publish  add the record's bytes to the counter of its range of 2^H bytes (of each, where it
-///             crosses
-///                      a range's edge); append (begin, end) to the worker's own crawling list; where it is
-///                      the worker's first in its range, append the place in that list to its hopping list
-///             advance  hop: while the counter of the boundary's range says 2^H, go to the range's end. What
+///             publish  append (begin, end) to the worker's own crawling list; where it is the worker's first in
+///                      its range of 2^H bytes, append the place in that list to its hopping list; add the
+///                      record's bytes to the counter of its range (of each, where it crosses a range's edge)
+///             advance  hop: while the counter of the boundary's range is full, go to the range's end. What
 ///                      the crawling lists hold below is dropped by the run, as the hopping lists tell.
 ///                      crawl: a min-heap over the heads of the crawling lists; while the least one begins at
 ///                      or below the boundary, go to its end.
 /// Progress    reserve (while the ring has room) and publish wait-free but for the growth of a list. advance
 ///             wait-free: it stops at the tail that it read first; its work is O(records x log workers) when
 ///             it crawls, O(bytes / 2^H) when it hops.
-/// Invariants  A counter is the number of published bytes of one range of the current lap: it is reset before
-///             the space is recycled, and there are two laps of them, so that a range's counter is reset before
-///             any byte of the range that shares it can be published, and before the boundary can look at it.
-///             A hop may land inside a record (begin <= boundary < end): only what ends at or below the
-///             boundary is dropped.
+/// Invariants  A counter adds up the published bytes of the ranges that share it, one in every two laps, and
+///             runs on from lap to lap. A range is whole when its counter has reached what all of them up to it
+///             amount to: bytes of the next one cannot be among them, since it cannot be filled before this one
+///             is recycled; and one that is still missing from an earlier one makes the counter late, no more.
+///             A hop may land inside a record. That record has been published, so that its worker's list has it
+///             and the crawl that follows goes to its end: a boundary is always a record's end.
 ///             Within one crawling list LSNs rise, and a hopping list's entry is its worker's first to begin in
 ///             a range: what stands before the record before it ends below that range.
 /// Ordering    [count] added with release, read with acquire: a full counter has synchronised with every copy
-///                     (additions continue one another's release sequence). Reset relaxed: the worker that
-///                     adds next has acquired [recycled], which follows.
+///                     in its range, and with the lists that hold its records (additions continue one
+///                     another's release sequence).
 ///             the lists' own order carries the copies when crawling (spsc_list.h).
 ///             [tail]  relaxed: it hands out disjoint ranges and publishes nothing.
 /// Source      Eleda, PVLDB 11(2) 135-148 (2017), section 4.
-/// Differs     The counter is added to before the lists: the other way round, the boundary could crawl past the
-///             record, recycle its range and reset the counter before the late addition. Lists are chunked.
+/// Differs     Counters are not reset, so that a crawl may overtake a worker that has not added to them yet.
+///             Lists are chunked.
 template <class Platform = NativePlatform>
 class Eleda;
 
@@ -83,15 +83,21 @@ class Eleda : public LogBufferBase<Platform, eleda::Worker<Platform>> {
   explicit Eleda(const LogBufferOptions& options)
       : Base(options),
         hop_bits_(checked_hop_bits(options)),
-        counters_(2 * (options.capacity >> hop_bits_)),
+        lap_bits_(static_cast<std::uint32_t>(std::countr_zero(options.capacity)) + 1),
+        counters_(std::size_t{1} << (lap_bits_ - hop_bits_)),
         on_heap_(options.max_workers, false),
-        reset_upto_(options.start >> hop_bits_ << hop_bits_),
         tail_(options.start) {
     tail_.describe("tail");
-    for (std::uint32_t i = 0; i < counters_.size(); ++i) counters_[i].bytes.describe("count", i);
-    counter_of(options.start)
-        .store(options.start - reset_upto_, std::memory_order_relaxed);  // none is shared yet
     heap_.reserve(options.max_workers);
+    // As if all below the start had been published: the range that each counter was last full for, and the start's.
+    for (std::uint32_t i = 0; i < counters_.size(); ++i) {
+      const Lsn range = (options.start >> lap_bits_ << lap_bits_) + (Lsn{i} << hop_bits_);
+      const std::uint64_t bytes =
+          options.start < range ? 0 : std::min(options.start - range, Lsn{1} << hop_bits_);
+      counters_[i].bytes.describe("count", i);
+      counters_[i].bytes.store(full(range) - (Lsn{1} << hop_bits_) + bytes,
+                               std::memory_order_relaxed);  // not shared yet
+    }
   }
 
   Reservation reserve(WorkerId worker, std::uint32_t size) {
@@ -104,15 +110,15 @@ class Eleda : public LogBufferBase<Platform, eleda::Worker<Platform>> {
   void publish(WorkerId worker, const Reservation& reservation) {
     Worker& self = workers_[worker];
     const Lsn end = reservation.end();
-    for (Lsn from = reservation.begin; from < end;) {
-      const Lsn upto = std::min(end, end_of_range(from));
-      counter_of(from).fetch_add(upto - from, std::memory_order_release);  // [count]
-      from = upto;
-    }
     const std::uint64_t place = self.crawling.push({reservation.begin, end});
     if (reservation.begin >= self.next_range) {
       self.hopping.push({reservation.begin, place});
       self.next_range = end_of_range(reservation.begin);
+    }
+    for (Lsn from = reservation.begin; from < end;) {
+      const Lsn upto = std::min(end, end_of_range(from));
+      counter_of(from).fetch_add(upto - from, std::memory_order_release);  // [count]
+      from = upto;
     }
   }
 
@@ -121,13 +127,6 @@ class Eleda : public LogBufferBase<Platform, eleda::Worker<Platform>> {
     Lsn boundary = hop(this->last_found(), limit);
     boundary = crawl(boundary, limit);
     return this->found(boundary);
-  }
-
-  void recycle(Lsn upto) {
-    for (; end_of_range(reset_upto_) <= upto; reset_upto_ = end_of_range(reset_upto_)) {
-      counter_of(reset_upto_).store(0, std::memory_order_relaxed);  // [count] carried by [recycled]
-    }
-    Base::recycle(upto);
   }
 
   Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }
@@ -159,13 +158,14 @@ class Eleda : public LogBufferBase<Platform, eleda::Worker<Platform>> {
   }
 
   auto& counter_of(Lsn lsn) { return counters_[(lsn >> hop_bits_) & (counters_.size() - 1)].bytes; }
+  /// What the counter of the range of `lsn` comes to when that range is whole.
+  std::uint64_t full(Lsn lsn) const { return ((lsn >> lap_bits_) + 1) << hop_bits_; }
   Lsn end_of_range(Lsn lsn) const { return ((lsn >> hop_bits_) + 1) << hop_bits_; }
 
   Lsn hop(Lsn boundary, Lsn limit) {
     const Lsn before = boundary;
-    const std::uint64_t full = std::uint64_t{1} << hop_bits_;
     while (end_of_range(boundary) <= limit &&
-           counter_of(boundary).load(std::memory_order_acquire) == full) {  // [count]
+           counter_of(boundary).load(std::memory_order_acquire) == full(boundary)) {  // [count]
       boundary = end_of_range(boundary);
       ++hops_;
     }
@@ -217,12 +217,12 @@ class Eleda : public LogBufferBase<Platform, eleda::Worker<Platform>> {
   }
 
   const std::uint32_t hop_bits_;
+  const std::uint32_t lap_bits_;  // of two laps of the ring: ranges so far apart share a counter
   std::vector<Counter> counters_;
   // The drainer's.
   alignas(kCacheLine) std::vector<Head> heap_;
   // Whether a worker's oldest record is on the heap; it stays in its list meanwhile.
   std::vector<char> on_heap_;
-  Lsn reset_upto_;
   std::uint64_t hops_ = 0;
   std::uint64_t crawled_ = 0;
   alignas(kCacheLine) typename Platform::template Atomic<Lsn> tail_;  // [tail] every worker writes

@@ -9,19 +9,19 @@
 namespace muster {
 namespace {
 
-/// Four workers arrive while a fifth holds the lock; once they have joined, it lets go. Returns their
-/// reservations in LSN order.
-struct Joined {
-  bool slots_filled = false;
+/// Four workers, 1 to 4, arrive while worker 0 holds the lock; once all have joined, it lets go. Says how many
+/// slots they filled, and the workers in the order of their LSNs.
+struct Arrival {
+  std::uint32_t slots = 0;
   std::vector<std::pair<Lsn, WorkerId>> order;
 };
 
-Joined join_behind_a_holder(std::uint32_t slots, std::uint32_t joined_slots) {
+Arrival arrive_at_a_busy_lock(std::uint32_t slots) {
   Consolidation<> log({.capacity = 4096, .max_workers = 5, .consolidation_slots = slots});
   const WorkerId holder = log.attach();
   const Reservation held = log.reserve(holder, 10);
   std::mutex mutex;
-  Joined result;
+  Arrival arrival;
   {
     std::vector<std::jthread> threads;
     for (int i = 0; i < 4; ++i) {
@@ -31,40 +31,36 @@ Joined join_behind_a_holder(std::uint32_t slots, std::uint32_t joined_slots) {
         test::fill(r);
         log.publish(worker, r);
         const std::lock_guard guard(mutex);
-        result.order.emplace_back(r.begin, worker);
+        arrival.order.emplace_back(r.begin, worker);
       });
     }
-    result.slots_filled = test::eventually([&] { return log.joined_slots() == joined_slots; });
+    CHECK(test::eventually([&] { return log.joined().bytes == 40; }));
+    arrival.slots = log.joined().slots;
     test::fill(held);
     log.publish(holder, held);
   }
-  std::sort(result.order.begin(), result.order.end());
+  std::sort(arrival.order.begin(), arrival.order.end());
   CHECK(log.advance() == 50);
-  return result;
+  return arrival;
 }
 
 }  // namespace
 
 TEST_CASE("Consolidation: threads that meet at a busy lock fill several slots") {
   for (const std::uint32_t slots : {1u, 2u, 4u}) {
-    INFO(slots << " slots");
-    const Joined joined = join_behind_a_holder(slots, slots);
-    CHECK(joined.slots_filled);
-    REQUIRE(joined.order.size() == 4);
-    CHECK(joined.order.front().first == 10);
-    CHECK(joined.order.back().first == 40);
+    const Arrival arrival = arrive_at_a_busy_lock(slots);
+    CHECK(arrival.slots == slots);
+    REQUIRE(arrival.order.size() == 4);
+    CHECK(arrival.order.front().first == 10);
+    CHECK(arrival.order.back().first == 40);
   }
 }
 
 TEST_CASE("Consolidation: the members of a slot get one range") {
-  // Workers 1 to 4 join positions 1, 0, 1, 0 of two: each slot's two members must be neighbours.
-  bool seen = false;
-  for (int round = 0; round < 20 && !seen; ++round) {
-    const Joined joined = join_behind_a_holder(2, 2);
-    REQUIRE(joined.order.size() == 4);
-    seen = joined.order[0].second % 2 == joined.order[1].second % 2;
-  }
-  CHECK(seen);
+  const Arrival arrival = arrive_at_a_busy_lock(2);  // workers 1 and 3 meet in one slot, 2 and 4 in the other
+  REQUIRE(arrival.order.size() == 4);
+  CHECK(arrival.order[0].second % 2 == arrival.order[1].second % 2);
+  CHECK(arrival.order[2].second % 2 == arrival.order[3].second % 2);
 }
 
 TEST_CASE("Consolidation: a group never asks for more than the ring holds") {

@@ -1,6 +1,7 @@
 // What makes Eleda itself: both ways forward, and the counters between laps.
 #include "algorithms/eleda.h"
 #include "tests/algorithms/drive.h"
+#include "tests/algorithms/instrumented_platform.h"
 #include "tests/catch.h"
 
 namespace muster {
@@ -75,7 +76,24 @@ TEST_CASE("Eleda: a hop lands inside a record, and the record's end is found all
   CHECK(log.advance() == 360);
 }
 
-TEST_CASE("Eleda: counters start anew in every lap, so that a full one of the last lap hides no hole") {
+TEST_CASE("Eleda: a boundary is a record's end, also while a record across an edge is being published") {
+  using test::InstrumentedPlatform;
+  Eleda<InstrumentedPlatform> log({.capacity = 4096, .max_workers = 1, .hop_bits = 8});
+  const WorkerId worker = log.attach();
+  log.publish(worker, log.reserve(worker, 200));
+  const Reservation across = log.reserve(worker, 100);  // [200, 300)
+  std::vector<Lsn> boundaries;
+  InstrumentedPlatform::after_read = [&](std::string_view name, std::uint32_t) {
+    if (name == "count") boundaries.push_back(log.advance());
+  };
+  log.publish(worker, across);
+  InstrumentedPlatform::after_read = nullptr;
+  REQUIRE(boundaries.size() == 2);  // the record counts in two ranges
+  for (const Lsn boundary : boundaries) CHECK((boundary == 200 || boundary == 300));
+  CHECK(log.advance() == 300);
+}
+
+TEST_CASE("Eleda: counters run on from lap to lap, and what was full in the last lap hides no hole") {
   Eleda<> log({.capacity = 4096, .max_workers = 2, .hop_bits = 8});
   const WorkerId a = log.attach();
   const WorkerId b = log.attach();

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace muster {
+
+// What the subcommands of `muster` do once its command line has been read. Each writes to `out` and throws
+// ConfigError, VerificationError, Interrupted or the machine's errors, which main() turns into exit codes.
+
+struct RunRequest {
+  std::string configuration;           ///< a file, or empty: only what is set
+  std::vector<std::string> overrides;  ///< key=value
+  std::string out;                     ///< a file, or empty: standard output
+  bool keep = false;                   ///< leave the database where it is, for `muster log`
+};
+void run_command(const RunRequest& request, std::FILE* out);
+
+enum class ListFormat { table, json, markdown };
+void list_command(ListFormat format, std::FILE* out);
+
+void topology_command(bool as_json, std::FILE* out);
+
+void log_verify_command(const std::filesystem::path& directory, std::FILE* out);
+void log_dump_command(const std::filesystem::path& directory, std::FILE* out);
+
+}  // namespace muster

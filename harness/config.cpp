@@ -1,0 +1,280 @@
+#include "harness/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <filesystem>
+#include <set>
+
+#include "engine/error.h"
+
+namespace muster {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string shown(const Json& value) {
+  constexpr std::size_t kEnough = 100;
+  std::string text = value.dump();
+  if (text.size() > kEnough) text = text.substr(0, kEnough) + "...";
+  return text;
+}
+
+[[noreturn]] void refuse(const std::string& key, const Json& value, const std::string& want) {
+  throw ConfigError(key, shown(value), "want " + want);
+}
+
+std::string line_and_column(std::string_view text, std::size_t byte) {
+  const std::string_view before = text.substr(0, std::min(byte, text.size()));
+  const auto lines = std::count(before.begin(), before.end(), '\n');
+  const std::size_t line_begin = lines == 0 ? 0 : before.rfind('\n') + 1;
+  return fmt::format("line {}, column {}", lines + 1, before.size() - line_begin + 1);
+}
+
+/// Notices keys that an object has twice, which the parser itself would settle silently.
+class DuplicateKeys {
+ public:
+  bool operator()(int /*depth*/, Json::parse_event_t event, Json& parsed) {
+    switch (event) {
+      case Json::parse_event_t::object_start:
+        open_.emplace_back();
+        break;
+      case Json::parse_event_t::object_end:
+        open_.pop_back();
+        break;
+      case Json::parse_event_t::key:
+        key(parsed.get<std::string>());
+        break;
+      default:
+        break;
+    }
+    return true;
+  }
+  const std::string& first() const { return first_; }
+
+ private:
+  struct Object {
+    std::set<std::string> keys;
+    std::string current;
+  };
+
+  void key(const std::string& name) {
+    open_.back().current = name;
+    if (open_.back().keys.insert(name).second || !first_.empty()) return;
+    for (const Object& object : open_) first_ += (first_.empty() ? "" : ".") + object.current;
+  }
+
+  std::vector<Object> open_;
+  std::string first_;
+};
+
+const ConfigKey* find_key(std::string_view name) {
+  const auto& keys = config_keys();
+  const auto found =
+      std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& key) { return key.name == name; });
+  return found == keys.end() ? nullptr : &*found;
+}
+
+bool is_section(const std::string& name) {
+  const auto& keys = config_keys();
+  return std::any_of(keys.begin(), keys.end(),
+                     [&](const ConfigKey& key) { return key.name.starts_with(name + "."); });
+}
+
+/// The keys and sections that stand directly in a section ("": the top).
+std::string known_in(const std::string& section, WorkloadKind workload) {
+  std::vector<std::string> names;
+  const std::string prefix = section.empty() ? "" : section + ".";
+  for (const ConfigKey& key : config_keys()) {
+    if (!key.name.starts_with(prefix) || !uses(workload, key)) continue;
+    std::string name = key.name.substr(prefix.size());
+    name = name.substr(0, name.find('.'));
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+std::string_view name_of(WorkloadKind workload) {
+  return workload == WorkloadKind::append ? "append" : "ycsb";
+}
+
+void take_section(const std::string& section, const Json& object, Configuration& into) {
+  for (const auto& [name, value] : object.items()) {
+    const std::string key = section.empty() ? name : section + "." + name;
+    if (const ConfigKey* row = find_key(key)) {
+      if (!uses(into.workload, *row)) {
+        refuse(key, value, fmt::format("no such key: workload {} does not use it", name_of(into.workload)));
+      }
+      if (!row->take(value, into)) refuse(key, value, row->want);
+    } else if (is_section(key)) {
+      if (!value.is_object()) refuse(key, value, "an object with " + known_in(key, into.workload));
+      const std::string known = known_in(key, into.workload);
+      if (known.empty()) {
+        refuse(key, value,
+               fmt::format("no such section: workload {} does not use it", name_of(into.workload)));
+      }
+      take_section(key, value, into);
+    } else {
+      refuse(key, value,
+             fmt::format("a known key{}: {}", section.empty() ? "" : " of " + section,
+                         known_in(section, into.workload)));
+    }
+  }
+}
+
+/// What no single key can say.
+void check_combinations(Configuration& c) {
+  const LogBufferOptions& buffer = c.database.log_buffer;
+  const auto show = [&](const char* key) { return find_key(key)->show(c); };
+  if (c.workload == WorkloadKind::append) {
+    const std::uint32_t largest = *std::max_element(c.append.bytes.begin(), c.append.bytes.end());
+    if (largest > buffer.capacity) {
+      refuse(
+          "append.bytes", show("append.bytes"),
+          fmt::format("{} at most, log_buffer.capacity: a record has to fit into the ring", buffer.capacity));
+    }
+  }
+  const auto capacity_bits = static_cast<std::uint32_t>(std::countr_zero(buffer.capacity));
+  if (buffer.hop_bits != 0 && (buffer.hop_bits < 6 || buffer.hop_bits > capacity_bits)) {
+    refuse("log_buffer.hop_bits", buffer.hop_bits,
+           fmt::format("0, or 6 to {}, log2 of the capacity", capacity_bits));
+  }
+  if (c.workload != WorkloadKind::ycsb) return;
+  const bool in_memory = c.database.log.device == "memory";
+  if (in_memory && c.database.log.direct) refuse("log.direct", true, "false, or \"log.device\": \"file\"");
+  if (!in_memory && c.database.log.latency.count() != 0) {
+    refuse("log.latency_us", show("log.latency_us"), "0, or \"log.device\": \"memory\"");
+  }
+  if (c.database.directory.empty()) {
+    if (!in_memory) {
+      refuse("engine.directory", "",
+             "a directory on the disk that is to be measured, such as \"build/data\", or \"log.device\": "
+             "\"memory\"");
+    }
+    c.database.directory = std::filesystem::temp_directory_path();
+  }
+}
+
+/// No key has null as its value, and one algorithm has that name.
+bool reads_as_json(const std::string& text) {
+  return text != "null" && Json::accept(text);
+}
+
+/// Of a string: bare where override_key() reads it back as that string.
+std::string assigned(const Json& value) {
+  if (!value.is_string()) return value.dump();
+  const auto& text = value.get_ref<const std::string&>();
+  return reads_as_json(text) ? value.dump() : text;
+}
+
+std::string quoted_for_shell(const std::string& word) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,+@%";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+}  // namespace
+
+bool uses(WorkloadKind workload, const ConfigKey& key) {
+  switch (key.used_by) {
+    case UsedBy::all:
+      return true;
+    case UsedBy::append:
+      return workload == WorkloadKind::append;
+    case UsedBy::ycsb:
+      break;
+  }
+  return workload == WorkloadKind::ycsb;
+}
+
+Json parse_json(std::string_view text, const std::string& name) {
+  DuplicateKeys duplicates;
+  Json document;
+  try {
+    document = Json::parse(text, std::ref(duplicates));
+  } catch (const Json::parse_error& error) {
+    // error.byte counts from 1 and points behind what was read last.
+    throw std::invalid_argument(
+        fmt::format("{}: {}: want JSON", name, line_and_column(text, error.byte == 0 ? 0 : error.byte - 1)));
+  }
+  if (!duplicates.first().empty())
+    throw ConfigError(duplicates.first(), "twice", "want each key once in " + name);
+  return document;
+}
+
+void override_key(Json& document, std::string_view assignment) {
+  const std::size_t equals = assignment.find('=');
+  if (equals == 0 || equals == std::string_view::npos) {
+    throw ConfigError("--set", std::string(assignment), "want key=value, such as threads=2");
+  }
+  const std::string key(assignment.substr(0, equals));
+  const std::string text(assignment.substr(equals + 1));
+  Json* at = &document;
+  for (std::size_t begin = 0; begin <= key.size();) {
+    const std::size_t dot = std::min(key.find('.', begin), key.size());
+    if (at->is_null()) *at = Json::object();
+    if (!at->is_object())
+      refuse(key.substr(0, begin - 1), *at, "an object, since --set " + key + " is given");
+    at = &(*at)[key.substr(begin, dot - begin)];
+    begin = dot + 1;
+  }
+  *at = reads_as_json(text) ? parse_json(text, "--set " + key) : Json(text);
+}
+
+Configuration read_configuration(const Json& document) {
+  if (!document.is_object()) refuse("configuration", document, "an object with " + known_in("", {}));
+  Configuration configuration;
+  for (const ConfigKey& key : config_keys()) {
+    if (!key.required) continue;
+    const auto found = document.find(key.name);
+    if (found == document.end()) throw ConfigError(key.name, "nothing", "want " + key.want);
+    if (!key.take(*found, configuration)) refuse(key.name, *found, key.want);
+  }
+  take_section("", document, configuration);
+  check_combinations(configuration);
+  return configuration;
+}
+
+Json effective(const Configuration& configuration) {
+  Json document = Json::object();
+  for (const ConfigKey& key : config_keys()) {
+    if (!uses(configuration.workload, key)) continue;
+    const std::size_t dot = key.name.find('.');
+    Json& section = dot == std::string::npos ? document : document[key.name.substr(0, dot)];
+    section[dot == std::string::npos ? key.name : key.name.substr(dot + 1)] = key.show(configuration);
+  }
+  return document;
+}
+
+std::string repeating_command(const Configuration& configuration) {
+  const Configuration defaults;
+  std::string command = "muster run";
+  for (const ConfigKey& key : config_keys()) {
+    if (!uses(configuration.workload, key)) continue;
+    const Json value = key.show(configuration);
+    if (!key.required && value == key.show(defaults)) continue;
+    command += " --set " + quoted_for_shell(key.name + "=" + assigned(value));
+  }
+  return command;
+}
+
+std::string describe_keys() {
+  const Configuration defaults;
+  std::string text =
+      "Keys of a configuration (JSON; a dot stands for a section), their defaults, ranges and meaning:\n";
+  for (const ConfigKey& key : config_keys()) {
+    const std::string value = key.required ? "required" : "default " + key.show(defaults).dump();
+    const char* only = key.used_by == UsedBy::append ? "append only; "
+                       : key.used_by == UsedBy::ycsb ? "ycsb only; "
+                                                     : "";
+    text +=
+        fmt::format("\n  {}   ({}{})\n      {}\n      {}\n", key.name, only, value, key.want, key.meaning);
+  }
+  return text;
+}
+
+}  // namespace muster

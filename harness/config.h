@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "engine/database.h"
+#include "workloads/append.h"
+#include "workloads/ycsb.h"
+
+namespace muster {
+
+enum class WorkloadKind : std::uint8_t { append, ycsb };
+enum class PlacementPolicy : std::uint8_t { compact, scatter, none };
+
+/// A policy, or processing units by the operating system's number: the workers' and then, if there is one
+/// more, the flusher's.
+using PlacementRequest = std::variant<PlacementPolicy, std::vector<unsigned>>;
+
+/// What one run does. Every member that a user may set has its row in config_keys().
+struct Configuration {
+  WorkloadKind workload = WorkloadKind::append;
+  std::uint32_t threads = 1;
+  PlacementRequest placement = PlacementPolicy::compact;
+  bool oversubscribe = false;
+  std::uint64_t seed = 1;
+  double warmup_s = 0.5;
+  double window_s = 0.5;
+  std::uint32_t windows = 5;
+  std::uint32_t repetitions = 1;
+  AppendOptions append;
+  YcsbOptions ycsb;
+  CommitPolicy policy = CommitPolicy::durable;
+  DatabaseOptions database;  ///< algorithm and log_buffer of it are `append`'s too
+};
+
+/// Which workloads look at a key: a key that the run's workload ignores is refused.
+enum class UsedBy : std::uint8_t { all, append, ycsb };
+
+/// One key of the configuration. Parsing, validation, defaults and documentation all come from these rows.
+struct ConfigKey {
+  std::string name;  ///< dotted
+  UsedBy used_by;
+  std::string want;     ///< type and range, as in `want <this>`
+  std::string meaning;  ///< one line
+  bool required;
+  /// False: not of the type or out of the range.
+  std::function<bool(const nlohmann::ordered_json& value, Configuration& into)> take;
+  std::function<nlohmann::ordered_json(const Configuration& from)> show;
+};
+
+const std::vector<ConfigKey>& config_keys();
+bool uses(WorkloadKind workload, const ConfigKey& key);
+
+/// Reads a file's text; `name` is what errors call it. Throws ConfigError for what is not JSON, with line and
+/// column, and for a key that stands there twice.
+nlohmann::ordered_json parse_json(std::string_view text, const std::string& name);
+
+/// Applies `key=value`: the value is JSON, or else a string. Throws ConfigError.
+void override_key(nlohmann::ordered_json& document, std::string_view assignment);
+
+/// Throws ConfigError for the first thing that is wrong: an unknown or missing key, a type, a range, a
+/// combination that cannot be. What depends on the machine is place_threads()' business.
+Configuration read_configuration(const nlohmann::ordered_json& document);
+
+/// The whole of it, defaults filled in, as read_configuration() would take it.
+nlohmann::ordered_json effective(const Configuration& configuration);
+
+/// The command that repeats the run, whatever becomes of the files that it was read from.
+std::string repeating_command(const Configuration& configuration);
+
+/// What a user reads: every key with its range, default and meaning.
+std::string describe_keys();
+
+}  // namespace muster

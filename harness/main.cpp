@@ -1,0 +1,104 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <system_error>
+
+#include "engine/error.h"
+#include "harness/commands.h"
+#include "harness/config.h"
+#include "harness/machine.h"
+#include "harness/phases.h"
+#include "workloads/workload.h"
+
+namespace {
+
+// An interface: what whoever called has to mend.
+enum ExitCode : int { kVerification = 1, kRequest = 2, kMachine = 3, kInterrupted = 130 };
+
+int fail(const std::exception& error, ExitCode code) {
+  std::fprintf(stderr, "muster: %s\n", error.what());
+  return code;
+}
+
+void add_run(CLI::App& app, muster::RunRequest& request) {
+  CLI::App* run = app.add_subcommand("run", "Run one configuration, verify it, and write the result as JSON");
+  run->add_option("CONFIG.json", request.configuration, "The configuration; without it, what --set says");
+  run->add_option("--set", request.overrides,
+                  "key=value: sets or replaces a key, such as log_buffer.capacity=65536")
+      ->allow_extra_args(false);
+  run->add_option("--out", request.out,
+                  "File for the result, replaced as a whole; standard output if not given");
+  run->add_flag("--keep", request.keep, "Leave the run's database in engine.directory, for muster log");
+  run->footer([] {
+    return muster::describe_keys() +
+           "\nExit codes: 0 done, 1 the run failed its own verification, "
+           "2 mend the request, 3 mend the machine, 130 interrupted.";
+  });
+  run->callback([&request] { muster::run_command(request, stdout); });
+}
+
+void add_list(CLI::App& app, bool& as_json, bool& as_markdown) {
+  CLI::App* list = app.add_subcommand("list", "List the log buffers");
+  CLI::Option* json = list->add_flag("--json", as_json, "As JSON");
+  list->add_flag("--markdown", as_markdown, "As a Markdown table")->excludes(json);
+  list->callback([&] {
+    using muster::ListFormat;
+    muster::list_command(as_json       ? ListFormat::json
+                         : as_markdown ? ListFormat::markdown
+                                       : ListFormat::table,
+                         stdout);
+  });
+}
+
+void add_topology(CLI::App& app, bool& as_json) {
+  CLI::App* topology =
+      app.add_subcommand("topology", "Show the processing units and the orders that policies give them");
+  topology->add_flag("--json", as_json, "As JSON");
+  topology->callback([&] { muster::topology_command(as_json, stdout); });
+}
+
+void add_log(CLI::App& app, std::string& directory) {
+  CLI::App* log = app.add_subcommand("log", "Read a database's log");
+  log->require_subcommand(1);
+  CLI::App* verify = log->add_subcommand("verify", "Check every record up to the end of the log");
+  verify->add_option("DIR", directory, "The log's directory, or a database's")->required();
+  verify->callback([&] { muster::log_verify_command(directory, stdout); });
+  CLI::App* dump = log->add_subcommand("dump", "Print every record, one a line");
+  dump->add_option("DIR", directory, "The log's directory, or a database's")->required();
+  dump->callback([&] { muster::log_dump_command(directory, stdout); });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"A laboratory for multicore database logging", "muster"};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", [] { return muster::describe_build().dump(2); }, "Print version, commit and compiler");
+  muster::RunRequest request;
+  bool list_json = false;
+  bool list_markdown = false;
+  bool topology_json = false;
+  std::string log_directory;
+  add_run(app, request);
+  add_list(app, list_json, list_markdown);
+  add_topology(app, topology_json);
+  add_log(app, log_directory);
+  app.add_subcommand("keys", "Print every key of a configuration with its range, default and meaning")
+      ->callback([] { std::fputs(muster::describe_keys().c_str(), stdout); });
+
+  try {
+    app.parse(argc, argv);  // runs the subcommand
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    return fail(error, kRequest);
+  } catch (const muster::Interrupted& error) {
+    return fail(error, kInterrupted);
+  } catch (const muster::VerificationError& error) {
+    return fail(error, kVerification);
+  } catch (const std::invalid_argument& error) {  // ConfigError among them
+    return fail(error, kRequest);
+  } catch (const std::exception& error) {  // std::system_error, DamageError, std::bad_alloc
+    return fail(error, kMachine);
+  }
+  return 0;
+}

@@ -1,0 +1,157 @@
+#include "harness/phases.h"
+
+#include <algorithm>
+#include <exception>
+#include <latch>
+#include <mutex>
+#include <thread>
+
+namespace muster {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// The threads of one repetition.
+class Crew {
+ public:
+  Crew(Workload& workload, const Topology& topology, const Placement& placement)
+      : workload_(workload),
+        topology_(topology),
+        placement_(placement),
+        to_start_(static_cast<std::ptrdiff_t>(placement.workers.size() + (workload.drains() ? 1 : 0))),
+        start_(to_start_ + 1),
+        progress_(placement.workers.size()) {
+    found_.workers.resize(placement.workers.size());
+    try {
+      start_threads();
+    } catch (...) {  // the machine has no thread left: those that wait at the start are sent home
+      control_.stop();
+      start_.count_down(to_start_ + 1);
+      stop_and_join();
+      throw;
+    }
+    start_.arrive_and_wait();
+  }
+  Crew(const Crew&) = delete;
+  Crew& operator=(const Crew&) = delete;
+  ~Crew() { stop_and_join(); }
+
+  RunControl& control() { return control_; }
+  const Found& found() const { return found_; }
+
+  Progressed sample() {
+    Progressed total;
+    for (const WorkerProgress& worker : progress_) {
+      total.operations += worker.operations.load(std::memory_order_relaxed);
+      total.bytes += worker.bytes.load(std::memory_order_relaxed);
+    }
+    return workload_.sample(total);
+  }
+
+  void stop_and_join() {
+    control_.stop();
+    for (std::thread& worker : workers_) worker.join();
+    workers_.clear();
+    control_.workers_left();
+    if (drainer_.joinable()) drainer_.join();
+  }
+
+  /// After stop_and_join().
+  void rethrow_failure() const {
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
+  void start_threads() {
+    if (workload_.drains()) {
+      found_.drainer = 0;
+      drainer_ = std::thread([this] {
+        enter(placement_.flusher, *found_.drainer);
+        guarded(
+            [this] { workload_.drain(control_); });  // also after a failed start: the workers have left soon
+      });
+      --to_start_;
+    }
+    for (std::uint32_t worker = 0; worker < placement_.workers.size(); ++worker) {
+      workers_.emplace_back([this, worker] {
+        enter(placement_.workers[worker], found_.workers[worker]);
+        guarded([&] { workload_.work(worker, control_, progress_[worker]); });
+      });
+      --to_start_;
+    }
+  }
+
+  void enter(std::optional<unsigned> asked, unsigned& found) {
+    guarded([&] { found = asked ? topology_.pin_this_thread(*asked) : topology_.where_this_thread_runs(); });
+    start_.arrive_and_wait();
+  }
+
+  /// Keeps the first thing that any thread throws, and stops all.
+  template <class F>
+  void guarded(F&& f) {
+    try {
+      f();
+    } catch (...) {
+      const std::lock_guard lock(failure_mutex_);
+      if (!failure_) failure_ = std::current_exception();
+      control_.stop();
+    }
+  }
+
+  Workload& workload_;
+  const Topology& topology_;
+  const Placement& placement_;
+  RunControl control_;
+  std::ptrdiff_t to_start_;  // threads
+  std::latch start_;
+  std::vector<WorkerProgress> progress_;
+  Found found_;
+  std::mutex failure_mutex_;
+  std::exception_ptr failure_;
+  std::vector<std::thread> workers_;
+  std::thread drainer_;
+};
+
+/// False where the run ended before the time did.
+bool wait_until(Clock::time_point time, const RunControl& control, const PhaseHooks& hooks) {
+  constexpr std::chrono::milliseconds kGlance{20};
+  while (Clock::now() < time) {
+    if (control.stopped() || hooks.interrupted()) return false;
+    std::this_thread::sleep_until(std::min(time, Clock::now() + kGlance));
+  }
+  return !control.stopped();
+}
+
+}  // namespace
+
+Measured run_phases(Workload& workload, const Topology& topology, const Placement& placement,
+                    const PhasePlan& plan, const PhaseHooks& hooks) {
+  Measured measured;
+  Crew crew(workload, topology, placement);
+  const auto ticks = [](std::chrono::duration<double> d) {
+    return std::chrono::duration_cast<Clock::duration>(d);
+  };
+
+  bool running = wait_until(Clock::now() + ticks(plan.warmup), crew.control(), hooks);
+  crew.control().measure();
+  Clock::time_point from = Clock::now();
+  Progressed before = crew.sample();
+  for (std::uint32_t window = 0; running && window < plan.windows; ++window) {
+    hooks.progress(window);
+    running = wait_until(from + ticks(plan.window), crew.control(), hooks);
+    const Clock::time_point now = Clock::now();
+    const Progressed after = crew.sample();
+    measured.windows.push_back({.seconds = std::chrono::duration<double>(now - from).count(),
+                                .operations = after.operations - before.operations,
+                                .bytes = after.bytes - before.bytes});
+    from = now;
+    before = after;
+  }
+  crew.stop_and_join();
+  crew.rethrow_failure();
+  if (hooks.interrupted()) throw Interrupted();
+  measured.found = crew.found();
+  return measured;
+}
+
+}  // namespace muster

@@ -1,0 +1,128 @@
+#include "harness/result.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <ctime>
+
+#include "harness/machine.h"
+
+namespace muster {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json to_json(const Spread& spread) {
+  return {{"median", spread.median},
+          {"min", spread.min},
+          {"max", spread.max},
+          {"q1", spread.q1},
+          {"q3", spread.q3}};
+}
+
+Json throughput(const std::string& operations, const std::vector<Window>& windows) {
+  Json json = {{"unit", operations + "/s"}};
+  json.update(to_json(operations_per_s(windows)));
+  return json;
+}
+
+Json three(const Percentiles& p) {
+  return {{"p50", p.p50}, {"p99", p.p99}, {"max", p.max}};
+}
+
+Json all(const Percentiles& p) {
+  return {{"count", p.count}, {"p50", p.p50},   {"p95", p.p95},
+          {"p99", p.p99},     {"p999", p.p999}, {"max", p.max}};
+}
+
+Json to_json(const WaitCounters::Counter& counter) {
+  return {{"count", counter.count}, {"ns", counter.ns}};
+}
+
+Json to_json(const WaitCounters& waits) {
+  return {{"room", to_json(waits.room)},
+          {"predecessor", to_json(waits.predecessor)},
+          {"lock", to_json(waits.lock)}};
+}
+
+Json to_json(const LogActivity& log) {
+  return {{"bytes", log.bytes},
+          {"writes", log.writes},
+          {"syncs", log.syncs},
+          {"flush_bytes", three(log.flush_bytes)},
+          {"commits_per_sync", log.commits_per_sync}};
+}
+
+Json to_json(const TransactionCounts& counts) {
+  return {{"committed", counts.committed}, {"aborted", counts.aborted}, {"deadlocks", counts.deadlocks}};
+}
+
+Json to_json(const Repetition& repetition, const std::string& operations) {
+  const RepetitionReport& report = repetition.report;
+  Json windows = Json::array();
+  for (const Window& window : repetition.measured.windows) {
+    windows.push_back(
+        {{"seconds", window.seconds}, {"operations", window.operations}, {"bytes", window.bytes}});
+  }
+  return {{"windows", std::move(windows)},
+          {"throughput", throughput(operations, repetition.measured.windows)},
+          {"bytes_per_s", to_json(bytes_per_s(repetition.measured.windows))},
+          {"commit_latency_us", report.commit_latency_us ? all(*report.commit_latency_us) : Json(nullptr)},
+          {"boundary_lag_bytes", three(report.boundary_lag_bytes)},
+          {"log", report.log ? to_json(*report.log) : Json(nullptr)},
+          {"waits", to_json(report.waits)},
+          {"transactions", report.transactions ? to_json(*report.transactions) : Json(nullptr)}};
+}
+
+Json or_null(const std::optional<unsigned>& unit) {
+  return unit ? Json(*unit) : Json(nullptr);
+}
+
+/// Of the last repetition: every repetition places its threads anew, and a pin that does not hold is an
+/// error.
+Json placement(const RunResult& result) {
+  const Found& found = result.repetitions.back().measured.found;
+  Json workers = Json::array();
+  for (std::size_t worker = 0; worker < found.workers.size(); ++worker) {
+    workers.push_back({{"worker", worker},
+                       {"asked", or_null(result.placement.workers[worker])},
+                       {"found", found.workers[worker]}});
+  }
+  const Json configuration = effective(result.configuration);
+  const Json& request = configuration.at("placement");
+  return {{"policy", request.is_string() ? request : Json("list")},
+          {"workers", std::move(workers)},
+          {"flusher",
+           {{"asked", or_null(result.placement.flusher)},
+            {"found", or_null(found.drainer)},
+            {"shares_unit_with_worker", result.placement.flusher_shares_unit}}},
+          {"oversubscribed", result.placement.oversubscribed}};
+}
+
+}  // namespace
+
+Json to_json(const RunResult& result) {
+  std::vector<Window> windows;
+  Json repetitions = Json::array();
+  for (const Repetition& repetition : result.repetitions) {
+    repetitions.push_back(to_json(repetition, result.operations));
+    windows.insert(windows.end(), repetition.measured.windows.begin(), repetition.measured.windows.end());
+  }
+  Json total = throughput(result.operations, windows);
+  total["windows"] = windows.size();
+  Json checks = Json::array();
+  for (const Check& check : result.checks) checks.push_back({{"name", check.name}, {"count", check.count}});
+
+  return {{"schema", 1},
+          {"muster", describe_build()},
+          {"command", repeating_command(result.configuration)},
+          {"time", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
+          {"configuration", effective(result.configuration)},
+          {"machine", result.machine},
+          {"placement", placement(result)},
+          {"repetitions", std::move(repetitions)},
+          {"throughput", std::move(total)},
+          {"verification", {{"ok", true}, {"checks", std::move(checks)}}}};
+}
+
+}  // namespace muster

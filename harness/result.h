@@ -1,0 +1,33 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "harness/config.h"
+#include "harness/phases.h"
+#include "harness/placement.h"
+#include "harness/topology.h"
+#include "workloads/workload.h"
+
+namespace muster {
+
+struct Repetition {
+  Measured measured;
+  RepetitionReport report;
+};
+
+/// What a verified run came to.
+struct RunResult {
+  Configuration configuration;
+  Placement placement;
+  std::string operations;  ///< what one operation is, in the plural
+  std::vector<Repetition> repetitions;
+  std::vector<Check> checks;
+  nlohmann::ordered_json machine;  ///< as it was when the run began
+};
+
+/// The document that results/schema.json describes.
+nlohmann::ordered_json to_json(const RunResult& result);
+
+}  // namespace muster

@@ -1,0 +1,175 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <exception>
+#include <latch>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "engine/error.h"
+#include "engine/io/file.h"
+#include "harness/commands.h"
+#include "harness/config.h"
+#include "harness/interrupt.h"
+#include "harness/machine.h"
+#include "harness/result.h"
+#include "harness/run_directory.h"
+#include "workloads/append.h"
+#include "workloads/ycsb.h"
+
+namespace muster {
+namespace {
+
+std::string text_of(const std::string& path) {
+  try {
+    const File file = File::open(path, O_RDONLY);
+    std::string text(file.size(), '\0');
+    text.resize(file.read_at(0, std::as_writable_bytes(std::span(text))));
+    return text;
+  } catch (const std::system_error& error) {
+    throw std::invalid_argument(fmt::format("configuration: {}", error.what()));
+  }
+}
+
+Configuration configuration_of(const RunRequest& request) {
+  nlohmann::ordered_json document = nlohmann::ordered_json::object();
+  if (!request.configuration.empty())
+    document = parse_json(text_of(request.configuration), request.configuration);
+  for (const std::string& assignment : request.overrides) override_key(document, assignment);
+  return read_configuration(document);
+}
+
+/// A line on a terminal's stderr that says how far the run is.
+class ProgressLine {
+ public:
+  explicit ProgressLine(const Configuration& c)
+      : shown_(::isatty(STDERR_FILENO) == 1),
+        what_(fmt::format("{}, {} threads", c.database.algorithm, c.threads)),
+        repetitions_(c.repetitions),
+        windows_(c.windows),
+        warmup_s_(c.warmup_s),
+        window_s_(c.window_s) {}
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+  ~ProgressLine() {
+    if (shown_) fmt::print(stderr, "\r\033[K");
+  }
+
+  void say(const std::string& text) const {
+    if (shown_) fmt::print(stderr, "\r\033[K{}: {}", what_, text);
+  }
+  void window(std::uint32_t repetition, std::uint32_t done) const {
+    const double repetition_s = warmup_s_ + window_s_ * windows_;
+    const double left_s = window_s_ * (windows_ - done) + repetition_s * (repetitions_ - repetition - 1);
+    say(fmt::format("repetition {}/{}, window {}/{}, {:.1f} s left", repetition + 1, repetitions_, done + 1,
+                    windows_, left_s));
+  }
+
+ private:
+  bool shown_;
+  std::string what_;
+  std::uint32_t repetitions_;
+  std::uint32_t windows_;
+  double warmup_s_;
+  double window_s_;
+};
+
+/// Where the engine's flusher thread ran, which is started inside.
+class FlusherPlace {
+ public:
+  std::function<void()> pin(const Topology& topology, std::optional<unsigned> asked) {
+    return [this, &topology, asked] {
+      try {
+        found_ = asked ? topology.pin_this_thread(*asked) : topology.where_this_thread_runs();
+      } catch (...) {
+        failure_ = std::current_exception();
+      }
+      done_.count_down();
+    };
+  }
+  /// Once it has been started. Throws what pinning threw.
+  unsigned found() {
+    done_.wait();
+    if (failure_) std::rethrow_exception(failure_);
+    return found_;
+  }
+
+ private:
+  unsigned found_ = 0;
+  std::exception_ptr failure_;
+  std::latch done_{1};
+};
+
+/// Everything that one run needs, in the order in which it has to go away.
+struct Run {
+  Run(const Configuration& c, const Topology& topology, const Placement& placement, bool keep) {
+    if (c.workload == WorkloadKind::append) {
+      workload = make_append(c.database.algorithm, c.database.log_buffer, c.append, c.threads, c.seed);
+      return;
+    }
+    directory.emplace(c.database.directory, keep);
+    DatabaseOptions database = c.database;
+    database.directory = directory->database();
+    database.log.on_flusher_start = flusher.pin(topology, placement.flusher);
+    workload = make_ycsb(c.ycsb, database, c.policy, c.threads, c.seed);
+  }
+
+  FlusherPlace flusher;
+  std::optional<RunDirectory> directory;
+  std::unique_ptr<Workload> workload;
+};
+
+RunResult perform(const Configuration& c, const Topology& topology, bool keep) {
+  RunResult result;
+  result.configuration = c;
+  result.placement = place_threads(topology, c);
+  const ProgressLine progress(c);
+  Run run(c, topology, result.placement, keep);
+  result.machine = describe_machine(topology, run.directory ? c.database.directory : "");
+  result.operations = run.workload->operations();
+  progress.say("loading");
+  run.workload->load(interrupted);
+  const PhasePlan plan{.warmup = std::chrono::duration<double>(c.warmup_s),
+                       .window = std::chrono::duration<double>(c.window_s),
+                       .windows = c.windows};
+  for (std::uint32_t repetition = 0; repetition < c.repetitions; ++repetition) {
+    if (interrupted()) throw Interrupted();
+    progress.say(fmt::format("repetition {}/{}, warming up", repetition + 1, c.repetitions));
+    run.workload->prepare();
+    const PhaseHooks hooks{.interrupted = interrupted,
+                           .progress = [&](std::uint32_t done) { progress.window(repetition, done); }};
+    Measured measured = run_phases(*run.workload, topology, result.placement, plan, hooks);
+    if (!run.workload->drains()) measured.found.drainer = run.flusher.found();
+    result.repetitions.push_back({std::move(measured), run.workload->finish()});
+  }
+  progress.say("verifying");
+  result.checks = run.workload->close();
+  return result;
+}
+
+/// Throws now what replace_file() would throw after the run.
+void check_writable(const std::string& path) {
+  const std::string probe = path + ".probe";
+  static_cast<void>(File::open(probe, O_WRONLY | O_CREAT | O_EXCL));
+  std::filesystem::remove(probe);
+}
+
+}  // namespace
+
+void run_command(const RunRequest& request, std::FILE* out) {
+  const Configuration configuration = configuration_of(request);
+  if (!request.out.empty()) check_writable(request.out);
+  catch_interrupts();
+  const RunResult result = perform(configuration, Topology::this_machine(), request.keep);
+  const std::string text = to_json(result).dump(2) + "\n";
+  if (request.out.empty()) {
+    fmt::print(out, "{}", text);
+  } else {
+    replace_file(request.out, std::as_bytes(std::span(text)));
+  }
+}
+
+}  // namespace muster

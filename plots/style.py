@@ -1,0 +1,240 @@
+"""What all figures share: one colour and one marker an algorithm, fonts, axes, the caption with the machine."""
+
+import os
+import sys
+import tempfile
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+# No window, and a cache of fonts that can be written also where there is no home.
+if not os.access(os.path.expanduser("~"), os.W_OK):
+    os.environ.setdefault("MPLCONFIGDIR", os.path.join(tempfile.gettempdir(), f"muster-matplotlib-{os.getuid()}"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
+
+import logging  # noqa: E402
+
+logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it announces that it builds the cache
+import matplotlib  # noqa: E402
+
+matplotlib.use("Agg")
+from matplotlib import pyplot, ticker  # noqa: E402
+from table import amount  # noqa: E402
+
+import results  # noqa: E402
+
+
+@dataclass
+class Look:
+    colour: str
+    marker: str
+    line: str = "-"
+
+
+# Colours that colour-blind readers tell apart (Okabe and Ito), light and dark enough for grey prints; the controls
+# are grey and black, dotted and dashed.
+LOOKS = {
+    "null": Look("#999999", "x", ":"),
+    "bound": Look("#000000", "_", "--"),
+    "mutex": Look("#D55E00", "s"),
+    "consolidation": Look("#E69F00", "^"),
+    "eleda": Look("#009E73", "D"),
+    "border_collie_naive": Look("#CC79A7", "v"),
+    "border_collie": Look("#0072B2", "o"),
+}
+# For algorithms that have no look of their own yet.
+SPARE = [Look("#56B4E9", "P"), Look("#882255", "X"), Look("#117733", "<"), Look("#332288", ">")]
+
+
+def look(algorithm, among):
+    if algorithm in LOOKS:
+        return LOOKS[algorithm]
+    strangers = sorted(set(among) - set(LOOKS))
+    return SPARE[strangers.index(algorithm) % len(SPARE)]
+
+
+pyplot.rcParams.update(
+    {
+        "font.family": "DejaVu Sans",
+        "font.size": 9,
+        "axes.titlesize": 10,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": "#e0e0e0",
+        "grid.linewidth": 0.6,
+        "lines.linewidth": 1.4,
+        "lines.markersize": 5,
+        "errorbar.capsize": 2,
+        "legend.frameon": False,
+        "svg.hashsalt": "muster",  # the same figure is the same file
+        "savefig.dpi": 200,
+    }
+)
+
+
+def dodge(position, count):
+    """A factor on a log2 axis that sets series a little apart, so that their error bars do not cover each other."""
+    return 2 ** ((position - (count - 1) / 2) * min(0.05, 0.3 / max(count, 1)))
+
+
+def draw_series(axes, group, value):
+    """One line an algorithm over threads; `value(algorithm, threads)` is a Spread or None."""
+    algorithms = group.algorithms()
+    tops = {}
+    for position, algorithm in enumerate(algorithms):
+        points = [(t, value(algorithm, t)) for t in group.threads(algorithm)]
+        points = [(t, spread) for t, spread in points if spread is not None]
+        if not points:
+            continue
+        style = look(algorithm, algorithms)
+        shift = dodge(position, len(algorithms))
+        medians = [s.median for _, s in points]
+        bars = [[s.median - s.q1 for _, s in points], [s.q3 - s.median for _, s in points]]
+        axes.errorbar(
+            [t * shift for t, _ in points],
+            medians,
+            yerr=bars,
+            label=results.TITLES.get(algorithm, algorithm),
+            color=style.colour,
+            marker=style.marker,
+            linestyle=style.line,
+            elinewidth=0.9,
+            markeredgecolor=style.colour if style.marker in "x_" else "white",
+            markeredgewidth=1.4 if style.marker in "x_" else 0.5,
+            zorder=3 + position,
+        )
+        tops[algorithm] = points, max(s.q3 for _, s in points)
+    leave_null_above(axes, tops)
+
+
+def leave_null_above(axes, tops):
+    """From 0 to the highest of the algorithms that do something; `null`, where it is far above, is said in words."""
+    highest = max((top for name, (_, top) in tops.items() if name != "null"), default=0)
+    if highest <= 0:
+        axes.set_ylim(bottom=0)
+        return
+    points, null_top = tops.get("null", ([], 0))
+    if null_top <= 1.2 * highest:
+        axes.set_ylim(0, 1.08 * max(highest, null_top))
+        return
+    axes.set_ylim(0, 1.2 * highest)
+    beyond = [spread.median for _, spread in points if spread.median > 1.2 * highest]
+    if beyond:
+        least, most = amount(min(beyond)), amount(max(beyond))
+        axes.text(
+            0.99,
+            0.985,
+            "Null, above the axis: " + (least if least == most else f"{least} to {most}"),
+            transform=axes.transAxes,
+            fontsize=7,
+            color="#777777",
+            ha="right",
+            va="top",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+            zorder=20,
+        )
+
+
+def threads_axis(axes, threads, units, label):
+    """log2, a tick a measured number; shaded where there are more threads than processing units."""
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(threads)
+    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{x:g}"))
+    axes.xaxis.set_minor_locator(ticker.NullLocator())
+    least, most = threads[0] / 2**0.35, threads[-1] * 2**0.35
+    axes.set_xlim(least, most)
+    axes.set_xlabel(label)
+    if threads[-1] > units:
+        axes.axvspan(units * 2**0.5, most, color="#f4f4f4", zorder=0, linewidth=0)
+
+
+def panel_title(axes, text):
+    """The first words as a title, the rest small below it."""
+    head, _, tail = text.partition(", ")
+    axes.set_title(head[0].upper() + head[1:], pad=18)
+    axes.text(0, 1.025, tail, transform=axes.transAxes, fontsize=7.5, color="#555555", va="bottom")
+
+
+def throughput_axis(axes, unit):
+    axes.yaxis.set_major_formatter(ticker.EngFormatter(sep="\N{THIN SPACE}"))
+    axes.set_ylabel(unit.replace("/s", " per second"))
+
+
+def machine_line(found):
+    """Where and from what the figure was measured."""
+    machine, build = found[0]["machine"], found[0]["muster"]
+    file_systems = sorted({r["machine"]["file_system"] for r in found if r["machine"]["file_system"]})
+    count = lambda n, what: f"{n} {what}" + ("" if n == 1 else "s")  # noqa: E731
+    parts = [
+        machine["cpu_model"] or machine["architecture"],
+        count(machine["processing_units"], "processing unit") + f" on {count(machine['cores'], 'core')}",
+        count(machine["numa_nodes"], "NUMA node"),
+        "virtual machine" if machine["hypervisor"] else None,
+        "data on " + ", ".join(file_systems) if file_systems else None,
+        machine["kernel"],
+        f"{build['compiler']} {build['build_type']}",
+        f"{build['sanitizer']} sanitizer, not for figures" if build["sanitizer"] else None,
+        dates(found),
+        "commit " + commit(build["git_commit"]),
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def dates(found):
+    days = sorted({r["time"][:10] for r in found})
+    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+
+
+def commit(name):
+    return name[:12] + (" with changes" if name.endswith("-dirty") else "")
+
+
+def windows_line(groups):
+    least = min(g.windows()[0] for g in groups)
+    most = max(g.windows()[1] for g in groups)
+    number = str(most) if least == most else f"{least} to {most}"
+    return f"Points: median of {number} windows; bars: first to third quartile."
+
+
+def finish(figure, axes, caption, out):
+    """Legend under the panels, caption under the legend; writes OUT.svg and OUT.png and returns their paths."""
+    handles = {}
+    for panel in axes:
+        for handle, label in zip(*panel.get_legend_handles_labels()):
+            handles.setdefault(label, handle)
+    titles = list(results.TITLES.values())
+    labels = sorted(handles, key=lambda label: (titles.index(label) if label in titles else len(titles), label))
+    columns = min(len(labels), 3 if figure.get_figwidth() < 8 else 7)
+    width = int(figure.get_figwidth() * 17.5)
+    text = "\n".join(line for paragraph in caption for line in textwrap.wrap(paragraph, width))
+    legend_inches = 0.19 * -(-len(labels) // columns) + 0.15
+    inches = legend_inches + 0.145 * (text.count("\n") + 1) + 0.1
+    height = figure.get_figheight() + inches
+    figure.set_figheight(height)
+    figure.tight_layout(rect=(0, inches / height, 1, 1), w_pad=2.5)
+    figure.legend(
+        [handles[label] for label in labels],
+        labels,
+        loc="upper center",
+        bbox_to_anchor=(0.5, inches / height),
+        ncol=columns,
+        fontsize=8,
+        handlelength=2.4,
+        columnspacing=1.4,
+        borderaxespad=0.2,
+    )
+    figure.text(0.012, (inches - legend_inches) / height, text, fontsize=7, color="#555555", va="top", linespacing=1.35)
+    base = Path(out)
+    if base.suffix in (".svg", ".png"):
+        base = base.with_suffix("")
+    paths = [base.parent / (base.name + suffix) for suffix in (".svg", ".png")]
+    base.parent.mkdir(parents=True, exist_ok=True)
+    for path in paths:
+        # A date of its own would make two drawings of the same results differ.
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    pyplot.close(figure)
+    return paths

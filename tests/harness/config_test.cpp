@@ -1,0 +1,160 @@
+#include "harness/config.h"
+
+#include <string>
+
+#include "engine/error.h"
+#include "tests/catch.h"
+
+namespace {
+
+using namespace muster;
+using Json = nlohmann::ordered_json;
+
+Configuration read(const std::string& text, const std::vector<std::string>& overrides = {}) {
+  Json document = parse_json(text, "test.json");
+  for (const std::string& assignment : overrides) override_key(document, assignment);
+  return read_configuration(document);
+}
+
+std::string error(const std::string& text, const std::vector<std::string>& overrides = {}) {
+  try {
+    read(text, overrides);
+  } catch (const std::invalid_argument& e) {
+    return e.what();
+  }
+  return "none";
+}
+
+/// The error for one more key beside a valid append configuration.
+std::string append_error(const std::string& assignment) {
+  return error(R"({"workload": "append", "algorithm": "mutex"})", {assignment});
+}
+std::string ycsb_error(const std::string& assignment) {
+  return error(R"({"workload": "ycsb", "algorithm": "mutex", "log": {"device": "memory"}})", {assignment});
+}
+
+TEST_CASE("configuration: what is not given has its default") {
+  const Configuration c = read(R"({"workload": "append", "algorithm": "eleda"})");
+  CHECK(c.threads == 1);
+  CHECK(c.windows == 5);
+  CHECK(c.append.bytes == std::vector<std::uint32_t>{120});
+  CHECK(c.database.log_buffer.capacity == 16777216);
+}
+
+TEST_CASE("configuration: every key's default is in its own range") {
+  const Configuration defaults;
+  for (const ConfigKey& key : config_keys()) {
+    INFO(key.name);
+    Configuration into;
+    CHECK(key.take(key.show(defaults), into));
+    CHECK_FALSE(key.meaning.empty());
+    CHECK(describe_keys().find(key.name) != std::string::npos);
+  }
+}
+
+TEST_CASE("configuration: no key takes a value of another type") {
+  for (const ConfigKey& key : config_keys()) {
+    INFO(key.name);
+    Configuration into;
+    CHECK_FALSE(key.take(Json(nullptr), into));
+    CHECK_FALSE(key.take(Json::object(), into));
+    CHECK_FALSE(key.take(Json::array({"x"}), into));
+    CHECK_FALSE(key.take(Json(-1), into));
+  }
+}
+
+TEST_CASE("configuration: the effective one reads back to itself") {
+  for (
+      const char* text :
+      {R"({"workload": "append", "algorithm": "bound", "placement": [1, 0], "append": {"bytes": [48, 120]}})",
+       R"({"workload": "ycsb", "algorithm": "mutex", "ycsb": {"mix": "F", "distribution": "zipf", "theta": 0.7},
+            "engine": {"directory": "d", "policy": "pipelined"}, "log": {"segment_bytes": 1048576}})"}) {
+    const Json effective_once = effective(read(text));
+    CHECK(effective_once == effective(read_configuration(effective_once)));
+  }
+  CHECK(effective(read(R"({"workload": "append", "algorithm": "mutex"})")).contains("ycsb") == false);
+}
+
+TEST_CASE("configuration: the repeating command sets what differs from the defaults, quoted for a shell") {
+  const Configuration c =
+      read(R"({"workload": "append", "algorithm": "null", "append": {"bytes": [48, 120]}})");
+  CHECK(repeating_command(c) ==
+        "muster run --set workload=append --set algorithm=null --set 'append.bytes=[48,120]'");
+  Json document = Json::object();
+  for (const char* assignment : {"workload=append", "algorithm=null", "append.bytes=[48,120]"}) {
+    override_key(document, assignment);
+  }
+  CHECK(effective(read_configuration(document)) == effective(c));
+
+  const Configuration d =
+      read(R"({"workload": "ycsb", "algorithm": "mutex", "engine": {"directory": "it's"}})");
+  CHECK(repeating_command(d).ends_with(R"( --set 'engine.directory=it'\''s')"));
+}
+
+TEST_CASE("--set: replaces, adds sections, and reads a value as JSON or else as a string") {
+  const Configuration c =
+      read(R"({"workload": "append", "algorithm": "mutex", "threads": 4})",
+           {"threads=2", "append.bytes=64", "algorithm=null", "log_buffer.capacity=4096"});
+  CHECK(c.threads == 2);
+  CHECK(c.append.bytes == std::vector<std::uint32_t>{64});
+  CHECK(c.database.algorithm == "null");
+  CHECK(c.database.log_buffer.capacity == 4096);
+}
+
+TEST_CASE("bad configurations: one line with key, value and what would do") {
+  CHECK(append_error("algorithm=foo") ==
+        R"(algorithm = "foo": want one of "null", "bound", "mutex", "consolidation", "eleda", )"
+        R"("border_collie_naive", "border_collie")");
+  CHECK(append_error("threads=0") == "threads = 0: want an integer from 1 to 4096");
+  CHECK(append_error("threads=two") == R"(threads = "two": want an integer from 1 to 4096)");
+  CHECK(append_error("threads=1.5") == "threads = 1.5: want an integer from 1 to 4096");
+  CHECK(append_error("threads=-1") == "threads = -1: want an integer from 1 to 4096");
+  CHECK(append_error("oversubscribe=1") == "oversubscribe = 1: want true or false");
+  CHECK(append_error("window_s=0") == "window_s = 0: want a number from 0.001 to 86400");
+  CHECK(append_error("log_buffer.capacity=5000") ==
+        "log_buffer.capacity = 5000: want a power of two from 4096 to 68719476736");
+  CHECK(append_error("append.bytes=15") ==
+        "append.bytes = 15: want an integer from 16 (the header) to log_buffer.capacity, or a list of such");
+  CHECK(append_error("append.bytes=16777217") ==
+        "append.bytes = 16777217: want 16777216 at most, log_buffer.capacity: a record has to fit into the "
+        "ring");
+  CHECK(
+      append_error("append.bytes=[48,16777217]").starts_with("append.bytes = [48,16777217]: want 16777216"));
+  CHECK(append_error("append.bytes=[]").starts_with("append.bytes = []: want an integer"));
+  CHECK(append_error("log_buffer.hop_bits=5") ==
+        "log_buffer.hop_bits = 5: want 0, or 6 to 24, log2 of the capacity");
+  CHECK(append_error("placement=far")
+            .starts_with(R"(placement = "far": want one of "compact", "scatter", "none")"));
+  CHECK(append_error("thread=1").starts_with("thread = 1: want a known key: workload, algorithm, threads"));
+  CHECK(append_error("log_buffer.size=1") ==
+        "log_buffer.size = 1: want a known key of log_buffer: capacity, consolidation_slots, hop_bits");
+  CHECK(append_error("log_buffer=1") ==
+        "log_buffer = 1: want an object with capacity, consolidation_slots, hop_bits");
+  CHECK(append_error("ycsb.mix=A") ==
+        R"(ycsb = {"mix":"A"}: want no such section: workload append does not use it)");
+  CHECK(append_error("threads") == "--set = threads: want key=value, such as threads=2");
+  CHECK(ycsb_error("append.bytes=120").starts_with("append = "));
+  CHECK(ycsb_error("ycsb.value_bytes=23") == "ycsb.value_bytes = 23: want an integer from 24 to 1024");
+  CHECK(ycsb_error("ycsb.mix=D") == R"(ycsb.mix = "D": want one of "A", "B", "C", "F")");
+  CHECK(ycsb_error("log.direct=true") == R"(log.direct = true: want false, or "log.device": "file")");
+  CHECK(
+      error(
+          R"({"workload": "ycsb", "algorithm": "mutex", "engine": {"directory": "d"}, "log": {"latency_us": 5}})") ==
+      R"(log.latency_us = 5: want 0, or "log.device": "memory")");
+  CHECK(error(R"({"workload": "ycsb", "algorithm": "mutex"})")
+            .starts_with(R"(engine.directory = "": want a directory)"));
+  CHECK(error(R"({"algorithm": "mutex"})") == R"(workload = nothing: want one of "append", "ycsb")");
+  CHECK(error("[]").starts_with("configuration = []: want an object with workload"));
+}
+
+TEST_CASE("bad JSON: file, line and column, and a key that stands there twice") {
+  CHECK(error("{\"workload\": \"append\",\n \"algorithm\": mutex}") ==
+        "test.json: line 2, column 15: want JSON");
+  CHECK(error("") == "test.json: line 1, column 1: want JSON");
+  CHECK(error(R"({"append": {"bytes": 1, "bytes": 2}})") ==
+        "append.bytes = twice: want each key once in test.json");
+  CHECK(error(R"({"threads": 1, "append": {"bytes": 1}, "threads": 2})") ==
+        "threads = twice: want each key once in test.json");
+}
+
+}  // namespace

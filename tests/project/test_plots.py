@@ -1,0 +1,105 @@
+"""Figures and tables of results made by hand: drawn, the same each time, and refused where they would mislead."""
+
+import json
+import tempfile
+import unittest
+import xml.etree.ElementTree as xml
+from pathlib import Path
+
+import project
+import results
+import samples
+from project import PYTHON, ROOT
+
+
+class Figures(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        (self.folder / "results").mkdir()
+
+    def write(self, found):
+        for i, result in enumerate(found):
+            (self.folder / "results" / f"{i}.json").write_text(json.dumps(result), encoding="utf-8")
+
+    def draw(self, script, name="figure"):
+        return project.run(PYTHON, "-B", ROOT / "plots" / script, self.folder / "results", "--out", self.folder / name, cwd="/")
+
+    def test_both_formats_are_drawn_and_named(self):
+        self.write(samples.quickstart())
+        for script in ("quickstart.py", "throughput.py"):
+            with self.subTest(script=script):
+                done = self.draw(script, script)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                svg, png = self.folder / f"{script}.svg", self.folder / f"{script}.png"
+                self.assertEqual(done.stdout, f"figure: {svg}\nfigure: {png}\n")
+                self.assertTrue(xml.parse(svg).getroot().tag.endswith("svg"))
+                self.assertEqual(png.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
+                self.assertGreater(png.stat().st_size, 20_000)
+
+    def test_the_same_results_are_the_same_file(self):
+        self.write(samples.quickstart())
+        self.draw("quickstart.py", "one")
+        self.draw("quickstart.py", "two")
+        self.assertEqual((self.folder / "one.svg").read_bytes(), (self.folder / "two.svg").read_bytes())
+
+    def test_an_algorithm_without_a_look_is_drawn(self):
+        self.write([samples.result(algorithm=name, threads=t) for name in ("silo", "mutex") for t in (1, 2)])
+        self.assertEqual(self.draw("throughput.py").returncode, 0)
+
+    def refused(self, script, *words):
+        done = self.draw(script)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+        for word in words:
+            self.assertIn(word, done.stderr)
+        self.assertFalse((self.folder / "figure.png").exists())
+
+    def test_an_empty_folder_is_refused(self):
+        self.refused("throughput.py", "no results")
+
+    def test_results_of_two_machines_or_commits_are_refused(self):
+        other = samples.result(seed=2)
+        other["machine"]["cpu_model"] = "Another processor"
+        self.write([samples.result(), other])
+        self.refused("throughput.py", "machine", "Another processor")
+        other = samples.result(seed=2)
+        other["muster"]["git_commit"] = "f" * 40
+        self.write([samples.result(), other])
+        self.refused("throughput.py", "commit", "f" * 40)
+
+    def test_half_a_quickstart_is_refused(self):
+        self.write([samples.result()])
+        self.refused("quickstart.py", "ycsb")
+
+    def test_half_a_result_is_refused(self):
+        (self.folder / "results" / "half.json").write_text('{"schema": 1,', encoding="utf-8")
+        self.refused("throughput.py", "half.json")
+
+    def test_the_table_has_every_point(self):
+        self.write(samples.quickstart())
+        done = project.run(PYTHON, "-B", ROOT / "scripts/table.py", self.folder / "results", cwd="/")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(done.stdout.count("±"), 7 * 4 + 4 * 6 + 2)
+
+
+class Shares(unittest.TestCase):
+    def test_share_is_taken_of_the_same_repetition(self):
+        found = []
+        for seed, drift in ((1, 1.0), (2, 0.25)):  # the machine slows down to a quarter
+            for algorithm, rate in (("bound", 1000), ("mutex", 500)):
+                result = samples.result(algorithm=algorithm, seed=seed)
+                for window in result["repetitions"][0]["windows"]:
+                    window["operations"], window["seconds"] = int(rate * drift), 1.0
+                found.append(result)
+        (group,) = results.groups(found)
+        share = group.share_of_bound("mutex", 1)
+        self.assertEqual((share.median, share.q1, share.q3, share.count), (0.5, 0.5, 0.5, 8))
+
+    def test_spread_comes_from_all_windows(self):
+        spread = results.Spread.of([1.0, 2.0, 3.0, 4.0, 5.0])
+        self.assertEqual((spread.q1, spread.median, spread.q3, spread.count), (2.0, 3.0, 4.0, 5))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "algorithms/backoff.h"
+#include "workloads/workload.h"
+
+namespace muster::testing {
+
+/// One repetition of a workload without pinning or windows: until `operations` are done, or it has stopped
+/// itself. Throws what a worker threw. Returns how many operations the workers counted.
+inline std::uint64_t drive(Workload& workload, std::uint32_t threads, std::uint64_t operations) {
+  workload.prepare();
+  RunControl control;
+  std::vector<WorkerProgress> progress(threads);
+  std::vector<std::exception_ptr> failures(threads);
+  control.measure();
+  workload.sample({});
+  const auto counted = [&] {
+    std::uint64_t sum = 0;
+    for (const WorkerProgress& p : progress) sum += p.operations.load();
+    return sum;
+  };
+  std::thread drainer;
+  if (workload.drains()) drainer = std::thread([&] { workload.drain(control); });
+  std::vector<std::thread> workers;
+  for (std::uint32_t worker = 0; worker < threads; ++worker) {
+    workers.emplace_back([&, worker] {
+      try {
+        workload.work(worker, control, progress[worker]);
+      } catch (...) {
+        failures[worker] = std::current_exception();
+        control.stop();
+      }
+    });
+  }
+  for (Backoff backoff; counted() < operations && !control.stopped(); backoff.pause()) {}
+  workload.sample({counted(), 0});
+  control.stop();
+  for (std::thread& worker : workers) worker.join();
+  control.workers_left();
+  if (drainer.joinable()) drainer.join();
+  for (const std::exception_ptr& failure : failures) {
+    if (failure) std::rethrow_exception(failure);
+  }
+  return counted();
+}
+
+}  // namespace muster::testing

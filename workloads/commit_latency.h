@@ -1,0 +1,78 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+
+#include "algorithms/backoff.h"
+#include "engine/histogram.h"
+
+namespace muster {
+
+/// Times one worker's commits from the begin of Session::commit() to the acknowledgement, in ns, for a
+/// session whose commits may be acknowledged later and by another thread.
+///
+/// Ordering  [slot] a slot is taken by the worker, which stores the time, and given back by whoever
+/// acknowledges,
+///                  with a release that the worker acquires when it comes round to that slot again.
+///           The worker's histogram is written by its thread, the others by whoever drains the log, which is
+///           one thread at a time.
+class CommitLatency {
+ public:
+  CommitLatency() {
+    for (std::uint32_t i = 0; i < kSlots; ++i) slots_[i].owner = this;
+  }
+  CommitLatency(const CommitLatency&) = delete;
+  CommitLatency& operator=(const CommitLatency&) = delete;
+
+  /// Calls `commit(acknowledge, context)` and times it. `give_up()` says that no acknowledgement will come
+  /// any more; the commit is then made untimed.
+  template <class Commit, class GiveUp>
+  void timed(Commit&& commit, GiveUp&& give_up) {
+    Slot& slot = slots_[next_++ % kSlots];
+    for (Backoff backoff; slot.begin_ns.load(std::memory_order_acquire) != 0; backoff.pause()) {  // [slot]
+      if (give_up()) return commit(nullptr, nullptr);
+    }
+    committing() = this;
+    slot.begin_ns.store(now_ns(), std::memory_order_relaxed);  // handed on with the commit
+    commit(&acknowledged, &slot);
+    committing() = nullptr;
+  }
+
+  /// Once everything has been acknowledged.
+  HistogramSnapshot snapshot() const { return by_worker_.snapshot() += by_others_.snapshot(); }
+
+ private:
+  /// More than the log lets a worker have on the way, so that a slot is free when its turn comes.
+  static constexpr std::uint32_t kSlots = 2048;
+
+  struct Slot {
+    std::atomic<std::int64_t> begin_ns{0};  // [slot] 0: free
+    CommitLatency* owner = nullptr;
+  };
+
+  static std::int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
+
+  /// What this thread is committing.
+  static CommitLatency*& committing() {
+    thread_local CommitLatency* latency = nullptr;
+    return latency;
+  }
+
+  static void acknowledged(void* context) noexcept {
+    Slot& slot = *static_cast<Slot*>(context);
+    const std::int64_t took_ns = now_ns() - slot.begin_ns.load(std::memory_order_relaxed);
+    CommitLatency& owner = *slot.owner;
+    (committing() == &owner ? owner.by_worker_ : owner.by_others_)
+        .record(static_cast<std::uint64_t>(took_ns));
+    slot.begin_ns.store(0, std::memory_order_release);  // [slot]
+  }
+
+  std::unique_ptr<Slot[]> slots_ = std::make_unique<Slot[]>(kSlots);
+  std::uint64_t next_ = 0;
+  Histogram by_worker_;
+  alignas(kCacheLine) Histogram by_others_;
+};
+
+}  // namespace muster

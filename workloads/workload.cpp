@@ -1,0 +1,31 @@
+#include "workloads/workload.h"
+
+namespace muster {
+namespace {
+
+using Counter = WaitCounters::Counter;
+
+Counter difference(const Counter& after, const Counter& before) {
+  return {after.count - before.count, after.ns - before.ns};
+}
+
+void add(Counter& total, const Counter& more) {
+  total.count += more.count;
+  total.ns += more.ns;
+}
+
+}  // namespace
+
+WaitCounters MeasuredWaits::end() const {
+  const WaitCounters& after = this_thread_waits();
+  return {difference(after.room, before_.room), difference(after.predecessor, before_.predecessor),
+          difference(after.lock, before_.lock)};
+}
+
+void add(WaitCounters& total, const WaitCounters& more) {
+  add(total.room, more.room);
+  add(total.predecessor, more.predecessor);
+  add(total.lock, more.lock);
+}
+
+}  // namespace muster

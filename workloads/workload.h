@@ -1,0 +1,156 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "algorithms/platform.h"
+
+namespace muster {
+
+/// A run's own verification failed: exit code 1 and no result.
+class VerificationError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+enum class Phase : std::uint8_t {
+  warm_up,
+  measure,
+  stop,
+};
+
+/// What whoever runs a workload tells its threads.
+///
+/// Ordering  [phase] relaxed: threads are started before it changes and joined after it says stop; in between
+/// it
+///                   only says when to begin and when to stop counting.
+///           [left]  released once every worker has been joined, acquired by the drainer: all that was
+///           appended
+///                   is there for its last look.
+class RunControl {
+ public:
+  Phase phase() const { return phase_.load(std::memory_order_relaxed); }
+  bool stopped() const { return phase() == Phase::stop; }
+  /// Any thread; after stop the phase stays.
+  void stop() { phase_.store(Phase::stop, std::memory_order_relaxed); }
+  void measure() {
+    Phase expected = Phase::warm_up;
+    phase_.compare_exchange_strong(expected, Phase::measure, std::memory_order_relaxed);
+  }
+
+  bool workers_have_left() const { return workers_have_left_.load(std::memory_order_acquire); }  // [left]
+  void workers_left() { workers_have_left_.store(true, std::memory_order_release); }             // [left]
+
+ private:
+  alignas(kCacheLine) std::atomic<Phase> phase_{Phase::warm_up};
+  alignas(kCacheLine) std::atomic<bool> workers_have_left_{false};
+};
+
+/// How far one worker has come: that worker writes, anybody reads.
+/// Relaxed: two numbers of one worker may be a record apart from each other, which no window notices.
+struct alignas(kCacheLine) WorkerProgress {
+  std::atomic<std::uint64_t> operations{0};
+  std::atomic<std::uint64_t> bytes{0};
+
+  void add(std::uint64_t more_operations, std::uint64_t more_bytes) {
+    operations.store(operations.load(std::memory_order_relaxed) + more_operations, std::memory_order_relaxed);
+    bytes.store(bytes.load(std::memory_order_relaxed) + more_bytes, std::memory_order_relaxed);
+  }
+};
+
+struct Progressed {
+  std::uint64_t operations = 0;
+  std::uint64_t bytes = 0;
+};
+
+/// A histogram's summary, in the unit of what was recorded.
+struct Percentiles {
+  std::uint64_t count = 0;
+  double p50 = 0;
+  double p95 = 0;
+  double p99 = 0;
+  double p999 = 0;
+  double max = 0;
+};
+
+/// What the log did in the measured part of one repetition.
+struct LogActivity {
+  std::uint64_t bytes = 0;
+  std::uint64_t writes = 0;
+  std::uint64_t syncs = 0;
+  Percentiles flush_bytes;
+  double commits_per_sync = 0;
+};
+
+struct TransactionCounts {
+  std::uint64_t committed = 0;
+  std::uint64_t aborted = 0;    ///< rolled back, for whatever reason
+  std::uint64_t deadlocks = 0;  ///< of those, the victims of a deadlock; each was tried again
+};
+
+/// One repetition, beside what its windows say.
+struct RepetitionReport {
+  std::optional<Percentiles> commit_latency_us;
+  Percentiles boundary_lag_bytes;
+  std::optional<LogActivity> log;
+  WaitCounters waits;  ///< of all workers, while measuring
+  std::optional<TransactionCounts> transactions;
+};
+
+/// Something that was verified, and how often; or a line that says what was not, and why.
+struct Check {
+  std::string name;
+  std::uint64_t count = 0;
+};
+
+/// What is run. One thread calls load(), then for every repetition prepare() and finish(), then close();
+/// between prepare() and finish() each worker thread calls work() and, where drains(), one more thread calls
+/// drain().
+class Workload {
+ public:
+  Workload() = default;
+  Workload(const Workload&) = delete;
+  Workload& operator=(const Workload&) = delete;
+  virtual ~Workload() = default;
+
+  /// What one operation is, in the plural.
+  virtual std::string_view operations() const = 0;
+
+  /// Data that all repetitions share; not measured. Returns early once `interrupted` says so.
+  virtual void load(const std::function<bool()>& /*interrupted*/) {}
+  virtual void prepare() = 0;
+  /// Until `control` says stop. May throw: the others are stopped then, and the run fails.
+  virtual void work(std::uint32_t worker, const RunControl& control, WorkerProgress& progress) = 0;
+  virtual bool drains() const { return false; }
+  /// Until the workers have left. Never throws before that: they may be waiting for it. Stops them where the
+  /// run has failed already.
+  virtual void drain(RunControl& /*control*/) {}
+  /// Verifies the repetition. Throws VerificationError.
+  virtual RepetitionReport finish() = 0;
+  /// Verifies the whole. Throws VerificationError.
+  virtual std::vector<Check> close() = 0;
+
+  /// What has been done so far, given what the workers have counted. Called by one thread while they work:
+  /// when measuring begins and at the end of each window.
+  virtual Progressed sample(const Progressed& counted) { return counted; }
+};
+
+/// A worker's waits since measuring began. Owned by one worker.
+class MeasuredWaits {
+ public:
+  void begin() { before_ = this_thread_waits(); }
+  WaitCounters end() const;
+
+ private:
+  WaitCounters before_;
+};
+
+void add(WaitCounters& total, const WaitCounters& more);
+
+}  // namespace muster

@@ -1,0 +1,342 @@
+#include "workloads/ycsb.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "algorithms/backoff.h"
+#include "engine/error.h"
+#include "engine/index/btree.h"
+#include "engine/log/log_reader.h"
+#include "workloads/commit_latency.h"
+#include "workloads/summary.h"
+#include "workloads/ycsb_operations.h"
+#include "workloads/ycsb_value.h"
+
+namespace muster {
+namespace {
+
+static_assert(YcsbValue::kMaxBytes <= BTree::kMaxValueBytes && sizeof(YcsbKey) <= BTree::kMaxKeyBytes);
+
+constexpr double kUsPerNs = 1e-3;
+constexpr const char* kTable = "usertable";  // YCSB's own name for it
+
+/// What one worker did in one repetition; written when it leaves, by that worker.
+struct WorkerResult {
+  TransactionCounts measured;
+  std::uint64_t commits_logged = 0;  ///< in all, warm-up included: transactions that wrote
+  std::uint64_t values_read = 0;
+  WaitCounters waits;
+};
+
+/// The stamp that every key's last committed write left, or must have left.
+///
+/// Ordering  An entry is written under its record's exclusive lock, after the transaction's last operation
+/// (so that
+///           no deadlock can undo it) and before its commit, and read once all workers have been joined: the
+///           locks order the writes, so that relaxed ones will do.
+class Stamps {
+ public:
+  explicit Stamps(std::uint64_t records) : stamps_(records) {}
+  void set(std::uint64_t key, std::uint64_t stamp) { stamps_[key].store(stamp, std::memory_order_relaxed); }
+  void increment(std::uint64_t key) { set(key, (*this)[key] + 1); }
+  std::uint64_t operator[](std::uint64_t key) const { return stamps_[key].load(std::memory_order_relaxed); }
+
+ private:
+  std::vector<std::atomic<std::uint64_t>> stamps_;
+};
+
+/// What the workers of a workload share; constant while they work but for the stamps.
+struct Shared {
+  YcsbOptions options;
+  TableId table = 0;
+  YcsbValue values;
+  Stamps stamps;
+};
+
+/// One worker in one repetition.
+class YcsbWorker {
+ public:
+  YcsbWorker(Shared& shared, Session& session, CommitLatency& latency, std::uint64_t seed,
+             std::uint64_t stream)
+      : shared_(shared),
+        session_(session),
+        latency_(latency),
+        operations_(shared.options, seed, stream),
+        next_stamp_(stream << 40 | 1),
+        new_value_(shared.values.bytes()) {}
+
+  WorkerResult run(const RunControl& control, WorkerProgress& progress) {
+    MeasuredWaits waits;
+    Phase seen = Phase::warm_up;
+    for (Phase phase = control.phase(); phase != Phase::stop; phase = control.phase()) {
+      if (phase != seen) [[unlikely]] {
+        seen = phase;
+        waits.begin();
+        result_.measured = {};
+      }
+      operations_.next(transaction_);
+      if (!execute_until_done(control)) break;
+      commit(control, phase);
+      progress.add(1, 0);
+    }
+    session_.wait_for_acknowledgements();
+    result_.waits = waits.end();
+    return result_;
+  }
+
+ private:
+  /// False where the run was stopped before the transaction, a deadlock's victim, got through.
+  bool execute_until_done(const RunControl& control) {
+    for (Backoff backoff;; backoff.pause()) {
+      session_.begin();
+      if (execute() == Status::ok) return true;
+      ++result_.measured.aborted;
+      ++result_.measured.deadlocks;
+      if (control.stopped()) return false;
+    }
+  }
+
+  /// Status::ok or Status::deadlock.
+  Status execute() {
+    written_.clear();
+    for (const YcsbOperation& operation : transaction_) {
+      const YcsbKey key = ycsb_key(operation.key);
+      Status status = Status::ok;
+      if (operation.kind == YcsbOperation::Kind::read) {
+        status = session_.read(shared_.table, key, value_);
+        if (status == Status::ok) stamp_read(operation.key);
+      } else if (operation.kind == YcsbOperation::Kind::update) {
+        status = write(operation.key, key, next_stamp_++);
+      } else {
+        status = session_.read_for_update(shared_.table, key, value_);
+        if (status == Status::ok) status = write(operation.key, key, stamp_read(operation.key) + 1);
+      }
+      if (status == Status::deadlock) return status;
+      if (status != Status::ok)
+        throw VerificationError(fmt::format("ycsb: key {}: expected a value, found none", operation.key));
+    }
+    return Status::ok;
+  }
+
+  Status write(std::uint64_t number, const YcsbKey& key, std::uint64_t stamp) {
+    shared_.values.write(number, stamp, new_value_);
+    const Status status = session_.update(shared_.table, key, new_value_);
+    if (status == Status::ok) written_.emplace_back(number, stamp);
+    return status;
+  }
+
+  std::uint64_t stamp_read(std::uint64_t key) {
+    ++result_.values_read;
+    if (const auto stamp = shared_.values.stamp(key, value_)) return *stamp;
+    throw VerificationError(fmt::format(
+        "ycsb: key {}: expected a whole value of it, found {} bytes that are none", key, value_.size()));
+  }
+
+  void commit(const RunControl& control, Phase phase) {
+    for (const auto& [key, stamp] : written_) {
+      // Increments are counted apart from the values, or two that read the same value would agree with it.
+      shared_.options.mix == YcsbMix::f ? shared_.stamps.increment(key) : shared_.stamps.set(key, stamp);
+    }
+    if (!written_.empty() && phase == Phase::measure) {
+      latency_.timed([&](auto acknowledge, void* context) { session_.commit(acknowledge, context); },
+                     [&] { return control.stopped(); });
+    } else {
+      session_.commit();
+    }
+    if (!written_.empty()) ++result_.commits_logged;
+    ++result_.measured.committed;
+  }
+
+  Shared& shared_;
+  Session& session_;
+  CommitLatency& latency_;
+  YcsbOperations operations_;
+  std::uint64_t next_stamp_;
+  std::vector<YcsbOperation> transaction_;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> written_;  // by this transaction: key, stamp
+  std::vector<std::byte> value_;                                  // that was read
+  std::vector<std::byte> new_value_;
+  WorkerResult result_;
+};
+
+/// What the engine calls damage is here a run that failed.
+template <class Verify>
+auto undamaged(Verify&& verify) {
+  try {
+    return verify();
+  } catch (const DamageError& error) {
+    throw VerificationError(fmt::format("ycsb: {}", error.what()));
+  }
+}
+
+class Ycsb final : public Workload {
+ public:
+  Ycsb(const YcsbOptions& options, const DatabaseOptions& database, CommitPolicy policy,
+       std::uint32_t threads, std::uint64_t seed, DatabaseOpener open)
+      : open_(std::move(open)),
+        database_options_(database),
+        policy_(policy),
+        seed_(seed),
+        shared_{options, 0, YcsbValue(options.value_bytes, seed), Stamps(options.records)},
+        results_(threads) {
+    database_options_.log_buffer.max_workers =
+        threads + 1;  // who loads and verifies is one more, if ever beside them
+  }
+
+  std::string_view operations() const override { return "transactions"; }
+
+  void load(const std::function<bool()>& interrupted) override {
+    database_ = open_(database_options_);
+    shared_.table = database_->create_table(kTable);
+    const auto session = database_->attach(CommitPolicy::async);
+    std::vector<std::byte> value(shared_.values.bytes());
+    for (std::uint64_t key = 0; key < shared_.options.records && !interrupted();) {
+      session->begin();
+      for (const std::uint64_t end = std::min(key + kLoadBatch, shared_.options.records); key < end; ++key) {
+        shared_.values.write(key, 0, value);
+        if (session->insert(shared_.table, ycsb_key(key), value) != Status::ok) {
+          throw VerificationError(fmt::format("ycsb: key {}: the load could not insert it", key));
+        }
+      }
+      session->commit();
+    }
+    loaded_ = database_->log().reserved();
+    database_->log().flush(loaded_);
+  }
+
+  void prepare() override {
+    std::fill(results_.begin(), results_.end(), WorkerResult{});
+    latencies_ = std::vector<CommitLatency>(results_.size());
+    measured_from_.reset();
+  }
+
+  void work(std::uint32_t worker, const RunControl& control, WorkerProgress& progress) override {
+    const auto session = database_->attach(policy_);
+    const std::uint64_t stream = repetition_ * results_.size() + worker;
+    results_[worker] =
+        YcsbWorker(shared_, *session, latencies_[worker], seed_, stream + 1).run(control, progress);
+  }
+
+  Progressed sample(const Progressed& counted) override {
+    measured_to_ = database_->log().statistics();
+    if (!measured_from_) measured_from_ = measured_to_;
+    return {counted.operations, database_->log().reserved()};
+  }
+
+  RepetitionReport finish() override {
+    RepetitionReport report;
+    report.transactions.emplace();
+    for (const WorkerResult& worker : results_) {
+      report.transactions->committed += worker.measured.committed;
+      report.transactions->aborted += worker.measured.aborted;
+      report.transactions->deadlocks += worker.measured.deadlocks;
+      add(report.waits, worker.waits);
+      commits_logged_ += worker.commits_logged;
+      values_read_ += worker.values_read;
+    }
+    HistogramSnapshot latency;
+    for (const CommitLatency& worker : latencies_) latency += worker.snapshot();
+    if (latency.count() != 0) report.commit_latency_us = summary(latency, kUsPerNs);
+
+    const LogStatistics log = measured_to_ - *measured_from_;
+    report.boundary_lag_bytes = summary(log.boundary_lag);
+    report.log = {
+        .bytes = log.bytes,
+        .writes = log.writes,
+        .syncs = log.syncs,
+        .flush_bytes = summary(log.flush_bytes),
+        .commits_per_sync =
+            log.syncs == 0 ? 0.0 : static_cast<double>(log.commits) / static_cast<double>(log.syncs)};
+    ++repetition_;
+    return report;
+  }
+
+  std::vector<Check> close() override {
+    std::vector<Check> checks{{"values read: whole, and the key's own", values_read_}};
+    checks.push_back({"records that hold what was committed last", verify_records()});
+    if (database_options_.log.device == "file") {
+      const std::uint64_t log_records = undamaged([this] { return verify_log(); });
+      checks.push_back({"log records whole, from the load to the durable end", log_records});
+      checks.push_back({"commits found in the log, as many as were acknowledged", commits_logged_});
+    } else {
+      checks.push_back({"log not read back: log.device is memory", 0});
+    }
+    undamaged([this] { database_->check(); });
+    checks.push_back({"trees walked, each page in its place", 1});
+    database_->close();
+    database_.reset();
+    return checks;
+  }
+
+ private:
+  static constexpr std::uint64_t kLoadBatch = 128;
+
+  std::uint64_t verify_records() {
+    const auto session = database_->attach(CommitPolicy::durable);
+    std::vector<std::byte> value;
+    for (std::uint64_t key = 0; key < shared_.options.records; ++key) {
+      session->begin();
+      const Status status = session->read(shared_.table, ycsb_key(key), value);
+      session->commit();
+      const auto found = status == Status::ok ? shared_.values.stamp(key, value) : std::nullopt;
+      const std::uint64_t expected = shared_.stamps[key];
+      if (found == expected) continue;
+      throw VerificationError(fmt::format("ycsb: key {}: expected the committed update {}, found {}", key,
+                                          expected, found ? std::to_string(*found) : "no whole value"));
+    }
+    return shared_.options.records;
+  }
+
+  std::uint64_t verify_log() {
+    const Lsn end = database_->log().reserved();
+    database_->log().flush(end);
+    LogReader reader(database_options_.directory / "log", loaded_);
+    std::uint64_t records = 0;
+    std::uint64_t commits = 0;
+    Lsn reached = loaded_;
+    while (reached < end) {
+      const auto record = reader.next();
+      if (!record)
+        throw VerificationError(
+            fmt::format("ycsb: log: expected records up to LSN {}: {}", end, reader.end().what));
+      ++records;
+      if (record->type == RecordType::commit) ++commits;
+      reached = record->end;
+    }
+    if (commits != commits_logged_) {
+      throw VerificationError(
+          fmt::format("ycsb: log: expected {} commits, found {}", commits_logged_, commits));
+    }
+    return records;
+  }
+
+  const DatabaseOpener open_;
+  DatabaseOptions database_options_;
+  const CommitPolicy policy_;
+  const std::uint64_t seed_;
+  std::unique_ptr<Database> database_;
+  Shared shared_;
+  Lsn loaded_ = 0;  // end of the log when the load was durable
+
+  std::uint64_t repetition_ = 0;
+  std::vector<WorkerResult> results_;  // each written once, by its worker, when it leaves
+  std::vector<CommitLatency> latencies_;
+  std::optional<LogStatistics> measured_from_;
+  LogStatistics measured_to_;
+
+  std::uint64_t commits_logged_ = 0;  // over all repetitions
+  std::uint64_t values_read_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Workload> make_ycsb(const YcsbOptions& options, const DatabaseOptions& database,
+                                    CommitPolicy policy, std::uint32_t threads, std::uint64_t seed,
+                                    const DatabaseOpener& open) {
+  return std::make_unique<Ycsb>(options, database, policy, threads, seed, open);
+}
+
+}  // namespace muster

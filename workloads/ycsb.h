@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "engine/database.h"
+#include "workloads/workload.h"
+
+namespace muster {
+
+/// Of Cooper et al., SoCC'10: what share of the operations only reads, updates, or reads and then updates.
+enum class YcsbMix : std::uint8_t {
+  a,  ///< half reads, half updates
+  b,  ///< 95% reads, 5% updates
+  c,  ///< reads only
+  f,  ///< half reads, half read-modify-writes
+};
+
+enum class KeyDistribution : std::uint8_t { uniform, zipf };
+
+struct YcsbOptions {
+  YcsbMix mix = YcsbMix::a;
+  std::uint64_t records = 100'000;
+  std::uint32_t value_bytes = 100;
+  std::uint32_t operations = 1;  ///< a transaction
+  KeyDistribution distribution = KeyDistribution::uniform;
+  double theta = 0.99;  ///< of zipf: the k-th hottest key is drawn with a probability like 1 / k^theta
+};
+
+/// Makes the database of a run: Database::open, or a test's that errs.
+using DatabaseOpener = std::function<std::unique_ptr<Database>(const DatabaseOptions&)>;
+
+/// YCSB over the engine: one table, one session a worker. A transaction that was a deadlock's victim is tried
+/// again with the same operations until it commits.
+///
+/// Verified in the measured run: every value that is read is whole and the key's own. At the end: every
+/// record holds what was committed to it last (A, B: the stamp of the last update; F: as many increments as
+/// were committed); with a log on files, every record of it from the load to the durable end is whole, and as
+/// many commits are there as were acknowledged.
+///
+/// The commit latency is that of transactions that wrote, from the begin of Session::commit() to the
+/// acknowledgement. Bytes are those of the log.
+std::unique_ptr<Workload> make_ycsb(const YcsbOptions& options, const DatabaseOptions& database,
+                                    CommitPolicy policy, std::uint32_t threads, std::uint64_t seed,
+                                    const DatabaseOpener& open = Database::open);
+
+}  // namespace muster

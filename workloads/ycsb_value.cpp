@@ -1,0 +1,66 @@
+#include "workloads/ycsb_value.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "workloads/random.h"
+
+namespace muster {
+namespace {
+
+struct Head {
+  std::uint64_t key = 0;
+  std::uint64_t stamp = 0;
+  std::uint64_t checksum = 0;
+};
+static_assert(sizeof(Head) == YcsbValue::kMinBytes);
+
+std::uint64_t checksum(std::uint64_t key, std::uint64_t stamp, Bytes filler) {
+  std::uint64_t sum = mix(key + 0x9e3779b97f4a7c15) ^ stamp;
+  for (; !filler.empty(); filler = filler.subspan(std::min<std::size_t>(8, filler.size()))) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, filler.data(), std::min<std::size_t>(8, filler.size()));
+    sum =
+        (sum ^ word) * 0xff51afd7ed558ccd;  // odd: a bijection of the sum, so no single word can go unnoticed
+    sum ^= sum >> 32;
+  }
+  return mix(sum);
+}
+
+}  // namespace
+
+YcsbKey ycsb_key(std::uint64_t number) {
+  YcsbKey key;
+  for (std::size_t i = 0; i < key.size(); ++i) key[i] = static_cast<std::byte>(number >> (56 - 8 * i));
+  return key;
+}
+
+std::optional<std::uint64_t> ycsb_number(Bytes key) {
+  if (key.size() != sizeof(YcsbKey)) return std::nullopt;
+  std::uint64_t number = 0;
+  for (const std::byte byte : key) number = number << 8 | static_cast<std::uint64_t>(byte);
+  return number;
+}
+
+YcsbValue::YcsbValue(std::uint32_t bytes, std::uint64_t seed) : bytes_(bytes), filler_(kPlaces + bytes) {
+  Random random(seed, ~std::uint64_t{0});  // a stream that no worker has
+  std::generate(filler_.begin(), filler_.end(), [&] { return static_cast<std::byte>(random.next()); });
+}
+
+void YcsbValue::write(std::uint64_t key, std::uint64_t stamp, std::span<std::byte> into) const {
+  const std::span<std::byte> filler = into.subspan(sizeof(Head));
+  std::memcpy(filler.data(), filler_.data() + mix(stamp) % kPlaces, filler.size());
+  const Head head{key, stamp, checksum(key, stamp, filler)};
+  std::memcpy(into.data(), &head, sizeof head);
+}
+
+std::optional<std::uint64_t> YcsbValue::stamp(std::uint64_t key, Bytes value) const {
+  if (value.size() != bytes_) return std::nullopt;
+  Head head;
+  std::memcpy(&head, value.data(), sizeof head);
+  if (head.key != key || head.checksum != checksum(key, head.stamp, value.subspan(sizeof head)))
+    return std::nullopt;
+  return head.stamp;
+}
+
+}  // namespace muster
