@@ -59,7 +59,8 @@ void Catalogue::write(const std::filesystem::path& path) const {
 }
 
 const Catalogue::Table* Catalogue::find(std::string_view name) const {
-  const auto found = std::find_if(tables_.begin(), tables_.end(), [&](const Table& t) { return t.name == name; });
+  const auto found =
+      std::find_if(tables_.begin(), tables_.end(), [&](const Table& t) { return t.name == name; });
   return found == tables_.end() ? nullptr : &*found;
 }
 

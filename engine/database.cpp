@@ -49,6 +49,10 @@ DatabaseOptions checked(DatabaseOptions options) {
   if (options.log.device == "file" && options.log.directory.empty()) {
     options.log.directory = options.directory / "log";
   }
+  if (options.frames < BufferManager::kFramesMin) {
+    throw ConfigError("engine.frames", std::to_string(options.frames),
+                      fmt::format("want {} at least", BufferManager::kFramesMin));
+  }
   check(options.log, options.algorithm);
   make_log_buffer(options.algorithm, options.log_buffer);  // checks the rest, before anything is touched
   ++options.log_buffer.max_workers;                        // one more for what the database itself appends
@@ -144,6 +148,7 @@ void OpenDatabase::create_files() const {
     throw DamageError(fmt::format("{}: there is a {} but no file called master", options_.directory.string(),
                                   tables ? "catalogue of tables" : "log"));
   }
+  fs::create_directories(options_.log.directory);
   Catalogue().write(catalogue_path());
   Master{.log_begin = kFirstLsn, .next_transaction = 1, .clean = true}.write(master_path());
 }
@@ -157,7 +162,8 @@ void OpenDatabase::open_files() {
   Restart restart(options_.log.directory, master, catalogue_);
   for (const Catalogue::Table& table : catalogue_.tables()) {
     const fs::path path = table_path(options_.directory, table.id);
-    if (!fs::exists(path)) throw DamageError(fmt::format("{}: the file of table {} is missing", path.string(), table.name));
+    if (!fs::exists(path))
+      throw DamageError(fmt::format("{}: the file of table {} is missing", path.string(), table.name));
     if (!master.clean) restart.check_pages(path);
   }
 
@@ -192,7 +198,8 @@ void OpenDatabase::open_log(Lsn scan_from, Lsn log_end) {
 }
 
 void OpenDatabase::start_engine(TransactionId next_transaction) {
-  engine_ = std::make_unique<Engine>(*log_, tables_, options_.early_lock_release, next_transaction);
+  engine_ = std::make_unique<Engine>(*log_, tables_, options_.early_lock_release, next_transaction,
+                                     options_.log_buffer.max_workers - 1);
 }
 
 /// Files of tables whose creation a crash cut off.
@@ -230,9 +237,11 @@ TableId OpenDatabase::create_table(std::string_view name) {
   const std::lock_guard guard(creating_);
   engine_->throw_if_failed();
   if (name.empty()) throw ConfigError("table", "\"\"", "want a name");
-  if (catalogue_.find(name) != nullptr) throw ConfigError("table", std::string(name), "want a name that is not taken");
+  if (catalogue_.find(name) != nullptr)
+    throw ConfigError("table", std::string(name), "want a name that is not taken");
   if (next_table_ >= BufferManager::kMaxTables) {
-    throw ConfigError("table", std::string(name), fmt::format("want fewer than {} tables", BufferManager::kMaxTables));
+    throw ConfigError("table", std::string(name),
+                      fmt::format("want fewer than {} tables", BufferManager::kMaxTables));
   }
   const TableId id = next_table_++;
   buffers_.open_table(id, create_table_file(id));

@@ -111,7 +111,8 @@ void LogReader::conclude(const Run& run) {
         "the log is damaged at LSN {}: no record there, but records follow at LSN {}; "
         "all below LSN {} was durable once",
         position_, follower->lsn, witness);
-  } else if (readable < run.end && fetch(run, position_, kRecordHeaderBytes).size() < kRecordHeaderBytes) {
+  } else if (readable < run.end) {
+    // A segment has its size before it has its name: no crash leaves a shorter one, wherever the cut is.
     end_.kind = LogEnd::Kind::truncated;
     end_.what =
         fmt::format("{}: a segment there was cut at LSN {}, it should reach LSN {}", at, readable, run.end);

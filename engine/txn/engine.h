@@ -3,6 +3,7 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <stdexcept>
 
 #include "engine/log/log_manager.h"
 #include "engine/txn/lock_manager.h"
@@ -13,11 +14,13 @@ namespace muster {
 /// What the sessions of a database share.
 class Engine {
  public:
-  Engine(LogManager& its_log, const Tables& its_tables, bool release_early, TransactionId next_transaction)
+  Engine(LogManager& its_log, const Tables& its_tables, bool release_early, TransactionId next_transaction,
+         std::uint32_t sessions_max)
       : log(its_log),
         tables(its_tables),
         early_lock_release(release_early),
-        next_transaction_(next_transaction) {}
+        next_transaction_(next_transaction),
+        sessions_max_(sessions_max) {}
 
   LogManager& log;
   const Tables& tables;
@@ -32,7 +35,13 @@ class Engine {
   TransactionId next_transaction() const { return next_transaction_.load(std::memory_order_relaxed); }
   static constexpr TransactionId kTransactionBlock = 1024;
 
-  void session_begins() { sessions_.fetch_add(1, std::memory_order_relaxed); }  // relaxed: a count, no more
+  /// Throws std::runtime_error when there are as many as there may be.
+  void session_begins() {
+    if (sessions_.fetch_add(1, std::memory_order_relaxed) < sessions_max_)
+      return;  // relaxed: a count, no more
+    session_ends();
+    throw std::runtime_error("log_buffer.max_workers sessions are attached already");
+  }
   void session_ends() { sessions_.fetch_sub(1, std::memory_order_relaxed); }
   std::uint32_t sessions() const { return sessions_.load(std::memory_order_relaxed); }
 
@@ -54,6 +63,7 @@ class Engine {
  private:
   alignas(kCacheLine) std::atomic<TransactionId> next_transaction_;
   std::atomic<std::uint32_t> sessions_{0};
+  const std::uint32_t sessions_max_;
   alignas(kCacheLine) std::atomic<bool> failed_{false};
   std::exception_ptr failure_;
   std::mutex failing_;

@@ -20,7 +20,8 @@ constexpr std::size_t kScanBytes = std::size_t{1} << 20;
 }  // namespace
 
 Restart::Restart(const std::filesystem::path& log_directory, const Master& master, const Catalogue& catalogue)
-    : log_begin_(master.log_begin),
+    : log_directory_(log_directory),
+      log_begin_(master.log_begin),
       reader_(log_directory, master.log_begin),
       last_record_(master.log_begin),
       next_transaction_(master.next_transaction) {
@@ -58,15 +59,16 @@ void Restart::note(const LogRecord& record, const Catalogue& catalogue) {
     }
   }
   if (loser->last != record.previous) {
-    throw DamageError(fmt::format("log at LSN {}: follows the record at {}, but the last one of transaction {} is at {}",
-                                  record.lsn, record.previous, record.transaction, loser->last));
+    throw DamageError(
+        fmt::format("log at LSN {}: follows the record at {}, but the last one of transaction {} is at {}",
+                    record.lsn, record.previous, record.transaction, loser->last));
   }
   loser->last = record.lsn;
   if (record.type == RecordType::update) loser->undo_next = record.lsn;
   if (record.type == RecordType::compensation) loser->undo_next = undo_next_of(record);
   if (record.type != RecordType::abort && catalogue.find(change_of(record).table) == nullptr) {
-    throw DamageError(fmt::format("log at LSN {}: changes table {}, which the catalogue does not have", record.lsn,
-                                  change_of(record).table));
+    throw DamageError(fmt::format("log at LSN {}: changes table {}, which the catalogue does not have",
+                                  record.lsn, change_of(record).table));
   }
 }
 
@@ -87,24 +89,31 @@ void Restart::check_pages(const std::filesystem::path& table_file) const {
 
 void Restart::redo(BufferManager& buffers) {
   if (log_is_empty()) return;
-  reader_.seek(log_begin_);
-  while (const auto record = reader_.next()) {
-    if (record->type == RecordType::update || record->type == RecordType::compensation) {
-      statistics_.redone += muster::redo(buffers, change_of(*record), record->end);
-    } else if (record->type == RecordType::structure) {
-      for (const PageImage& image : pages_of(*record)) {
+  reader_ = LogReader(log_directory_, log_begin_);
+  for (Lsn position = log_begin_; position < reader_end_;) {
+    const LogRecord record = next();
+    position = record.end;
+    if (record.type == RecordType::update || record.type == RecordType::compensation) {
+      statistics_.redone += muster::redo(buffers, change_of(record), record.end);
+    } else if (record.type == RecordType::structure) {
+      for (const PageImage& image : pages_of(record)) {
         // A table that is not open is one whose creation the crash cut off.
-        if (buffers.is_open(image.table)) statistics_.redone += muster::redo(buffers, image, record->end);
+        if (buffers.is_open(image.table)) statistics_.redone += muster::redo(buffers, image, record.end);
       }
     }
   }
 }
 
+/// What the analysis has read before.
+LogRecord Restart::next() {
+  const auto record = reader_.next();
+  if (!record) throw DamageError("what was read a moment ago is gone: " + reader_.end().what);
+  return *record;
+}
+
 LogRecord Restart::read_at(Lsn lsn) {
   reader_.seek(lsn);
-  const auto record = reader_.next();
-  if (!record) throw DamageError(fmt::format("log at LSN {}: no record there, where one was read before", lsn));
-  return *record;
+  return next();
 }
 
 void Restart::undo(LogManager& log, const Tables& tables) {

@@ -12,10 +12,10 @@
 namespace muster {
 
 struct RestartStatistics {
-  std::uint64_t records = 0;        ///< read by the analysis
-  std::uint64_t redone = 0;         ///< page changes that the files did not have
-  std::uint64_t losers = 0;         ///< transactions that the crash cut off
-  std::uint64_t undone = 0;         ///< their changes that were taken back
+  std::uint64_t records = 0;  ///< read by the analysis
+  std::uint64_t redone = 0;   ///< page changes that the files did not have
+  std::uint64_t losers = 0;   ///< transactions that the crash cut off
+  std::uint64_t undone = 0;   ///< their changes that were taken back
 };
 
 /// What brings the files and the log to one state after a crash (ARIES): analysis, redo, undo. Each may be cut
@@ -57,10 +57,12 @@ class Restart {
     Lsn undo_next = 0;  ///< its newest record that is not taken back; 0: none
   };
   void note(const LogRecord& record, const Catalogue& catalogue);
+  LogRecord next();
   LogRecord read_at(Lsn lsn);
 
+  const std::filesystem::path log_directory_;
   const Lsn log_begin_;
-  LogReader reader_;
+  LogReader reader_;  // before the log is opened, and again behind: opening removes what lies above the end
   Lsn reader_end_ = 0;
   Lsn last_record_ = 0;
   TransactionId next_transaction_ = 1;

@@ -8,9 +8,7 @@
 namespace muster {
 
 TransactionSession::TransactionSession(Engine& engine, CommitPolicy policy)
-    : engine_(engine), policy_(policy), worker_(engine.log.attach()) {
-  engine_.session_begins();
-}
+    : engine_(engine), registration_(engine), policy_(policy), worker_(engine.log.attach()) {}
 
 TransactionSession::~TransactionSession() {
   try {
@@ -20,7 +18,6 @@ TransactionSession::~TransactionSession() {
   engine_.log.wait_for_acknowledgements(worker_);
   engine_.log.detach(worker_);
   engine_.locks.forget(locks_);
-  engine_.session_ends();
 }
 
 void TransactionSession::begin() {
@@ -75,7 +72,8 @@ Status TransactionSession::scan(TableId table, Bytes from,
     if (tree.find(key, scanned_) != Status::ok) return true;
     return visit(key, scanned_) && active_;
   });
-  return active_ ? Status::ok : Status::deadlock;  // visit() may have been the victim of an operation of its own
+  return active_ ? Status::ok
+                 : Status::deadlock;  // visit() may have been the victim of an operation of its own
 }
 
 Lsn TransactionSession::change(const RecordChange& change) {
@@ -203,14 +201,14 @@ void TransactionSession::on_durable(PendingCommit& commit, bool durable) noexcep
   pending.next = session.returned_.load(std::memory_order_relaxed);  // relaxed: checked by the exchange
   // release: pairs with take_pending(), which uses pending and its requests again.
   while (!session.returned_.compare_exchange_weak(pending.next, &pending, std::memory_order_release,
-                                                  std::memory_order_relaxed)) {
-  }
+                                                  std::memory_order_relaxed)) {}
 }
 
 TransactionSession::Pending& TransactionSession::take_pending(Callback callback, void* context) {
   if (free_ == nullptr) {
     free_ = returned_.exchange(nullptr, std::memory_order_acquire);  // pairs with on_durable()
-    for (Pending* pending = free_; pending != nullptr; pending = pending->next) locks_.take_back(pending->held);
+    for (Pending* pending = free_; pending != nullptr; pending = pending->next)
+      locks_.take_back(pending->held);
   }
   if (free_ == nullptr) {
     free_ = &pendings_.emplace_back();
@@ -225,6 +223,8 @@ TransactionSession::Pending& TransactionSession::take_pending(Callback callback,
   return pending;
 }
 
-void TransactionSession::wait_for_acknowledgements() { engine_.log.wait_for_acknowledgements(worker_); }
+void TransactionSession::wait_for_acknowledgements() {
+  engine_.log.wait_for_acknowledgements(worker_);
+}
 
 }  // namespace muster

@@ -59,24 +59,34 @@ class TransactionSession final : public Session, private ChangeLog {
   void acknowledge_later(Pending& pending, Lsn end, LockRequest* held);
   static void on_durable(PendingCommit& commit, bool durable) noexcept;
   Pending& take_pending(Callback callback, void* context);
-  bool waits_for_durable() const { return policy_ == CommitPolicy::durable || policy_ == CommitPolicy::group; }
+
+  /// Counts the session as long as it lives.
+  struct Registration {
+    explicit Registration(Engine& its_engine) : engine(its_engine) { engine.session_begins(); }
+    Registration(const Registration&) = delete;
+    Registration& operator=(const Registration&) = delete;
+    ~Registration() { engine.session_ends(); }
+    Engine& engine;
+  };
 
   Engine& engine_;
+  const Registration registration_;
   const CommitPolicy policy_;
   const WorkerId worker_;
   LockHolder locks_;
   bool active_ = false;
-  TransactionId transaction_ = 0;   // 0 until the first change
-  TransactionId next_number_ = 0;   // [next_number_, numbers_end_) are this session's
+  TransactionId transaction_ = 0;  // 0 until the first change
+  TransactionId next_number_ = 0;  // [next_number_, numbers_end_) are this session's
   TransactionId numbers_end_ = 0;
-  Lsn last_ = 0;                    // the transaction's newest record
+  Lsn last_ = 0;  // the transaction's newest record
   UndoList undo_;
   std::vector<std::byte> scanned_;  // a scan's record, read again under its lock
 
-  Lsn last_pending_ = 0;   // acknowledgements are asked for in this order
+  Lsn last_pending_ = 0;  // acknowledgements are asked for in this order
   Pending* free_ = nullptr;
   std::deque<Pending> pendings_;
-  alignas(kCacheLine) std::atomic<Pending*> returned_{nullptr};  // pushed by the drainer, taken by the session
+  alignas(kCacheLine) std::atomic<Pending*> returned_{
+      nullptr};  // pushed by the drainer, taken by the session
 };
 
 }  // namespace muster

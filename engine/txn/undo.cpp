@@ -23,13 +23,15 @@ void Undo::take_back(const Tables& tables, TableId table, ChangeKind kind, Bytes
       break;
   }
   if (status != Status::ok) {
-    throw DamageError(
-        fmt::format("transaction {} cannot be rolled back: a record of table {} is not as it left it (after LSN {})",
-                    transaction_, table, last_));
+    throw DamageError(fmt::format(
+        "transaction {} cannot be rolled back: a record of table {} is not as it left it (after LSN {})",
+        transaction_, table, last_));
   }
 }
 
-void Undo::end() { log_.append_mark(worker_, transaction_, last_, RecordType::end); }
+void Undo::end() {
+  log_.append_mark(worker_, transaction_, last_, RecordType::end);
+}
 
 Lsn Undo::change(const RecordChange& change) {
   const LogPosition position = log_.append_compensation(worker_, transaction_, last_, undo_next_, change);
@@ -37,6 +39,8 @@ Lsn Undo::change(const RecordChange& change) {
   return position.end;
 }
 
-Lsn Undo::restructure(std::span<const PageImage> pages) { return log_.append_structure(worker_, pages).end; }
+Lsn Undo::restructure(std::span<const PageImage> pages) {
+  return log_.append_structure(worker_, pages).end;
+}
 
 }  // namespace muster

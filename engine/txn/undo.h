@@ -17,7 +17,8 @@ class Undo : private ChangeLog {
 
   /// Takes one change back; `undo_next` is what is to be undone after it. A record that is not as the change
   /// left it is a DamageError.
-  void take_back(const Tables& tables, TableId table, ChangeKind kind, Bytes key, Bytes before, Lsn undo_next);
+  void take_back(const Tables& tables, TableId table, ChangeKind kind, Bytes key, Bytes before,
+                 Lsn undo_next);
   /// All is taken back.
   void end();
 

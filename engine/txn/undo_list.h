@@ -41,7 +41,11 @@ class UndoList {
   Entry last() const {
     const Item& item = items_.back();
     const Bytes bytes = Bytes(bytes_).subspan(item.begin);
-    return {item.table,    item.kind, item.lsn, item.previous, bytes.first(item.key_size),
+    return {item.table,
+            item.kind,
+            item.lsn,
+            item.previous,
+            bytes.first(item.key_size),
             bytes.subspan(item.key_size)};
   }
   void remove_last() {

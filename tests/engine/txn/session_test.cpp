@@ -46,16 +46,21 @@ TEST_CASE("Session: an aborted transaction leaves everything as it was") {
   Fixture f;
   auto session = f.database->attach(kDurable);
   session->begin();
-  for (int i = 0; i < 100; ++i) REQUIRE(session->insert(f.table, as_bytes(key_of(i)), as_bytes("old")) == Status::ok);
+  for (int i = 0; i < 100; ++i)
+    REQUIRE(session->insert(f.table, as_bytes(key_of(i)), as_bytes("old")) == Status::ok);
   session->commit();
   const auto before = contents(*f.database, f.table);
 
   session->begin();
-  for (int i = 0; i < 100; i += 3) REQUIRE(session->update(f.table, as_bytes(key_of(i)), as_bytes("new")) == Status::ok);
-  for (int i = 0; i < 100; i += 3) REQUIRE(session->update(f.table, as_bytes(key_of(i)), as_bytes("newer")) == Status::ok);
+  for (int i = 0; i < 100; i += 3)
+    REQUIRE(session->update(f.table, as_bytes(key_of(i)), as_bytes("new")) == Status::ok);
+  for (int i = 0; i < 100; i += 3)
+    REQUIRE(session->update(f.table, as_bytes(key_of(i)), as_bytes("newer")) == Status::ok);
   for (int i = 1; i < 100; i += 3) REQUIRE(session->remove(f.table, as_bytes(key_of(i))) == Status::ok);
-  for (int i = 1; i < 50; i += 3) REQUIRE(session->insert(f.table, as_bytes(key_of(i)), as_bytes("again")) == Status::ok);
-  for (int i = 200; i < 300; ++i) REQUIRE(session->insert(f.table, as_bytes(key_of(i)), as_bytes("new")) == Status::ok);
+  for (int i = 1; i < 50; i += 3)
+    REQUIRE(session->insert(f.table, as_bytes(key_of(i)), as_bytes("again")) == Status::ok);
+  for (int i = 200; i < 300; ++i)
+    REQUIRE(session->insert(f.table, as_bytes(key_of(i)), as_bytes("new")) == Status::ok);
   session->abort();
   CHECK(contents(*f.database, f.table) == before);
 
@@ -70,12 +75,14 @@ TEST_CASE("Session: rolling back works across the splits and merges that the cha
   auto session = f.database->attach(kDurable);
   const std::string value(200, 'x');
   session->begin();
-  for (int i = 0; i < 1000; i += 2) REQUIRE(session->insert(f.table, as_bytes(key_of(i)), as_bytes(value)) == Status::ok);
+  for (int i = 0; i < 1000; i += 2)
+    REQUIRE(session->insert(f.table, as_bytes(key_of(i)), as_bytes(value)) == Status::ok);
   session->commit();
   const auto before = contents(*f.database, f.table);
 
   session->begin();
-  for (int i = 1; i < 1000; i += 2) REQUIRE(session->insert(f.table, as_bytes(key_of(i)), as_bytes(value)) == Status::ok);
+  for (int i = 1; i < 1000; i += 2)
+    REQUIRE(session->insert(f.table, as_bytes(key_of(i)), as_bytes(value)) == Status::ok);
   session->abort();
   CHECK(contents(*f.database, f.table) == before);
   f.database->check();

@@ -1,0 +1,267 @@
+// Kills a process at work on a database again and again, and checks after each recovery that nothing that was
+// acknowledged is lost and nothing that was not committed is there (load.h says how).
+//
+//   crash_loop [--kills N] [--algorithm NAME]... [--policy durable|group|pipelined]... [--seed N] [--threads N]
+//              [--directory DIR] [--plant early_acknowledgement|skipped_sync]
+//
+// N kills in all, shared by the algorithms and policies; all that an engine accepts, where none is named. With a planted fault
+// it succeeds when the fault was found. Exit code: 0 all is well, 1 it is not, 2 the command line.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <csignal>
+#include <map>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "algorithms/registry.h"
+#include "tests/engine/txn/crash/load.h"
+
+namespace muster::crash {
+namespace {
+
+const std::map<std::string, CommitPolicy> kPolicies{{"durable", CommitPolicy::durable},
+                                                    {"group", CommitPolicy::group},
+                                                    {"pipelined", CommitPolicy::pipelined}};
+const std::map<std::string, Plant> kPlants{{"none", Plant::none},
+                                           {"early_acknowledgement", Plant::early_acknowledgement},
+                                           {"skipped_sync", Plant::skipped_sync}};
+
+/// A run of this executable in another role, its reports and its end.
+class Child {
+ public:
+  explicit Child(std::vector<std::string> arguments) {
+    int ends[2];
+    if (pipe(ends) != 0) throw std::system_error(errno, std::generic_category(), "pipe");
+    fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+    arguments.insert(arguments.begin(), "crash_loop");
+    arguments.insert(arguments.end(), {"--descriptor", std::to_string(ends[1])});
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    process_ = fork();
+    if (process_ < 0) throw std::system_error(errno, std::generic_category(), "fork");
+    if (process_ == 0) {
+      execv("/proc/self/exe", argv.data());
+      _exit(127);
+    }
+    ::close(ends[1]);
+    reader_ = std::thread([this, from = ends[0]] {
+      Report report;
+      while (::read(from, &report, sizeof report) == sizeof report) reports_.push_back(report);
+      ::close(from);
+    });
+  }
+
+  void kill() { ::kill(process_, SIGKILL); }
+  /// Its wait status, once it and its reports have ended.
+  int wait() {
+    int status = 0;
+    waitpid(process_, &status, 0);
+    reader_.join();
+    return status;
+  }
+  const std::vector<Report>& reports() const { return reports_; }
+
+ private:
+  pid_t process_ = -1;
+  std::thread reader_;
+  std::vector<Report> reports_;
+};
+
+/// The kills of one algorithm and policy over one database.
+class Loop {
+ public:
+  Loop(LoadOptions options, std::string policy) : options_(std::move(options)), policy_(std::move(policy)) {}
+
+  /// Whether all is well.
+  bool run(std::uint64_t kills) {
+    std::mt19937_64 random(options_.seed);
+    for (std::uint64_t kill = 0; kill < kills; ++kill) {
+      options_.early_lock_release = kill % 2 == 1;
+      options_.seed = random();
+      load(std::chrono::microseconds(1'000 + random() % 400'000));
+      // Every third recovery is killed as well, soon or late.
+      if (kill % 3 == 2) interrupt_recovery(std::chrono::microseconds(random() % 60'000));
+      if (!verify(kill)) return false;
+    }
+    return acknowledged_ > 0;
+  }
+
+  std::uint64_t acknowledged() const { return acknowledged_; }
+  std::uint64_t interrupted() const { return interrupted_; }
+  const std::string& problem() const { return problem_; }
+
+ private:
+  std::vector<std::string> arguments(const std::string& role) const {
+    std::vector<std::string> all{"--role",      role,
+                                 "--directory", options_.directory.string(),
+                                 "--algorithm", options_.algorithm,
+                                 "--policy",    policy_,
+                                 "--threads",   std::to_string(options_.threads),
+                                 "--seed",      std::to_string(options_.seed)};
+    for (const auto& [name, plant] : kPlants) {
+      if (plant == options_.plant && role == "load") all.insert(all.end(), {"--plant", name});
+    }
+    if (options_.early_lock_release) all.push_back("--early-lock-release");
+    return all;
+  }
+
+  void load(std::chrono::microseconds time) {
+    Child child(arguments("load"));
+    std::this_thread::sleep_for(time);
+    child.kill();
+    const int status = child.wait();
+    if (!WIFSIGNALED(status)) problem_ = fmt::format("the load ended by itself, with status {}", status);
+    for (const Report& report : child.reports()) {
+      for (const auto& [group, version] :
+           {std::pair(report.group, report.version), std::pair(report.other_group, report.other_version)}) {
+        auto& highest = report.kind == Report::began ? begun_[group] : acknowledged_version_[group];
+        highest = std::max(highest, version);
+      }
+      acknowledged_ += report.kind == Report::acknowledged;
+    }
+  }
+
+  void interrupt_recovery(std::chrono::microseconds time) {
+    Child child(arguments("verify"));
+    std::this_thread::sleep_for(time);
+    child.kill();
+    interrupted_ += WIFSIGNALED(child.wait());
+  }
+
+  bool verify(std::uint64_t kill) {
+    if (!problem_.empty()) return false;
+    Child child(arguments("verify"));
+    const int status = child.wait();
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+      problem_ = fmt::format("kill {}: recovery failed with status {}", kill, status);
+      return false;
+    }
+    std::map<std::uint32_t, std::uint64_t> found;
+    for (const Report& report : child.reports()) {
+      if (report.kind == Report::found) found[report.group] = report.version;
+    }
+    for (std::uint32_t group = 0; group < kGroups; ++group) {
+      if (found[group] < acknowledged_version_[group]) {
+        problem_ = fmt::format("kill {}: lost commit: group {} is at version {}, acknowledged was {}", kill,
+                               group, found[group], acknowledged_version_[group]);
+        return false;
+      }
+      if (found[group] > begun_[group]) {
+        problem_ = fmt::format("kill {}: group {} is at version {}, nobody began to commit more than {}",
+                               kill, group, found[group], begun_[group]);
+        return false;
+      }
+    }
+    acknowledged_version_ = begun_ = std::move(found);  // what is found is where the next load goes on
+    return true;
+  }
+
+  LoadOptions options_;
+  const std::string policy_;
+  std::map<std::uint32_t, std::uint64_t> begun_, acknowledged_version_;
+  std::uint64_t acknowledged_ = 0;
+  std::uint64_t interrupted_ = 0;
+  std::string problem_;
+};
+
+struct Request {
+  std::uint64_t kills = 24;
+  std::vector<std::string> algorithms, policies;
+  std::filesystem::path directory;
+};
+
+int supervise(const Request& request, LoadOptions options) {
+  const std::uint64_t all_loops = request.algorithms.size() * request.policies.size();
+  const std::uint64_t kills_each = (request.kills + all_loops - 1) / all_loops;
+  std::uint64_t kills = 0, found = 0, loops = 0;
+  for (const std::string& algorithm : request.algorithms) {
+    for (const std::string& policy : request.policies) {
+      options.algorithm = algorithm;
+      options.directory = request.directory / fmt::format("{}-{}", algorithm, policy);
+      std::filesystem::remove_all(options.directory);
+      Loop loop(options, policy);
+      const bool well = loop.run(kills_each);
+      ++loops;
+      kills += kills_each;
+      found += !well;
+      fmt::print("{} {}: {} kills, {} of them in recovery too, {} acknowledged transactions: {}\n", algorithm,
+                 policy, kills_each, loop.interrupted(), loop.acknowledged(),
+                 well                     ? "none lost"
+                 : loop.problem().empty() ? "nothing was acknowledged"
+                                          : loop.problem());
+      std::fflush(stdout);
+      if (well || options.plant != Plant::none) {
+        std::filesystem::remove_all(options.directory);
+      } else {
+        fmt::print("the database is in {}, the seed was {}\n", options.directory.string(), options.seed);
+      }
+    }
+  }
+  if (options.plant != Plant::none) {
+    fmt::print("planted fault: found in {} of {} loops\n", found, loops);
+    return found == loops ? 0 : 1;
+  }
+  fmt::print("{} kills, {} lost\n", kills, found);
+  return found == 0 ? 0 : 1;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Kills a database at work again and again, and checks what its recovery brings back");
+  Request request;
+  LoadOptions options;
+  std::string role = "supervisor", plant = "none";
+  int descriptor = -1;
+  app.add_option("--kills", request.kills, "in all, shared by the algorithms and policies (24)");
+  app.add_option("--algorithm", request.algorithms, "all that an engine accepts");
+  app.add_option("--policy", request.policies, "durable, group, pipelined (durable and pipelined)")
+      ->check(CLI::IsMember({"durable", "group", "pipelined"}));
+  app.add_option("--seed", options.seed, "what all random choices follow from (1)");
+  app.add_option("--threads", options.threads, "sessions at work (4)");
+  app.add_option("--directory", request.directory, "for the databases (crash-loop)");
+  app.add_option("--plant", plant, "a fault that must be found: early_acknowledgement or skipped_sync")
+      ->check(CLI::IsMember({"early_acknowledgement", "skipped_sync", "none"}));
+  // How the supervisor calls itself.
+  app.add_option("--role", role)->group("");
+  app.add_option("--descriptor", descriptor)->group("");
+  app.add_flag("--early-lock-release", options.early_lock_release)->group("");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  options.plant = kPlants.at(plant);
+  if (role != "supervisor") {
+    options.directory = request.directory;
+    options.algorithm = request.algorithms.at(0);
+    options.policy = kPolicies.at(request.policies.at(0));
+    return role == "load" ? run_load(options, descriptor) : verify(options, descriptor);
+  }
+  if (request.directory.empty()) request.directory = "crash-loop";
+  if (request.policies.empty()) request.policies = {"durable", "pipelined"};
+  if (request.algorithms.empty()) {
+    for (const AlgorithmInfo& info : algorithms()) {
+      if (!info.unsafe && !info.stalls_on_idle) request.algorithms.emplace_back(info.name);
+    }
+  }
+  return supervise(request, options);
+}
+
+}  // namespace
+}  // namespace muster::crash
+
+int main(int argc, char** argv) {
+  try {
+    return muster::crash::run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "crash_loop: {}\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,209 @@
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine/catalogue.h"
+#include "engine/io/segments.h"
+#include "tests/catch.h"
+#include "tests/engine/txn/database_testing.h"
+
+namespace muster {
+namespace {
+
+void fill(Database& database, TableId table, int records) {
+  const auto session = database.attach(CommitPolicy::durable);
+  session->begin();
+  for (int i = 0; i < records; ++i) {
+    const std::string key = key_of(static_cast<std::uint64_t>(i));
+    REQUIRE(session->insert(table, as_bytes(key), as_bytes("value")) == Status::ok);
+  }
+  session->commit();
+}
+
+std::string refusal(const DatabaseOptions& options) {
+  try {
+    Database::open(options);
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("Database: tables and their content outlive closing") {
+  TemporaryDirectory directory;
+  TableId a = 0;
+  {
+    const auto database = Database::open(small_database(directory.path()));
+    a = database->create_table("a");
+    const TableId b = database->create_table("b");
+    CHECK(a != b);
+    fill(*database, a, 1000);
+    database->close();
+  }
+  CHECK(Master::read(directory.path() / "master").clean);
+  const auto database = Database::open(small_database(directory.path()));
+  CHECK_FALSE(Master::read(directory.path() / "master").clean);
+  CHECK(database->find_table("a") == a);
+  CHECK_FALSE(database->find_table("c"));
+  CHECK(contents(*database, "a").size() == 1000);
+  CHECK(contents(*database, "b").empty());
+  CHECK(list_segments(directory.path() / "log").size() <= 2);
+  database->check();
+}
+
+TEST_CASE("Database: works with every safe algorithm, and each refuses nothing another wrote") {
+  TemporaryDirectory directory;
+  int records = 0;
+  for (const std::string& algorithm : safe_algorithms()) {
+    DatabaseOptions options = small_database(directory.path());
+    options.algorithm = algorithm;
+    const auto database = Database::open(options);
+    const auto found = database->find_table("t");
+    const TableId table = found ? *found : database->create_table("t");
+    const auto session = database->attach(CommitPolicy::durable);
+    session->begin();
+    for (int i = 0; i < 100; ++i) {
+      REQUIRE(session->insert(table, as_bytes(key_of(static_cast<std::uint64_t>(records++))),
+                              as_bytes("value")) == Status::ok);
+    }
+    session->commit();
+  }
+  const auto database = Database::open(small_database(directory.path()));
+  CHECK(contents(*database, "t").size() == static_cast<std::size_t>(records));
+}
+
+TEST_CASE("Database: an algorithm that no engine may trust is refused in one line, and nothing is created") {
+  TemporaryDirectory directory;
+  for (const AlgorithmInfo& info : algorithms()) {
+    if (!info.unsafe && !info.stalls_on_idle) continue;
+    DatabaseOptions options = small_database(directory.path() / "none");
+    options.algorithm = info.name;
+    const std::string message = refusal(options);
+    INFO(message);
+    CHECK(message.find(info.name) != std::string::npos);
+    CHECK(message.find('\n') == std::string::npos);
+  }
+  CHECK_FALSE(std::filesystem::exists(directory.path() / "none"));
+}
+
+TEST_CASE("Database: options out of range are refused and nothing is created") {
+  TemporaryDirectory directory;
+  DatabaseOptions options = small_database(directory.path() / "none");
+  SECTION("ring not a power of two") {
+    options.log_buffer.capacity = 100000;
+  }
+  SECTION("ring too small for a structure record") {
+    options.log_buffer.capacity = 4096;
+  }
+  SECTION("unknown device") {
+    options.log.device = "tape";
+  }
+  SECTION("segments of no size") {
+    options.log.segment_bytes = 0;
+  }
+  SECTION("too few frames") {
+    options.frames = 1;
+  }
+  SECTION("no directory") {
+    options.directory.clear();
+  }
+  CHECK_FALSE(refusal(options).empty());
+  CHECK_FALSE(std::filesystem::exists(directory.path() / "none"));
+}
+
+TEST_CASE("Database: an unknown algorithm is refused with the known ones") {
+  TemporaryDirectory directory;
+  DatabaseOptions options = small_database(directory.path() / "none");
+  options.algorithm = "magic";
+  CHECK_THROWS_WITH(Database::open(options), Catch::Matchers::Contains("border_collie"));
+}
+
+TEST_CASE("Database: a second one on the same directory is refused, also from another process") {
+  TemporaryDirectory directory;
+  const auto database = Database::open(small_database(directory.path()));
+  CHECK(refusal(small_database(directory.path())).find("engine.directory") == 0);
+  const pid_t child = fork();
+  if (child == 0) _exit(refusal(small_database(directory.path())).find("engine.directory") == 0 ? 0 : 1);
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+}
+
+TEST_CASE("Database: a directory that cannot be written is reported with its name") {
+  TemporaryDirectory directory;
+  const auto file = directory.path() / "file";
+  File::open(file, O_CREAT | O_WRONLY);
+  CHECK_THROWS_WITH(Database::open(small_database(file / "database")),
+                    Catch::Matchers::Contains(file.string()));
+}
+
+TEST_CASE("Database: a table needs a name that is not taken") {
+  TemporaryDirectory directory;
+  const auto database = Database::open(memory_database(directory.path()));
+  database->create_table("t");
+  CHECK_THROWS_AS(database->create_table("t"), ConfigError);
+  CHECK_THROWS_AS(database->create_table(""), ConfigError);
+  for (TableId id = 2; id < BufferManager::kMaxTables; ++id) database->create_table(std::to_string(id));
+  CHECK_THROWS_AS(database->create_table("one too many"), ConfigError);
+}
+
+TEST_CASE("Database: a created table is there after a kill") {
+  TemporaryDirectory directory;
+  const auto database = Database::open(small_database(directory.path()));
+  database->create_table("t");
+  const Killed killed(directory.path());
+  const auto again = killed.open();
+  CHECK(contents(*again, "t").empty());
+  again->check();
+}
+
+TEST_CASE("Database: with the memory device nothing outlives it, and pages are evicted all the same") {
+  TemporaryDirectory directory;
+  {
+    const auto database = Database::open(memory_database(directory.path()));
+    const TableId table = database->create_table("t");
+    fill(*database, table, 20000);
+    CHECK(database->buffer_statistics().evictions > 0);
+    CHECK(contents(*database, table).size() == 20000);
+    database->close();
+  }
+  const auto database = Database::open(memory_database(directory.path()));
+  CHECK_FALSE(database->find_table("t"));
+  for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
+    CHECK(entry.path().filename() == "lock");
+  }
+}
+
+TEST_CASE(
+    "Database: more sessions than the log buffer has workers are refused; a table can be made all the same") {
+  TemporaryDirectory directory;
+  DatabaseOptions options = memory_database(directory.path());
+  options.log_buffer.max_workers = 2;
+  const auto database = Database::open(options);
+  const auto a = database->attach(CommitPolicy::durable);
+  const auto b = database->attach(CommitPolicy::durable);
+  CHECK_NOTHROW(database->create_table("t"));
+  CHECK_THROWS_AS(database->attach(CommitPolicy::durable), std::runtime_error);
+}
+
+TEST_CASE("Database: is not closed under a session") {
+  TemporaryDirectory directory;
+  const auto database = Database::open(memory_database(directory.path()));
+  auto session = database->attach(CommitPolicy::durable);
+  CHECK_THROWS_AS(database->close(), std::logic_error);
+  session.reset();
+  CHECK_NOTHROW(database->close());
+}
+
+TEST_CASE("Database: an interrupted creation is made good, but files without a master are not touched") {
+  TemporaryDirectory directory;
+  Catalogue().write(directory.path() / "catalogue");
+  Database::open(small_database(directory.path()))->create_table("t");
+  std::filesystem::remove(directory.path() / "master");
+  CHECK_THROWS_AS(Database::open(small_database(directory.path())), DamageError);
+  CHECK_FALSE(std::filesystem::exists(directory.path() / "master"));
+}
+
+}  // namespace muster

@@ -1,0 +1,353 @@
+#include <fcntl.h>
+
+#include <algorithm>
+#include <random>
+
+#include "engine/io/faulty_log_device.h"
+#include "engine/txn/restart.h"
+#include "tests/catch.h"
+#include "tests/engine/txn/database_testing.h"
+#include "tests/engine/txn/log_devices.h"
+
+namespace muster {
+namespace {
+
+const auto kDurable = CommitPolicy::durable;
+using Contents = std::map<std::string, std::string>;
+
+/// A database with content that is committed, and a session with changes that are not.
+struct Interrupted {
+  explicit Interrupted(int records = 2000) : Interrupted(records, nullptr) {}
+  Interrupted(int records, decltype(DatabaseOptions::make_log_device) make_log_device) {
+    DatabaseOptions options = small_database(directory.path());
+    options.make_log_device = std::move(make_log_device);
+    database = Database::open(options);
+    table = database->create_table("t");
+    session = database->attach(kDurable);
+    const std::string value(100, 'v');
+    for (int i = 0; i < records;) {
+      session->begin();
+      for (int n = 0; n < 50; ++n, ++i) {
+        const std::string key = key_of(static_cast<std::uint64_t>(2 * i));
+        if (session->insert(table, as_bytes(key), as_bytes(value)) != Status::ok) throw std::logic_error(key);
+        committed.emplace(key, value);
+      }
+      session->commit();
+    }
+  }
+
+  /// Changes of every kind, all over the tree, with splits; none of them committed.
+  void change_without_commit() {
+    session->begin();
+    std::mt19937_64 random(1);
+    const std::string value(180, 'u');
+    for (int i = 0; i < 1500; ++i) {
+      const std::string key = key_of(random() % (2 * committed.size()));
+      Status status = session->insert(table, as_bytes(key), as_bytes(value));
+      if (status == Status::already_exists) {
+        status = i % 3 == 0
+                     ? session->remove(table, as_bytes(key))
+                     : session->update(table, as_bytes(key), as_bytes(value.substr(0, random() % 180)));
+      }
+      if (status != Status::ok) throw std::logic_error(key);
+    }
+  }
+
+  /// Makes durable what has been logged until now.
+  void flush_log() { database->log().flush(database->log().reserved()); }
+
+  TemporaryDirectory directory;
+  std::unique_ptr<Database> database;
+  std::unique_ptr<Session> session;
+  TableId table = 0;
+  Contents committed;
+};
+
+/// Every file but the lock, with its content.
+std::map<std::string, std::string> files_in(const std::filesystem::path& directory) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    if (!entry.is_regular_file() || entry.path().filename() == "lock") continue;
+    const File file = File::open(entry.path(), O_RDONLY);
+    std::vector<std::byte> content(file.size());
+    file.read_at(0, content);
+    files.emplace(entry.path().string(), as_text(content));
+  }
+  return files;
+}
+
+void overwrite(const std::filesystem::path& path, std::uint64_t offset, std::string_view text) {
+  File::open(path, O_WRONLY).write_at(offset, as_bytes(text));
+}
+
+/// Opening says what is wrong and changes nothing.
+std::string damage_found(const Killed& killed) {
+  const auto before = files_in(killed.path());
+  std::string message;
+  try {
+    killed.open();
+  } catch (const DamageError& error) {
+    message = error.what();
+  }
+  CHECK(files_in(killed.path()) == before);
+  return message;
+}
+
+}  // namespace
+
+TEST_CASE("restart: what was committed is there and what was not is gone") {
+  Interrupted i;
+  i.change_without_commit();
+  const bool logged = GENERATE(false, true);
+  if (logged) i.flush_log();
+  const Killed killed(i.directory.path());
+  const auto database = killed.open();
+  CHECK(contents(*database, "t") == i.committed);
+  database->check();
+}
+
+TEST_CASE("restart: undo finds records that splits have moved since, and logs the splits that it causes") {
+  Interrupted i;
+  // Removing makes leaves merge, so that putting back must split them again.
+  i.session->begin();
+  for (const auto& [key, value] : i.committed) {
+    if (key.back() != '0') REQUIRE(i.session->remove(i.table, as_bytes(key)) == Status::ok);
+  }
+  // Inserting splits leaves, so that the inserted ones are no longer where the log says.
+  for (int n = 10; n < 1000; n += 10) {
+    for (int m = 1; m < 10; ++m) {
+      const std::string key = key_of(static_cast<std::uint64_t>(n)) + std::to_string(m);
+      REQUIRE(i.session->insert(i.table, as_bytes(key), as_bytes(std::string(150, 'i'))) == Status::ok);
+    }
+  }
+  i.flush_log();
+  const Killed killed(i.directory.path());
+  const auto database = killed.open();
+  CHECK(contents(*database, "t") == i.committed);
+  database->check();
+}
+
+TEST_CASE("restart: a transaction that was rolling back is rolled back to its beginning") {
+  Interrupted i;
+  i.change_without_commit();
+  i.session->abort();
+  const Lsn end = i.database->log().reserved();
+  i.session->begin();
+  REQUIRE(i.session->insert(i.table, as_bytes("last"), as_bytes("x")) == Status::ok);
+  i.session->commit();
+  const Killed whole(i.directory.path());
+
+  // Cut the log off somewhere in the rollback, where no page is ahead of it: the files are as before.
+  Interrupted cut;
+  const Killed before(cut.directory.path());
+  cut.change_without_commit();
+  const Lsn rollback = cut.database->log().reserved();
+  cut.session->abort();
+  cut.flush_log();
+  const Lsn done = cut.database->log().reserved();
+  REQUIRE(done > rollback);
+  for (const Lsn at : {rollback + (done - rollback) / 4, rollback + (done - rollback) * 3 / 4}) {
+    const Killed killed(before.path());
+    for (const Segment& segment : list_segments(cut.directory.path() / "log")) {
+      std::filesystem::copy(segment.path, killed.path() / "log",
+                            std::filesystem::copy_options::overwrite_existing);
+      if (segment.end() <= at) continue;
+      if (segment.first > at) {
+        std::filesystem::remove(killed.path() / "log" / segment.path.filename());
+        continue;
+      }
+      const std::uint64_t offset = kSegmentHeaderBytes + (at - segment.first);
+      overwrite(killed.path() / "log" / segment.path.filename(), offset,
+                std::string(kSegmentHeaderBytes + segment.bytes - offset, '\0'));
+    }
+    const auto database = killed.open();
+    CHECK(contents(*database, "t") == cut.committed);
+    database->check();
+  }
+  CHECK(end > 0);
+  i.committed.emplace("last", "x");
+  CHECK(contents(*whole.open(), "t") == i.committed);
+}
+
+TEST_CASE("restart: several losers are undone together") {
+  Interrupted i;
+  std::vector<std::unique_ptr<Session>> sessions;
+  for (int s = 0; s < 5; ++s) sessions.push_back(i.database->attach(kDurable));
+  for (auto& session : sessions) session->begin();
+  auto record = i.committed.begin();
+  for (int n = 0; n < 500; ++n, ++record) {
+    Session& session = *sessions[static_cast<std::size_t>(n) % sessions.size()];
+    REQUIRE(session.update(i.table, as_bytes(record->first), as_bytes("not committed")) == Status::ok);
+  }
+  i.flush_log();
+  const Killed killed(i.directory.path());
+  CHECK(contents(*killed.open(), "t") == i.committed);
+}
+
+TEST_CASE("restart: the WAL rule holds when pages of an open transaction are evicted") {
+  // The device forgets what was not synced, so a page that went out before its record is found out.
+  Interrupted i(2000, make_holding_device);
+  i.change_without_commit();
+  CHECK(i.database->buffer_statistics().writes > 0);
+  const Killed killed(i.directory.path());
+  const auto database = killed.open();
+  CHECK(contents(*database, "t") == i.committed);
+  database->check();
+}
+
+TEST_CASE("restart: a restart that is cut off anywhere is made good by the next") {
+  Interrupted i;
+  i.change_without_commit();
+  i.flush_log();
+  const Killed original(i.directory.path());
+  bool finished = false;
+  for (std::uint64_t write = 1; !finished; write = write * 2 + 1) {
+    const Killed killed(original.path());
+    DatabaseOptions options = killed.options();
+    options.make_log_device = [&](const LogOptions& log, Lsn begin) {
+      return std::make_unique<FaultyLogDevice>(
+          std::make_unique<FileLogDevice>(log.directory, begin, log.segment_bytes),
+          Faults{.write = write, .write_bytes = 100});
+    };
+    try {
+      Database::open(options);
+      finished = true;
+    } catch (const std::system_error&) {}
+    const auto database = killed.open();
+    CHECK(contents(*database, "t") == i.committed);
+    database->check();
+  }
+}
+
+TEST_CASE("restart: the log is read once: a second restart right after the first has nothing to do") {
+  Interrupted i;
+  i.change_without_commit();
+  i.flush_log();
+  const Killed first(i.directory.path());
+  const auto database = first.open();
+  const Killed second(first.path());
+  const Restart restart(second.path() / "log", Master::read(second.path() / "master"),
+                        Catalogue::read(second.path() / "catalogue"));
+  CHECK(restart.log_is_empty());
+  CHECK(contents(*second.open(), "t") == i.committed);
+  // What it does not need any more is gone.
+  CHECK(list_segments(first.path() / "log").size() <= 2);
+}
+
+TEST_CASE("restart: transaction numbers go on") {
+  Interrupted i(50);
+  const Killed killed(i.directory.path());
+  const auto before = Master::read(killed.path() / "master").next_transaction;
+  killed.open()->close();
+  CHECK(Master::read(killed.path() / "master").next_transaction > before);
+}
+
+TEST_CASE("restart: redo without the files' pages brings everything back from the log") {
+  Interrupted i;
+  const Killed killed(i.directory.path());
+  File::open(killed.path() / (std::to_string(i.table) + ".table"), O_RDWR).truncate(0);
+  const auto database = killed.open();
+  CHECK(contents(*database, "t") == i.committed);
+  database->check();
+}
+
+TEST_CASE("restart: a table whose creation was cut off is not there, and neither is its file") {
+  Interrupted i(50);
+  const Killed before(i.directory.path());
+  i.database->create_table("half");
+  const Killed killed(i.directory.path());
+  std::filesystem::copy(before.path() / "catalogue", killed.path() / "catalogue",
+                        std::filesystem::copy_options::overwrite_existing);
+  REQUIRE(std::filesystem::exists(killed.path() / "2.table"));
+  const auto database = killed.open();
+  CHECK_FALSE(database->find_table("half"));
+  CHECK_FALSE(std::filesystem::exists(killed.path() / "2.table"));
+  const TableId again = database->create_table("half");
+  CHECK(contents(*database, again).empty());
+  CHECK(contents(*database, "t") == i.committed);
+}
+
+TEST_CASE("restart: a log file that is empty, cut or foreign is reported with its LSN and left alone") {
+  Interrupted i;
+  const Killed killed(i.directory.path());
+  const auto segments = list_segments(killed.path() / "log");
+  REQUIRE(segments.size() >= 2);
+  const bool first = GENERATE(true, false);
+  const Segment& segment = first ? segments.front() : segments[segments.size() / 2];
+  std::string expected = "LSN";
+  SECTION("empty") {
+    File::open(segment.path, O_RDWR).truncate(0);
+  }
+  SECTION("cut inside its header") {
+    File::open(segment.path, O_RDWR).truncate(100);
+  }
+  SECTION("cut in the middle") {
+    File::open(segment.path, O_RDWR).truncate(segment.file_bytes / 2);
+  }
+  SECTION("foreign") {
+    overwrite(segment.path, 0, std::string(8192, 'x'));
+    expected = "no segment of a log";
+  }
+  SECTION("damaged in the middle") {
+    overwrite(segment.path, segment.file_bytes / 2, "what is this?");
+  }
+  SECTION("missing") {
+    std::filesystem::remove(segment.path);
+  }
+  const std::string message = damage_found(killed);
+  INFO(message);
+  CHECK(message.find(expected) != std::string::npos);
+}
+
+TEST_CASE("restart: a log without any file is reported") {
+  Interrupted i;
+  const Killed killed(i.directory.path());
+  std::filesystem::remove_all(killed.path() / "log");
+  CHECK(damage_found(killed).find("LSN") != std::string::npos);
+}
+
+TEST_CASE("restart: a log that ends before what a page holds is reported") {
+  Interrupted i;
+  const Killed killed(i.directory.path());
+  // The newest records vanish without a trace in the log itself, but pages with their changes were evicted.
+  const auto segments = list_segments(killed.path() / "log");
+  for (std::size_t n = 1; n < segments.size(); ++n) std::filesystem::remove(segments[n].path);
+  const auto& first = segments.front();
+  LogReader reader(killed.path() / "log");
+  Lsn last = 0;
+  for (int n = 0; n < 500; ++n) last = reader.next().value().end;
+  const std::uint64_t offset = kSegmentHeaderBytes + (last - first.first);
+  overwrite(first.path, offset, std::string(first.file_bytes - offset, '\0'));
+  const std::string message = damage_found(killed);
+  INFO(message);
+  CHECK(message.find("the log ends at LSN " + std::to_string(last)) != std::string::npos);
+  CHECK(message.find("1.table") != std::string::npos);
+}
+
+TEST_CASE("restart: a master, catalogue or table file that is missing or wrong is reported") {
+  Interrupted i(50);
+  const Killed killed(i.directory.path());
+  SECTION("master missing") {
+    std::filesystem::remove(killed.path() / "master");
+  }
+  SECTION("master wrong") {
+    overwrite(killed.path() / "master", 0, "}");
+  }
+  SECTION("catalogue wrong") {
+    overwrite(killed.path() / "catalogue", 0, "}");
+  }
+  SECTION("catalogue without the table") {
+    Catalogue().write(killed.path() / "catalogue");
+  }
+  SECTION("table missing") {
+    std::filesystem::remove(killed.path() / "1.table");
+  }
+  SECTION("master beyond the log") {
+    Master master = Master::read(killed.path() / "master");
+    master.log_begin += 1 << 30;
+    master.write(killed.path() / "master");
+  }
+  CHECK_FALSE(damage_found(killed).empty());
+}
+
+}  // namespace muster
