@@ -99,7 +99,7 @@ class Scripts(unittest.TestCase):
         packages = [package for package in packages if package]
         self.assertEqual(len(packages), len(set(packages)), "one twice")
         cmake = (ROOT / "cmake/dependencies.cmake").read_text(encoding="utf-8")
-        named = set(re.findall(r"^\s*muster_(?:find|pkg)\(.*\s(\S+)\)$", cmake, re.MULTILINE))
+        named = set(re.findall(r"^[ \t]*muster_(?:find|pkg)\([^)\n]* ([^)\s]+)\)$", cmake, re.MULTILINE))
         named |= set(re.findall(r"^\s*muster_missing\(\S+ ([a-z][^)\s]*)\)", cmake, re.MULTILINE)) - {"package"}
         self.assertGreaterEqual(len(named), 9)
         self.assertLessEqual(named, set(packages))
