@@ -15,6 +15,9 @@ using namespace std::chrono_literals;
 /// How old bytes may grow that nobody asks for. Also the net under wake-ups that rest on the log buffer's own
 /// ordering (a ring that fills up): what one misses waits this long.
 constexpr std::chrono::nanoseconds kIdleFlush = 10ms;
+/// Pipelined commits wait for nobody's patience: what comes within this time of a flush shares the next one. On a
+/// device without latency the flusher would else take the log's cache lines from the workers for every commit.
+constexpr std::chrono::nanoseconds kPipelineNap = 50us;
 /// Looks for the next request before the flusher sleeps: about 50 us, more than a wake-up costs.
 constexpr std::uint32_t kLooks = 32;
 /// Looks of a committer before it sleeps: about a microsecond, less than a wake-up costs.
@@ -103,7 +106,7 @@ void Flusher::acknowledge_later(WorkerId worker, PendingCommit& commit) {
   slot.pending[tail % kPendingMax] = &commit;
   slot.last_pending = commit.end;
   slot.tail.store(tail + 1, std::memory_order_seq_cst);  // [queue], [sleep]
-  kick();
+  if (sleep_.load(std::memory_order_seq_cst) == kAsleep) kick();
 }
 
 void Flusher::wait_for_acknowledgements(WorkerId worker) {
@@ -119,7 +122,7 @@ void Flusher::park(Slot& slot, Lsn target, Done done, NeedsFlusher needs_flusher
   while (true) {
     slot.parked.store(1, std::memory_order_seq_cst);  // [park], [sleep]
     if (done()) break;
-    if (awake_.load(std::memory_order_seq_cst) == 0 && needs_flusher()) kick();
+    if (sleep_.load(std::memory_order_seq_cst) != kAwake && needs_flusher()) kick();
     futex_wait(slot.parked, 1);
     if (done()) break;
   }
@@ -127,8 +130,9 @@ void Flusher::park(Slot& slot, Lsn target, Done done, NeedsFlusher needs_flusher
 }
 
 void Flusher::kick() {
-  if (awake_.load(std::memory_order_seq_cst) == 0 && awake_.exchange(1, std::memory_order_seq_cst) == 0) {
-    futex_wake_one(awake_);
+  if (sleep_.load(std::memory_order_seq_cst) != kAwake &&
+      sleep_.exchange(kAwake, std::memory_order_seq_cst) != kAwake) {
+    futex_wake_one(sleep_);
   }
 }
 
@@ -246,7 +250,8 @@ void Flusher::run() {
       }
     }
     if (due > now) {
-      if (!(worked && asked_soon())) sleep_until(std::min(due, idle_flush));
+      const bool idle = due == Clock::time_point::max();
+      if (!(idle && worked && asked_soon())) sleep_until(std::min(due, idle_flush));
       worked = false;
     } else if (try_take()) {
       const bool moved = drain();
@@ -257,7 +262,8 @@ void Flusher::run() {
         hole.pause();
       }
       worked = true;
-      idle_flush = Clock::now() + kIdleFlush;
+      drained_at_ = Clock::now();
+      idle_flush = drained_at_ + kIdleFlush;
     } else {
       wait_for_drainer();
     }
@@ -268,6 +274,7 @@ Flusher::Clock::time_point Flusher::flush_due() const {
   const Lsn durable_end = durable();
   if (buffer_.reserved() - recycled_.load(std::memory_order_relaxed) > capacity_ / 2)
     return Clock::time_point::min();
+  bool pipelined = false;
   std::uint32_t grouped = 0;
   std::int64_t oldest = std::numeric_limits<std::int64_t>::max();
   const std::uint32_t slots = slots_used_.load(std::memory_order_seq_cst);
@@ -275,7 +282,7 @@ Flusher::Clock::time_point Flusher::flush_due() const {
     const Slot& slot = slots_[i];
     // [sleep]. The head is the drainer's; an old one makes for a drain too many.
     if (slot.tail.load(std::memory_order_seq_cst) != slot.head.load(std::memory_order_relaxed)) {
-      return Clock::time_point::min();
+      pipelined = true;
     }
     if (slot.parked.load(std::memory_order_seq_cst) == 0) continue;            // [sleep]
     if (slot.target.load(std::memory_order_relaxed) <= durable_end) continue;  // it is about to leave
@@ -284,9 +291,13 @@ Flusher::Clock::time_point Flusher::flush_due() const {
     oldest = std::min(oldest, since);
     ++grouped;
   }
-  if (grouped == 0 || failed()) return Clock::time_point::max();
   if (grouped >= options_.group_commits) return Clock::time_point::min();
-  return Clock::time_point(std::chrono::nanoseconds(oldest) + options_.group_timeout);
+  Clock::time_point due = Clock::time_point::max();
+  if (pipelined) due = drained_at_ + kPipelineNap;
+  if (grouped > 0 && !failed()) {
+    due = std::min(due, Clock::time_point(std::chrono::nanoseconds(oldest) + options_.group_timeout));
+  }
+  return due;
 }
 
 bool Flusher::asked_soon() const {
@@ -299,12 +310,13 @@ bool Flusher::asked_soon() const {
 
 void Flusher::sleep_until(Clock::time_point time) {
   awake_at_.store(std::chrono::nanoseconds(time.time_since_epoch()).count(), std::memory_order_relaxed);
-  awake_.store(0, std::memory_order_seq_cst);  // [sleep]
+  const std::uint32_t depth = time - Clock::now() <= kPipelineNap ? kNapping : kAsleep;
+  sleep_.store(depth, std::memory_order_seq_cst);  // [sleep]
   if (flush_due() >= time && !stop_.load(std::memory_order_seq_cst)) {
     const auto left = time - Clock::now();
-    if (left.count() > 0) futex_wait(awake_, 0, left);
+    if (left.count() > 0) futex_wait(sleep_, depth, left);
   }
-  awake_.store(1, std::memory_order_seq_cst);
+  sleep_.store(kAwake, std::memory_order_seq_cst);
 }
 
 void Flusher::wait_for_drainer() {

@@ -48,7 +48,7 @@ struct FlusherOptions {
 ///                        below. seq_cst, because of [park].
 ///             [park]     worker: store parked, load durable_ and failed_. Drainer: store these, load parked.
 ///                        All seq_cst: at least one sees the other's store (Dekker).
-///             [sleep]    worker: store parked or tail, load awake_. Flusher: store awake_, load these.
+///             [sleep]    worker: store parked or tail, load sleep_. Flusher: store sleep_, load these.
 ///                        Likewise.
 ///             [note]     flusher: store blocked_, exchange draining_. Drainer: store draining_, load
 ///                        blocked_. Likewise.
@@ -90,6 +90,9 @@ class Flusher {
   /// Pipelined commits that a worker may have on the way; the next one blocks.
   static constexpr std::size_t kPendingMax = 1024;
   static constexpr Lsn kWhateverMoves = 0;  // target: wake at each drain
+
+  // sleep_: who naps will look soon by itself, so that a pipelined commit need not wake it.
+  static constexpr std::uint32_t kAwake = 0, kNapping = 1, kAsleep = 2;
 
   /// One worker's. Written by the worker but for parked (both) and head (the drainer).
   struct alignas(kCacheLine) Slot {
@@ -144,10 +147,11 @@ class Flusher {
   std::atomic<std::uint32_t> flush_waiters_{0};  // threads in flush() that did not get draining_
   std::atomic<std::uint32_t> drains_{0};         // what these sleep on
 
-  alignas(kCacheLine) std::atomic<std::uint32_t> awake_{1};  // 0: the flusher sleeps, or is about to
+  alignas(kCacheLine) std::atomic<std::uint32_t> sleep_{kAwake};  // how deep the flusher sleeps, or is about to
   std::atomic<std::int64_t> awake_at_{0};                    // when it will look again by itself
   std::atomic<std::uint32_t> grouped_{0};                    // workers in wait_for_commit(grouped)
   std::atomic<bool> stop_{false};
+  Clock::time_point drained_at_;  // by the flusher's thread, which alone uses it
 
   // Written by the drainer.
   alignas(kCacheLine) Counter bytes_;
