@@ -21,7 +21,8 @@ struct BTree::Checker {
   }
 
   static int order(Bytes a, Bytes b) {
-    const int common = std::memcmp(a.data(), b.data(), std::min(a.size(), b.size()));
+    const std::size_t shared = std::min(a.size(), b.size());
+    const int common = shared == 0 ? 0 : std::memcmp(a.data(), b.data(), shared);  // an empty one may be null
     return common != 0 ? common : (a.size() < b.size() ? -1 : (a.size() > b.size() ? 1 : 0));
   }
 
