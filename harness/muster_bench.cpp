@@ -2,23 +2,20 @@
 //
 // One iteration is one append: reserve, copy the record, publish. A drainer finds the boundary and throws the bytes
 // away. Rates are by the wall clock and over all threads; a figure is best read as a share of `bound` in the same
-// run, interleaved:
-//   muster_bench --benchmark_enable_random_interleaving=true --benchmark_repetitions=9
-//                --benchmark_report_aggregates_only=true
+// run, interleaved: scripts/append_benchmarks.py does that.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <memory>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "algorithms/all.h"
+#include "harness/machine.h"
 
 namespace muster {
 namespace {
@@ -86,11 +83,23 @@ void register_all() {
   });
 }
 
+/// A result says what it was measured with and on.
+void describe() {
+  const auto add = [](const nlohmann::ordered_json& description) {
+    for (const auto& [key, value] : description.items()) {
+      benchmark::AddCustomContext(key, value.is_string() ? value.get<std::string>() : value.dump());
+    }
+  };
+  add(describe_build());
+  add(describe_machine(Topology::this_machine(), ""));
+}
+
 }  // namespace
 }  // namespace muster
 
 int main(int argc, char** argv) {
   muster::register_all();
+  muster::describe();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   benchmark::RunSpecifiedBenchmarks();
