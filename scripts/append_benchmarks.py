@@ -22,7 +22,7 @@ PRIVATE = ("host_name", "executable")
 
 
 def run(repetitions, seconds, pattern):
-    """The benchmarks' own JSON, one entry a repetition."""
+    """The benchmarks' own JSON, one entry a repetition, in the registry's order."""
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "benchmarks.json"
         listed = subprocess.run(
@@ -45,7 +45,9 @@ def run(repetitions, seconds, pattern):
             "--benchmark_display_aggregates_only=true",
         ]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        return json.loads(out.read_text(encoding="utf-8"))
+        document = json.loads(out.read_text(encoding="utf-8"))
+    document["benchmarks"].sort(key=lambda entry: listed.index(entry["run_name"]))  # as run, they are shuffled
+    return document
 
 
 def medians(document):
@@ -93,6 +95,10 @@ def main(argv=None):
     parser.add_argument("--seconds", type=float, default=0.1, help="of one repetition, at least (0.1)")
     parser.add_argument("--filter", default="append/", help="a regular expression over the benchmarks' names")
     arguments = parser.parse_args(argv)
+    for key, value in (("--repetitions", arguments.repetitions), ("--seconds", arguments.seconds)):
+        if value <= 0:
+            print(f"append_benchmarks: {key} = {value}: want more than 0", file=sys.stderr)
+            return 2
     if not BENCH.exists():
         print("append_benchmarks: build/release/bin/muster_bench is not there: want scripts/setup first", file=sys.stderr)
         return 3
