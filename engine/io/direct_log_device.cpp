@@ -9,6 +9,7 @@
 #include <cstring>
 #include <new>
 #include <system_error>
+#include <utility>
 
 namespace muster {
 namespace {
@@ -21,10 +22,9 @@ constexpr unsigned kQueueDepth = 4;
 
 }  // namespace
 
-DirectLogDevice::DirectLogDevice(const std::filesystem::path& directory, Lsn start,
-                                 std::uint64_t segment_bytes)
+DirectLogDevice::DirectLogDevice(File lock, Lsn start, std::uint64_t segment_bytes)
     : start_(start),
-      segments_(directory, start, segment_bytes, O_RDWR | O_DIRECT),
+      segments_(std::move(lock), start, segment_bytes, O_RDWR | O_DIRECT),
       staging_(static_cast<std::byte*>(std::aligned_alloc(kBlock, kStagingBytes))),
       staged_begin_(start),
       staged_end_(start),
@@ -32,7 +32,7 @@ DirectLogDevice::DirectLogDevice(const std::filesystem::path& directory, Lsn sta
       ring_(std::make_unique<io_uring>()) {
   if (!staging_) throw std::bad_alloc();
   const int error = io_uring_queue_init(kQueueDepth, ring_.get(), 0);
-  if (error < 0) fail("io_uring_queue_init for", directory, -error);
+  if (error < 0) fail("io_uring_queue_init for", segments_.directory(), -error);
 }
 
 DirectLogDevice::~DirectLogDevice() {

@@ -20,7 +20,7 @@ namespace muster {
 class DirectLogDevice : public LogDevice {
  public:
   /// Throws std::system_error where the file system knows no O_DIRECT or the kernel no io_uring.
-  DirectLogDevice(const std::filesystem::path& directory, Lsn start, std::uint64_t segment_bytes);
+  DirectLogDevice(File lock, Lsn start, std::uint64_t segment_bytes);
   ~DirectLogDevice() override;
 
   Lsn start() const override { return start_; }

@@ -71,7 +71,10 @@ void File::sync_data() {
 }
 
 void File::preallocate(std::uint64_t size) {
-  const int error = ::posix_fallocate(fd_, 0, static_cast<off_t>(size));
+  int error;
+  do {
+    error = ::posix_fallocate(fd_, 0, static_cast<off_t>(size));
+  } while (error == EINTR);
   if (error != 0) fail("fallocate", path_, error);
 }
 

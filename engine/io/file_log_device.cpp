@@ -3,11 +3,12 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace muster {
 
-FileLogDevice::FileLogDevice(const std::filesystem::path& directory, Lsn start, std::uint64_t segment_bytes)
-    : start_(start), segments_(directory, start, segment_bytes, O_RDWR) {}
+FileLogDevice::FileLogDevice(File lock, Lsn start, std::uint64_t segment_bytes)
+    : start_(start), segments_(std::move(lock), start, segment_bytes, O_RDWR) {}
 
 void FileLogDevice::write(Lsn begin, Bytes bytes) {
   while (!bytes.empty()) {

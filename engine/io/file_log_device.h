@@ -8,7 +8,7 @@ namespace muster {
 /// Segments written through the page cache; a sync is an fdatasync.
 class FileLogDevice : public LogDevice {
  public:
-  FileLogDevice(const std::filesystem::path& directory, Lsn start, std::uint64_t segment_bytes);
+  FileLogDevice(File lock, Lsn start, std::uint64_t segment_bytes);
 
   Lsn start() const override { return start_; }
   std::uint64_t incarnation() const override { return segments_.incarnation(); }

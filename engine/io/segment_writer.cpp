@@ -2,18 +2,10 @@
 
 #include <fcntl.h>
 
-#include "engine/error.h"
-
 namespace muster {
 
-SegmentWriter::SegmentWriter(std::filesystem::path directory, Lsn start, std::uint64_t segment_bytes,
-                             int flags)
-    : directory_(std::move(directory)), flags_(flags) {
-  lock_ = File::open(directory_, O_RDONLY | O_DIRECTORY);
-  if (!lock_.try_lock()) {
-    throw ConfigError("log.directory", directory_.string(),
-                      "want a directory whose log no other process has open");
-  }
+SegmentWriter::SegmentWriter(File lock, Lsn start, std::uint64_t segment_bytes, int flags)
+    : directory_(lock.path()), flags_(flags), lock_(std::move(lock)) {
   // What was read back after a kill may be in the page cache only; the new incarnation builds on it.
   for (const Segment& segment : list_segments(directory_)) File::open(segment.path, O_RDWR).sync_data();
   remove_segments_above(directory_, start);

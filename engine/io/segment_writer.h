@@ -11,11 +11,10 @@ namespace muster {
 /// being filled, so that no flush waits for it.
 class SegmentWriter {
  public:
-  /// Takes the directory for itself (ConfigError when another process has it) and goes on at `start`: makes
-  /// what is there durable, removes what lies above, and begins a new incarnation with a segment of its own.
+  /// Goes on at `start` in the directory that `lock` (of lock_log) has for itself: makes what is there durable, removes what lies above, and begins a new incarnation with a segment of its own.
   /// So stale bytes behind `start` stay in a segment that nobody reads that far, and a reader is told by the
   /// new segment where the old one ends.
-  SegmentWriter(std::filesystem::path directory, Lsn start, std::uint64_t segment_bytes, int flags);
+  SegmentWriter(File lock, Lsn start, std::uint64_t segment_bytes, int flags);
   ~SegmentWriter();
 
   File& file() { return file_; }
@@ -39,7 +38,7 @@ class SegmentWriter {
 
   const std::filesystem::path directory_;
   const int flags_;
-  File lock_;  // the directory, locked as long as this lives
+  const File lock_;  // the directory, locked as long as this lives
   Segment segment_;
   File file_;
   std::future<Prepared> next_;

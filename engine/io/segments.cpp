@@ -88,6 +88,15 @@ Segment read_header(Lsn named, const fs::path& path) {
 
 }  // namespace
 
+File lock_log(const fs::path& directory) {
+  File lock = File::open(directory, O_RDONLY | O_DIRECTORY);
+  if (!lock.try_lock()) {
+    throw ConfigError("log.directory", directory.string(),
+                      "want a directory whose log no other process has open");
+  }
+  return lock;
+}
+
 std::vector<Segment> list_segments(const fs::path& directory) {
   std::vector<Segment> segments;
   for (const auto& [first, path] : named_segments(directory)) {

@@ -28,6 +28,9 @@ struct Segment {
   Lsn file_end() const { return std::min<Lsn>(end(), first + file_bytes - kSegmentHeaderBytes); }
 };
 
+/// Takes an existing directory for the caller, as long as the result lives. ConfigError when another has it.
+File lock_log(const std::filesystem::path& directory);
+
 /// The segments of a log in the order of their LSNs; empty where there is no log. Nothing is changed. Throws
 /// DamageError: a file that ends inside its header, that no log of this version wrote, whose name and header
 /// disagree, or a gap between two segments.

@@ -76,9 +76,10 @@ void Flusher::wait_for_commit(WorkerId worker, Lsn end, bool grouped) {
     const auto limit = std::chrono::nanoseconds(since + options_.group_timeout).count();
     slot.grouped_since.store(std::chrono::nanoseconds(since).count(), std::memory_order_relaxed);
     // The count lags behind those who leave: it may wake the flusher once too often, and the flusher counts anew.
-    const std::uint32_t waiting = grouped_.fetch_add(1, std::memory_order_relaxed) + 1;
+    grouped_.fetch_add(1, std::memory_order_relaxed);
     park(slot, end, done, [&] {
-      return waiting >= options_.group_commits || awake_at_.load(std::memory_order_relaxed) > limit;
+      return grouped_.load(std::memory_order_relaxed) >= options_.group_commits ||
+             awake_at_.load(std::memory_order_relaxed) > limit;
     });
     grouped_.fetch_sub(1, std::memory_order_relaxed);
     slot.grouped_since.store(0, std::memory_order_relaxed);
@@ -143,7 +144,8 @@ void Flusher::throw_failure() const {
 // --- draining ---
 
 bool Flusher::try_take() {
-  return !draining_.load(std::memory_order_relaxed) && !draining_.exchange(true, std::memory_order_seq_cst);
+  // seq_cst: against release(), which stores draining_ and then looks for flush_waiters_.
+  return !draining_.load(std::memory_order_seq_cst) && !draining_.exchange(true, std::memory_order_seq_cst);
 }
 
 void Flusher::release() {
@@ -241,12 +243,14 @@ void Flusher::run() {
     Clock::time_point due = flush_due();
     const Clock::time_point now = Clock::now();
     const bool stopping = stop_.load(std::memory_order_seq_cst);
-    if (due == Clock::time_point::max() && (stopping || now >= idle_flush)) {
+    if (stopping || now >= idle_flush) {
       idle_flush = now + kIdleFlush;
-      if (buffer_.reserved() != recycled_.load(std::memory_order_relaxed)) {
-        due = now;
-      } else if (stopping) {
-        return;
+      if (due == Clock::time_point::max()) {
+        if (buffer_.reserved() != recycled_.load(std::memory_order_relaxed)) {
+          due = now;
+        } else if (stopping) {
+          return;
+        }
       }
     }
     if (due > now) {
@@ -272,7 +276,7 @@ void Flusher::run() {
 
 Flusher::Clock::time_point Flusher::flush_due() const {
   const Lsn durable_end = durable();
-  if (buffer_.reserved() - recycled_.load(std::memory_order_relaxed) > capacity_ / 2)
+  if (buffer_.reserved() > recycled_.load(std::memory_order_relaxed) + capacity_ / 2)
     return Clock::time_point::min();
   bool pipelined = false;
   std::uint32_t grouped = 0;

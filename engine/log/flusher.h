@@ -51,7 +51,8 @@ struct FlusherOptions {
 ///             [sleep]    worker: store parked or tail, load sleep_. Flusher: store sleep_, load these.
 ///                        Likewise.
 ///             [note]     flusher: store blocked_, exchange draining_. Drainer: store draining_, load
-///                        blocked_. Likewise.
+///                        blocked_. Likewise flush_waiters_: a thread in flush() adds to it, then tries
+///                        draining_; the drainer stores draining_, then looks for it.
 ///             [lock]     draining_: acquired by exchange, released by store; guards what only a drainer
 ///                        touches.
 ///             [queue]    tail released by the worker, head by the drainer; each acquires the other's.
@@ -74,7 +75,7 @@ class Flusher {
 
   /// After each append: the ring must not fill up unseen.
   void appended(Lsn end) {
-    if (end - recycled_.load(std::memory_order_relaxed) > capacity_ / 2) kick();
+    if (end > recycled_.load(std::memory_order_relaxed) + capacity_ / 2) kick();
   }
 
   Lsn durable() const { return durable_.load(std::memory_order_seq_cst); }  // [durable]
@@ -147,9 +148,10 @@ class Flusher {
   std::atomic<std::uint32_t> flush_waiters_{0};  // threads in flush() that did not get draining_
   std::atomic<std::uint32_t> drains_{0};         // what these sleep on
 
-  alignas(kCacheLine) std::atomic<std::uint32_t> sleep_{kAwake};  // how deep the flusher sleeps, or is about to
-  std::atomic<std::int64_t> awake_at_{0};                    // when it will look again by itself
-  std::atomic<std::uint32_t> grouped_{0};                    // workers in wait_for_commit(grouped)
+  alignas(kCacheLine) std::atomic<std::uint32_t> sleep_{
+      kAwake};                             // how deep the flusher sleeps, or is about to
+  std::atomic<std::int64_t> awake_at_{0};  // when it will look again by itself
+  std::atomic<std::uint32_t> grouped_{0};  // workers in wait_for_commit(grouped)
   std::atomic<bool> stop_{false};
   Clock::time_point drained_at_;  // by the flusher's thread, which alone uses it
 

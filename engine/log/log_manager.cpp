@@ -72,9 +72,11 @@ std::unique_ptr<LogDevice> open_device(const LogOptions& options) {
   check(options);
   if (options.device == "memory") return std::make_unique<MemoryLogDevice>(options.latency);
   std::filesystem::create_directories(options.directory);
+  File lock =
+      lock_log(options.directory);  // first: the end of a log that another process writes is not its end
   const Lsn end = find_end(options);
-  if (options.direct) return std::make_unique<DirectLogDevice>(options.directory, end, options.segment_bytes);
-  return std::make_unique<FileLogDevice>(options.directory, end, options.segment_bytes);
+  if (options.direct) return std::make_unique<DirectLogDevice>(std::move(lock), end, options.segment_bytes);
+  return std::make_unique<FileLogDevice>(std::move(lock), end, options.segment_bytes);
 }
 
 std::unique_ptr<LogBuffer> make_buffer(std::string_view algorithm, LogBufferOptions options, Lsn start) {

@@ -18,8 +18,8 @@ namespace {
 constexpr std::uint64_t kSegment = 64 << 10;
 
 std::unique_ptr<LogDevice> open_device(const std::filesystem::path& directory, bool direct, Lsn start) {
-  if (direct) return std::make_unique<DirectLogDevice>(directory, start, kSegment);
-  return std::make_unique<FileLogDevice>(directory, start, kSegment);
+  if (direct) return std::make_unique<DirectLogDevice>(lock_log(directory), start, kSegment);
+  return std::make_unique<FileLogDevice>(lock_log(directory), start, kSegment);
 }
 
 std::vector<std::byte> random_bytes(std::size_t size) {
@@ -99,13 +99,13 @@ TEST_CASE("Log devices: a reopened one goes on where it is told, in a segment of
 
 TEST_CASE("Log devices: a directory whose log is open is refused") {
   TemporaryDirectory directory;
-  const FileLogDevice device(directory.path(), kFirstLsn, kSegment);
-  CHECK_THROWS_AS(FileLogDevice(directory.path(), kFirstLsn, kSegment), ConfigError);
+  const FileLogDevice device(lock_log(directory.path()), kFirstLsn, kSegment);
+  CHECK_THROWS_AS(lock_log(directory.path()), ConfigError);
 }
 
 TEST_CASE("Log devices: only what lies wholly below is removed, and never the newest segment") {
   TemporaryDirectory directory;
-  FileLogDevice device(directory.path(), kFirstLsn, kSegment);
+  FileLogDevice device(lock_log(directory.path()), kFirstLsn, kSegment);
   const std::vector<std::byte> stream = random_bytes(kSegment * 3 + 10);
   device.write(kFirstLsn, stream);
   device.sync();
@@ -120,7 +120,7 @@ TEST_CASE("Log devices: only what lies wholly below is removed, and never the ne
 
 TEST_CASE("Log devices: what cannot be preallocated is an error of the write that needs it") {
   TemporaryDirectory directory;
-  FileLogDevice device(directory.path(), kFirstLsn, kSegment);
+  FileLogDevice device(lock_log(directory.path()), kFirstLsn, kSegment);
   const std::vector<std::byte> stream = random_bytes(kSegment + 1);
   device.write(kFirstLsn, Bytes(stream).first(100));
   device.sync();

@@ -123,7 +123,7 @@ TEST_CASE(
   TransactionId acknowledged = 0;
   {
     auto device = std::make_unique<FaultyLogDevice>(
-        std::make_unique<FileLogDevice>(directory.path(), kFirstLsn, 1 << 20),
+        std::make_unique<FileLogDevice>(lock_log(directory.path()), kFirstLsn, 1 << 20),
         Faults{.write = 6, .write_bytes = 50, .error = ENOSPC});
     LogManager log(file_log(directory.path()), "border_collie", small_ring(), std::move(device));
     const WorkerId worker = log.attach();

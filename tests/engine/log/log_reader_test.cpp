@@ -21,7 +21,7 @@ class LogWriter {
  public:
   explicit LogWriter(const std::filesystem::path& directory, Lsn start = kFirstLsn,
                      std::uint64_t segment = kSegment)
-      : device_(directory, start, segment), position_(start) {}
+      : device_(lock_log(directory), start, segment), position_(start) {}
 
   /// The record's LSN.
   Lsn commit(TransactionId transaction, Lsn durable) {

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <string_view>
 #include <vector>
 
@@ -31,8 +32,15 @@ inline DatabaseOptions memory_database(const std::filesystem::path& directory) {
 }
 
 /// What a kill -9 at this moment leaves, if nobody is writing: every file as the kernel has it.
+/// A segment that the log prepares may get its name in the middle of the copy; then the copy is made anew.
 inline void copy_as_killed(const std::filesystem::path& from, const std::filesystem::path& to) {
-  std::filesystem::copy(from, to, std::filesystem::copy_options::recursive);
+  for (std::error_code error;;) {
+    std::filesystem::copy(from, to, std::filesystem::copy_options::recursive, error);
+    if (!error) return;
+    if (error != std::errc::no_such_file_or_directory)
+      throw std::system_error(error, "copy " + from.string());
+    std::filesystem::remove_all(to);
+  }
 }
 
 /// A database whose process was killed: opened again in a copy of its files.

@@ -38,7 +38,7 @@ class HoldingLogDevice : public LogDevice {
 
 inline std::unique_ptr<LogDevice> make_holding_device(const LogOptions& log, Lsn begin) {
   return std::make_unique<HoldingLogDevice>(
-      std::make_unique<FileLogDevice>(log.directory, begin, log.segment_bytes));
+      std::make_unique<FileLogDevice>(lock_log(log.directory), begin, log.segment_bytes));
 }
 
 /// Where syncs stop until somebody opens it.

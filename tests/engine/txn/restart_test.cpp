@@ -206,7 +206,7 @@ TEST_CASE("restart: a restart that is cut off anywhere is made good by the next"
     DatabaseOptions options = killed.options();
     options.make_log_device = [&](const LogOptions& log, Lsn begin) {
       return std::make_unique<FaultyLogDevice>(
-          std::make_unique<FileLogDevice>(log.directory, begin, log.segment_bytes),
+          std::make_unique<FileLogDevice>(lock_log(log.directory), begin, log.segment_bytes),
           Faults{.write = write, .write_bytes = 100});
     };
     try {
