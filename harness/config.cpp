@@ -1,5 +1,7 @@
 #include "harness/config.h"
 
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -136,9 +138,9 @@ void check_combinations(Configuration& c) {
     }
   }
   const auto capacity_bits = static_cast<std::uint32_t>(std::countr_zero(buffer.capacity));
-  if (buffer.hop_bits != 0 && (buffer.hop_bits < 6 || buffer.hop_bits > capacity_bits)) {
+  if (buffer.hop_bits > capacity_bits) {
     refuse("log_buffer.hop_bits", buffer.hop_bits,
-           fmt::format("0, or 6 to {}, log2 of the capacity", capacity_bits));
+           fmt::format("0, or 1 to {}, log2 of the capacity", capacity_bits));
   }
   if (c.workload != WorkloadKind::ycsb) return;
   const bool in_memory = c.database.log.device == "memory";
@@ -146,13 +148,16 @@ void check_combinations(Configuration& c) {
   if (!in_memory && c.database.log.latency.count() != 0) {
     refuse("log.latency_us", show("log.latency_us"), "0, or \"log.device\": \"memory\"");
   }
-  if (c.database.directory.empty()) {
-    if (!in_memory) {
-      refuse("engine.directory", "",
-             "a directory on the disk that is to be measured, such as \"build/data\", or \"log.device\": "
-             "\"memory\"");
-    }
-    c.database.directory = std::filesystem::temp_directory_path();
+  if (c.database.directory.empty() && !in_memory) {
+    refuse("engine.directory", "",
+           "a directory on the disk that is to be measured, such as \"build/data\", or \"log.device\": "
+           "\"memory\"");
+  }
+  const auto memory_pages = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+                            static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) / kPageBytes;
+  if (c.database.frames > memory_pages) {
+    refuse("engine.frames", c.database.frames,
+           fmt::format("{} at most, this machine's memory", memory_pages));
   }
 }
 

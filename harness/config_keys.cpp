@@ -225,8 +225,7 @@ ConfigKey directory_key() {
           UsedBy::ycsb,
           "a path",
           "where the run's database goes, in a folder muster.db of its own; its tables only, while the run "
-          "lasts, "
-          "where log.device is memory",
+          "lasts, where log.device is memory (empty: a temporary one)",
           false,
           [](const Json& value, Configuration& into) {
             if (!value.is_string()) return false;
@@ -268,7 +267,7 @@ std::vector<ConfigKey> make_keys() {
               [](auto& c) -> auto& { return c.database.log_buffer.consolidation_slots; }, 1, 64,
               "slots that arriving threads may join; algorithm consolidation"),
       integer("log_buffer.hop_bits", UsedBy::all, [](auto& c) -> auto& { return c.database.log_buffer.hop_bits; }, 0, 36,
-              "log2 of the bytes that a hop skips, 6 to log2(capacity), or 0: a sixty-fourth of the ring; algorithm eleda"),
+              "log2 of the bytes that a hop skips, 1 to log2(capacity), or 0: a sixty-fourth of the ring; algorithm eleda"),
       append_bytes_key(),
       choice_of("ycsb.mix", UsedBy::ycsb, [](auto& c) -> auto& { return c.ycsb.mix; }, kMixes,
                 "operations: A half reads, half updates; B 95% reads, 5% updates; C reads; F half reads, half read-modify-writes"),

@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <exception>
 #include <system_error>
@@ -73,7 +74,8 @@ void add_log(CLI::App& app, std::string& directory) {
 int main(int argc, char** argv) {
   CLI::App app{"A laboratory for multicore database logging", "muster"};
   app.require_subcommand(1);
-  app.set_version_flag("--version", [] { return muster::describe_build().dump(2); }, "Print version, commit and compiler");
+  app.set_version_flag(
+      "--version", [] { return muster::describe_build().dump(2); }, "Print version, commit and compiler");
   muster::RunRequest request;
   bool list_json = false;
   bool list_markdown = false;
@@ -99,6 +101,9 @@ int main(int argc, char** argv) {
     return fail(error, kRequest);
   } catch (const std::exception& error) {  // std::system_error, DamageError, std::bad_alloc
     return fail(error, kMachine);
+  }
+  if (std::fflush(stdout) != 0) {  // a result that nobody gets is not a success
+    return fail(std::system_error(errno, std::generic_category(), "write to the standard output"), kMachine);
   }
   return 0;
 }

@@ -28,7 +28,8 @@ template <class A>
 class Drained {
  public:
   explicit Drained(std::uint32_t workers)
-      : log({.capacity = kCapacity, .max_workers = workers}), drainer_([this](std::stop_token stop) { drain(stop); }) {}
+      : log({.capacity = kCapacity, .max_workers = workers}),
+        drainer_([this](std::stop_token stop) { drain(stop); }) {}
 
   A log;
 
@@ -72,7 +73,8 @@ void register_all() {
   const int units = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   for_each_type(AllAlgorithms<NativePlatform>{}, [&](auto type) {
     using A = typename decltype(type)::type;
-    auto* const bench = benchmark::RegisterBenchmark(("append/" + std::string(A::info.name)).c_str(), append<A>);
+    auto* const bench =
+        benchmark::RegisterBenchmark(("append/" + std::string(A::info.name)).c_str(), append<A>);
     bench->UseRealTime()->ArgName("bytes");
     for (const std::int64_t bytes : kRecordBytes) bench->Arg(bytes);
     for (int threads = 1; threads <= units; threads *= 2) bench->Threads(threads);

@@ -128,7 +128,7 @@ RunResult perform(const Configuration& c, const Topology& topology, bool keep) {
   result.placement = place_threads(topology, c);
   const ProgressLine progress(c);
   Run run(c, topology, result.placement, keep);
-  result.machine = describe_machine(topology, run.directory ? c.database.directory : "");
+  result.machine = describe_machine(topology, run.directory ? run.directory->database().parent_path() : "");
   result.operations = run.workload->operations();
   progress.say("loading");
   run.workload->load(interrupted);
@@ -152,9 +152,12 @@ RunResult perform(const Configuration& c, const Topology& topology, bool keep) {
 
 /// Throws now what replace_file() would throw after the run.
 void check_writable(const std::string& path) {
-  const std::string probe = path + ".probe";
-  static_cast<void>(File::open(probe, O_WRONLY | O_CREAT | O_EXCL));
-  std::filesystem::remove(probe);
+  try {
+    replace_file(path + ".probe", {});
+    std::filesystem::remove(path + ".probe");
+  } catch (const std::system_error& error) {
+    throw std::system_error(error.code(), "--out = " + path + ": want a file that can be written");
+  }
 }
 
 }  // namespace

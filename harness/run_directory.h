@@ -7,11 +7,12 @@
 namespace muster {
 
 /// The place of a run's database: a folder `muster.db` in a directory that the user names and that may hold
-/// other things. One process at a time; what an earlier run left is removed, and at the end this run's,
-/// unless kept.
+/// other things. One process at a time. What a run that was killed has left there is removed, and at the end
+/// this run's, unless kept; what was kept, or no run has made, is nobody's to remove: a mark beside it tells.
 class RunDirectory {
  public:
-  /// Creates the directory if need be. Throws ConfigError where another process has it, std::system_error.
+  /// Creates the directory if need be; an empty name stands for a new temporary one, which goes with the run.
+  /// Throws ConfigError where another process has it or its muster.db is not to be removed, std::system_error.
   RunDirectory(const std::filesystem::path& directory, bool keep);
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
@@ -20,8 +21,11 @@ class RunDirectory {
   const std::filesystem::path& database() const { return database_; }
 
  private:
-  std::filesystem::path database_;
-  bool keep_;
+  const bool temporary_;
+  const bool keep_;
+  const std::filesystem::path directory_;
+  const std::filesystem::path database_;
+  const std::filesystem::path mark_;  // there while muster.db may be removed
   File lock_;
 };
 

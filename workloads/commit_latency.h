@@ -13,8 +13,7 @@ namespace muster {
 /// Times one worker's commits from the begin of Session::commit() to the acknowledgement, in ns, for a
 /// session whose commits may be acknowledged later and by another thread.
 ///
-/// Ordering  [slot] a slot is taken by the worker, which stores the time, and given back by whoever
-/// acknowledges,
+/// Ordering  [slot] a slot is taken by the worker, which stores the time, and given back by whoever acknowledges,
 ///                  with a release that the worker acquires when it comes round to that slot again.
 ///           The worker's histogram is written by its thread, the others by whoever drains the log, which is
 ///           one thread at a time.

@@ -27,11 +27,9 @@ enum class Phase : std::uint8_t {
 
 /// What whoever runs a workload tells its threads.
 ///
-/// Ordering  [phase] relaxed: threads are started before it changes and joined after it says stop; in between
-/// it
+/// Ordering  [phase] relaxed: threads are started before it changes and joined after it says stop; in between it
 ///                   only says when to begin and when to stop counting.
-///           [left]  released once every worker has been joined, acquired by the drainer: all that was
-///           appended
+///           [left]  released once every worker has been joined, acquired by the drainer: all that was appended
 ///                   is there for its last look.
 class RunControl {
  public:

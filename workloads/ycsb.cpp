@@ -33,8 +33,7 @@ struct WorkerResult {
 
 /// The stamp that every key's last committed write left, or must have left.
 ///
-/// Ordering  An entry is written under its record's exclusive lock, after the transaction's last operation
-/// (so that
+/// Ordering  An entry is written under its record's exclusive lock, after the transaction's last operation (so that
 ///           no deadlock can undo it) and before its commit, and read once all workers have been joined: the
 ///           locks order the writes, so that relaxed ones will do.
 class Stamps {

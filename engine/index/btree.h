@@ -25,24 +25,19 @@ struct TreeShape {
 /// A B+ tree of byte strings, ordered as bytes. Isolation between transactions is not its business: callers
 /// hold record locks. All operations may run in any number of threads.
 ///
-/// Readers    go down by optimistic lock coupling: read a page, find the child, read the child's version, and
-/// only
+/// Readers    go down by optimistic lock coupling: read a page, find the child, read the child's version, and only
 ///            then validate the page; start again, later and later, when that fails. They write nothing
 ///            shared.
-/// Writers    go down likewise, then upgrade the leaf they have read. Leaf before log: change() is called
-/// under
+/// Writers    go down likewise, then upgrade the leaf they have read. Leaf before log: change() is called under
 ///            the leaf's exclusive latch, so that the order of a page's records in the log is that of its
 ///            changes.
-/// Structure  Splits and merges hold the header page's exclusive latch, so there is one at a time in a table,
-/// and
+/// Structure  Splits and merges hold the header page's exclusive latch, so there is one at a time in a table, and
 ///            inner pages hold still for it. Each is one redo-only record that is complete in itself: a
 ///            record that finds no room has its leaf split first and is then logged alone; one that is
 ///            removed may have its leaf merged afterwards.
-/// Invariants Page 0 is the header, page 1 the root, for ever. All keys of a page lie in [lower, upper
-/// fence);
+/// Invariants Page 0 is the header, page 1 the root, for ever. All keys of a page lie in [lower, upper fence);
 ///            fences of neighbours meet. A page that loses part of its range changes its version.
-/// Source     Leis, Haubenschild, Neumann: Optimistic Lock Coupling, IEEE Data Eng. Bull. 42(1), 2019; heads
-/// and
+/// Source     Leis, Haubenschild, Neumann: Optimistic Lock Coupling, IEEE Data Eng. Bull. 42(1), 2019; heads and
 ///            fences: Graefe, Larson, DaMoN 2001, and Graefe, Modern B-Tree Techniques, 2011.
 class BTree {
  public:

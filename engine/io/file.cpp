@@ -102,12 +102,16 @@ void sync_directory(const std::filesystem::path& directory) {
 void replace_file(const std::filesystem::path& path, std::span<const std::byte> content) {
   std::filesystem::path temporary = path;
   temporary += ".new";
-  {
+  try {
     File file = File::open(temporary, O_WRONLY | O_CREAT | O_TRUNC);
     file.write_at(0, content);
     file.sync_data();
+    std::filesystem::rename(temporary, path);
+  } catch (...) {
+    std::error_code ignored;  // the first error is the one to report
+    std::filesystem::remove(temporary, ignored);
+    throw;
   }
-  std::filesystem::rename(temporary, path);
   sync_directory(path.parent_path());
 }
 

@@ -41,12 +41,10 @@ struct BufferStatistics {
 /// page's address follows from its number, its state word says whether it is there. A hit is one load of that
 /// word. Pages are reached through the guards of guards.h.
 ///
-/// Replacement  A clock walks the frames; a page is marked when it is loaded and when the hand passes, and
-/// evicted
+/// Replacement  A clock walks the frames; a page is marked when it is loaded and when the hand passes, and evicted
 ///              when the hand comes and finds it marked: unless somebody used it in between. Dirty victims
 ///              are written back, a batch for one flush of the log.
-/// WAL rule     A page is written only after flush_log(page LSN) has returned. It is called with no latch
-/// held
+/// WAL rule     A page is written only after flush_log(page LSN) has returned. It is called with no latch held
 ///              but that of a missing page, which its loader has.
 /// Errors       Whatever fails (a read, a write, the log) is thrown to who missed; no latch or frame is lost,
 ///              and a page that could not be written stays, dirty.

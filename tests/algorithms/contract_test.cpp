@@ -59,10 +59,10 @@ void check_drive(const LogBufferOptions& options, const DriveOptions& how) {
 
 }  // namespace
 
-TEMPLATE_LIST_TEST_CASE("LogBuffer: the contract holds, for 1 to 8 workers and rings of a page to a megabyte",
+TEMPLATE_LIST_TEST_CASE("LogBuffer: the contract holds, for 1 to 8 workers and rings of a page to megabytes",
                         "[contract]", SafeAlgorithms) {
   using A = std::remove_pointer_t<TestType>;
-  const std::size_t capacity = GENERATE(as<std::size_t>{}, 4096, 65536, 1 << 20);
+  const std::size_t capacity = GENERATE(as<std::size_t>{}, 4096, 65536, 4 << 20);
   const std::uint32_t workers = GENERATE(as<std::uint32_t>{}, 1, 2, 4, 8);
   check_drive<A>({.capacity = capacity, .max_workers = workers}, {.workers = workers, .records = kRecords});
 }

@@ -239,6 +239,46 @@ TEST_CASE("muster run: a directory that another run has, or that cannot be writt
           "engine.directory = \"\": want a directory on the disk");
 }
 
+TEST_CASE(
+    "muster run: a muster.db that was kept, or that no run has made, is left alone; a killed run's is not") {
+  const Folder folder;
+  REQUIRE(muster_command(folder, ycsb(folder, "--set algorithm=mutex --keep")).code == 0);
+  refused(ycsb(folder, "--set algorithm=mutex"), 2, "want one without a muster.db that was kept");
+  CHECK(fs::exists(folder / "data" / "muster.db" / "catalogue"));
+  { const std::ofstream mark(folder / "data" / "muster.run"); }  // as a run that was killed leaves it
+  CHECK(muster_command(folder, ycsb(folder, "--set algorithm=mutex")).code == 0);
+  CHECK_FALSE(fs::exists(folder / "data" / "muster.db"));
+}
+
+TEST_CASE("muster run: more frames than the machine has memory for are refused") {
+  const Folder folder;
+  refused(ycsb(folder, "--set algorithm=mutex --set engine.frames=4294967295"), 2,
+          "engine.frames = 4294967295: want ");
+}
+
+TEST_CASE("muster: a result that cannot be written anywhere is not a success") {
+  const Folder folder;
+  const int status = std::system(
+      (std::string(MUSTER_EXECUTABLE) + " list >/dev/full 2>" + (folder / "err").string()).c_str());
+  CHECK(WEXITSTATUS(status) == 3);
+  CHECK(content(folder / "err").find("standard output") != std::string::npos);
+}
+
+TEST_CASE("muster log: a directory without a log, and a log that is being written, are refused") {
+  const Folder folder;
+  refused("log verify " + folder.path().string(), 2, "want the directory of a log or of a database");
+  REQUIRE(muster_command(folder, ycsb(folder, "--set algorithm=mutex --keep")).code == 0);
+  const fs::path log = folder / "data" / "muster.db" / "log";
+  const int writer = ::open(log.c_str(), O_RDONLY | O_DIRECTORY);
+  REQUIRE(::flock(writer, LOCK_EX) == 0);
+  refused("log verify " + (folder / "data").string(), 2,
+          "want a directory whose log no other process has open");
+  ::close(writer);
+  CHECK(muster_command(folder, "log verify " + (folder / "data").string()).code == 0);
+  for (const auto& segment : fs::directory_iterator(log)) fs::remove(segment);
+  refused("log verify " + (folder / "data").string(), 3, "without any segment");
+}
+
 TEST_CASE("muster log: a kept log is verified and dumped; a damaged one is refused and left alone") {
   const Folder folder;
   REQUIRE(muster_command(folder,

@@ -121,8 +121,8 @@ TEST_CASE("bad configurations: one line with key, value and what would do") {
   CHECK(
       append_error("append.bytes=[48,16777217]").starts_with("append.bytes = [48,16777217]: want 16777216"));
   CHECK(append_error("append.bytes=[]").starts_with("append.bytes = []: want an integer"));
-  CHECK(append_error("log_buffer.hop_bits=5") ==
-        "log_buffer.hop_bits = 5: want 0, or 6 to 24, log2 of the capacity");
+  CHECK(append_error("log_buffer.hop_bits=25") ==
+        "log_buffer.hop_bits = 25: want 0, or 1 to 24, log2 of the capacity");
   CHECK(append_error("placement=far")
             .starts_with(R"(placement = "far": want one of "compact", "scatter", "none")"));
   CHECK(append_error("thread=1").starts_with("thread = 1: want a known key: workload, algorithm, threads"));
