@@ -102,7 +102,7 @@ class AppendWorkload final : public Workload {
  private:
   /// A drainer that moved by less than this part of the ring lets the workers alone for a moment, as one that
   /// writes would: looking for the boundary without a break costs the workers the cache lines that it reads, and
-  /// most where there is least else to do (`bound` came out at half of what others did).
+  /// most where there is least else to do, as `bound`'s drainer has.
   static constexpr std::size_t kUnhurried = 4;
   static constexpr std::chrono::microseconds kPause{20};
 
