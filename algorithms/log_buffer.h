@@ -60,6 +60,7 @@ struct AlgorithmInfo {
 ///        takes no latch, lock or frame. One thread at a time drains: advance, bytes, recycle. The drainer
 ///        holds nothing that a worker may wait for.
 /// Keeps  no hole    advance() = B: every reservation below B is published, its bytes visible to the caller
+///        whole      a boundary is never inside a reservation
 ///        tiling     reservations are disjoint and dense in [start, reserved())
 ///        monotone   the boundary never falls; a reserve that returned before another began is the smaller
 ///        quiescence with nothing in flight advance() returns reserved(), however idle any worker is
