@@ -83,7 +83,7 @@ CLAIMS = [
     holds("border_collie", "safety", 3, 2, LATE=1, SLOTS=2, DETACH=1, **BIG),
     holds("border_collie", "safety", 3, 2, **BIG),
     holds("border_collie", "safety", 3, 2, CAPACITY=8, **BIG),
-    holds("border_collie", "safety", 3, 2, SIZE_MAX=2),
+    holds("border_collie", "safety", 3, 2, SIZE_MAX=1),
     holds("border_collie", "liveness", 2, 2),
     holds("border_collie", "liveness", 2, 2, quick=True, **BIG),
     holds("border_collie", "liveness", 2, 3, CAPACITY=8, **BIG),
