@@ -228,6 +228,11 @@ def finish(figure, axes, caption, out):
         borderaxespad=0.2,
     )
     figure.text(0.012, (inches - legend_inches) / height, text, fontsize=7, color="#555555", va="top", linespacing=1.35)
+    return save(figure, out)
+
+
+def save(figure, out):
+    """Writes OUT.svg and OUT.png and returns their paths."""
     base = Path(out)
     if base.suffix in (".svg", ".png"):
         base = base.with_suffix("")
