@@ -2,12 +2,10 @@
 // and the stalling ones declare about themselves, shown to be true.
 #include <set>
 #include <thread>
-#include <tuple>
-#include <type_traits>
 
-#include "algorithms/all.h"
 #include "algorithms/registry.h"
 #include "tests/algorithms/drive.h"
+#include "tests/algorithms/selected.h"
 #include "tests/catch.h"
 
 namespace muster {
@@ -19,19 +17,8 @@ using test::eventually;
 using test::fill;
 using test::Findings;
 
-constexpr bool is_safe(const AlgorithmInfo& info) {
-  return !info.unsafe;
-}
-constexpr bool is_prompt(const AlgorithmInfo& info) {
-  return is_safe(info) && !info.stalls_on_idle;
-}
-
-/// The algorithms that `keep` accepts, as the std::tuple that Catch2 wants; of pointers, since none is made.
-template <bool (*keep)(const AlgorithmInfo&), class... As>
-auto filtered(TypeList<As...>) -> decltype(std::tuple_cat(
-    std::declval<std::conditional_t<keep(As::info), std::tuple<As*>, std::tuple<>>>()...));
-using SafeAlgorithms = decltype(filtered<is_safe>(AllAlgorithms<NativePlatform>{}));
-using PromptAlgorithms = decltype(filtered<is_prompt>(AllAlgorithms<NativePlatform>{}));
+using SafeAlgorithms = test::SafeAlgorithmsOn<NativePlatform>;
+using PromptAlgorithms = decltype(test::filtered<test::is_prompt>(AllAlgorithms<NativePlatform>{}));
 
 /// The sanitizers make everything an order of magnitude slower; what they look for shows in fewer records.
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
