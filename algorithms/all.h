@@ -11,7 +11,9 @@
 #include "algorithms/consolidation.h"
 #include "algorithms/eleda.h"
 #include "algorithms/mutex.h"
+#include "algorithms/mysql_link_buf.h"
 #include "algorithms/null.h"
+#include "algorithms/postgres_insert_locks.h"
 
 namespace muster {
 
@@ -20,8 +22,8 @@ struct TypeList {};
 
 /// The one list. Registry, command line, tests, benchmarks and the README's table follow it, in its order.
 template <class P>
-using AllAlgorithms =
-    TypeList<Null<P>, Bound<P>, Mutex<P>, Consolidation<P>, Eleda<P>, BorderCollieNaive<P>, BorderCollie<P>>;
+using AllAlgorithms = TypeList<Null<P>, Bound<P>, Mutex<P>, Consolidation<P>, PostgresInsertLocks<P>,
+                               MysqlLinkBuf<P>, Eleda<P>, BorderCollieNaive<P>, BorderCollie<P>>;
 
 /// Calls `f(std::type_identity<T>{})` for every T of the list.
 template <class... Ts, class F>

@@ -38,6 +38,8 @@ LOOKS = {
     "bound": Look("#000000", "_", "--"),
     "mutex": Look("#D55E00", "s"),
     "consolidation": Look("#E69F00", "^"),
+    "postgres_insert_locks": Look("#882255", "h"),
+    "mysql_link_buf": Look("#332288", "P"),
     "eleda": Look("#009E73", "D"),
     "border_collie_naive": Look("#CC79A7", "v"),
     "border_collie": Look("#0072B2", "o"),

@@ -16,6 +16,8 @@ TITLES = {
     "bound": "Bound (unsafe)",
     "mutex": "Mutex",
     "consolidation": "Consolidation array",
+    "postgres_insert_locks": "PostgreSQL insertion locks",
+    "mysql_link_buf": "MySQL link buffer",
     "eleda": "Eleda",
     "border_collie_naive": "Border-Collie, naive",
     "border_collie": "Border-Collie",
