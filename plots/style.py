@@ -43,6 +43,9 @@ LOOKS = {
     "eleda": Look("#009E73", "D"),
     "border_collie_naive": Look("#CC79A7", "v"),
     "border_collie": Look("#0072B2", "o"),
+    "ermia_released": Look("#DDAA33", "X", ":"),
+    "ermia": Look("#AA4499", ">"),
+    "fasterlog_epoch": Look("#117733", "<"),
 }
 # For algorithms that have no look of their own yet.
 SPARE = [Look("#56B4E9", "P"), Look("#882255", "X"), Look("#117733", "<"), Look("#332288", ">")]

@@ -21,6 +21,9 @@ TITLES = {
     "eleda": "Eleda",
     "border_collie_naive": "Border-Collie, naive",
     "border_collie": "Border-Collie",
+    "ermia_released": "ERMIA, as released",
+    "ermia": "ERMIA, mended",
+    "fasterlog_epoch": "FasterLog epochs",
 }
 
 

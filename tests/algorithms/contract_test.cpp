@@ -281,7 +281,7 @@ TEST_CASE("Registry: names are unique, and an unknown one is answered with the k
   CHECK_THROWS_WITH(make_log_buffer("aether", {}),
                     "algorithm = aether: want one of null, bound, mutex, consolidation, "
                     "postgres_insert_locks, mysql_link_buf, "
-                    "eleda, border_collie_naive, border_collie");
+                    "eleda, border_collie_naive, border_collie, ermia_released, ermia, fasterlog_epoch");
 }
 
 TEST_CASE("Registry: an option out of range is refused with its name, value and what would do",
