@@ -278,10 +278,9 @@ TEST_CASE("Registry: names are unique, and an unknown one is answered with the k
     CHECK_FALSE(info.title.empty());
     CHECK_FALSE(info.source.empty());
   }
-  CHECK_THROWS_WITH(
-      make_log_buffer("aether", {}),
-      "algorithm = aether: want one of null, bound, mutex, consolidation, eleda, border_collie_naive, "
-      "border_collie");
+  CHECK_THROWS_WITH(make_log_buffer("aether", {}),
+                    "algorithm = aether: want one of null, bound, mutex, decoupled, consolidation, "
+                    "consolidation_decoupled, eleda, border_collie_naive, border_collie");
 }
 
 TEST_CASE("Registry: an option out of range is refused with its name, value and what would do",

@@ -103,8 +103,8 @@ TEST_CASE("--set: replaces, adds sections, and reads a value as JSON or else as 
 
 TEST_CASE("bad configurations: one line with key, value and what would do") {
   CHECK(append_error("algorithm=foo") ==
-        R"(algorithm = "foo": want one of "null", "bound", "mutex", "consolidation", "eleda", )"
-        R"("border_collie_naive", "border_collie")");
+        R"(algorithm = "foo": want one of "null", "bound", "mutex", "decoupled", "consolidation", )"
+        R"("consolidation_decoupled", "eleda", "border_collie_naive", "border_collie")");
   CHECK(append_error("threads=0") == "threads = 0: want an integer from 1 to 4096");
   CHECK(append_error("threads=two") == R"(threads = "two": want an integer from 1 to 4096)");
   CHECK(append_error("threads=1.5") == "threads = 1.5: want an integer from 1 to 4096");
