@@ -27,9 +27,10 @@ struct TypeList {};
 
 /// The one list. Registry, command line, tests, benchmarks and the README's table follow it, in its order.
 template <class P>
-using AllAlgorithms = TypeList<Null<P>, Bound<P>, Mutex<P>, Decoupled<P>, Consolidation<P>,
-                               ConsolidationDecoupled<P>, PostgresInsertLocks<P>, MysqlLinkBuf<P>, Eleda<P>,
-                               BorderCollieNaive<P>, BorderCollie<P>, ErmiaReleased<P>, Ermia<P>, FasterlogEpoch<P>>;
+using AllAlgorithms =
+    TypeList<Null<P>, Bound<P>, Mutex<P>, Decoupled<P>, Consolidation<P>, ConsolidationDecoupled<P>,
+             PostgresInsertLocks<P>, MysqlLinkBuf<P>, Eleda<P>, BorderCollieNaive<P>, BorderCollie<P>,
+             ErmiaReleased<P>, Ermia<P>, FasterlogEpoch<P>>;
 
 /// Calls `f(std::type_identity<T>{})` for every T of the list.
 template <class... Ts, class F>

@@ -90,7 +90,7 @@ class LogBuffer {
   virtual void publish(WorkerId worker, const Reservation& reservation) = 0;
   /// Drainer only: finds the boundary below which there is no hole.
   virtual Lsn advance() = 0;
-  /// What advance() last returned. Any thread.
+  /// What advance() last returned. Any thread; a number, which orders nothing.
   virtual Lsn boundary() const = 0;
   /// End of the space that has been handed out. Any thread.
   virtual Lsn reserved() const = 0;

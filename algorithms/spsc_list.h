@@ -15,13 +15,14 @@ namespace muster {
 ///            hands one emptied chunk back, so that a list of steady length allocates nothing.
 /// Ordering   [filled] released by the producer, acquired by the consumer: the items below it are written.
 ///            [next]   likewise: the chunk that it leads to is initialised.
-///            [spare]  acq_rel on both sides: the consumer has read what the producer then overwrites.
+///            [spare]  given with release by the consumer, taken with acquire by the producer: the consumer has
+///                     read what the producer then overwrites.
 template <class Platform, class T>
 class SpscList {
  public:
   static constexpr std::uint32_t kChunk = Platform::kListChunk;
 
-  SpscList() : tail_(new Chunk), head_(tail_) {}
+  SpscList() : tail_(new Chunk), head_(tail_) { spare_.describe("spare"); }
   SpscList(const SpscList&) = delete;
   SpscList& operator=(const SpscList&) = delete;
   ~SpscList() {
@@ -67,13 +68,17 @@ class SpscList {
 
  private:
   struct Chunk {
+    Chunk() {
+      filled.describe("filled");
+      next.describe("next");
+    }
     std::array<typename Platform::template Cell<T>, kChunk> items;
     typename Platform::template Atomic<std::uint32_t> filled{0};  // [filled]
     typename Platform::template Atomic<Chunk*> next{nullptr};     // [next]
   };
 
   void grow() {
-    Chunk* chunk = spare_.exchange(nullptr, std::memory_order_acq_rel);  // [spare]
+    Chunk* chunk = spare_.exchange(nullptr, std::memory_order_acquire);  // [spare]
     if (chunk == nullptr) {
       chunk = new Chunk;
     } else {
@@ -88,7 +93,7 @@ class SpscList {
   bool next_chunk() {
     Chunk* const next = head_->next.load(std::memory_order_acquire);  // [next]
     if (next == nullptr) return false;
-    delete spare_.exchange(std::exchange(head_, next), std::memory_order_acq_rel);  // [spare]
+    delete spare_.exchange(std::exchange(head_, next), std::memory_order_release);  // [spare]
     head_read_ = head_filled_ = 0;
     return true;
   }

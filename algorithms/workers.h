@@ -67,13 +67,14 @@ class Workers {
 /// What every algorithm has and none does differently: the ring, the workers, the boundary that was last
 /// found.
 ///
-/// Ordering  [found] released by the drainer, acquired by any thread that asks: it may read what lies below.
+/// Ordering  the boundary is relaxed: whoever asks gets a number. The bytes are the drainer's to read, and it has
+///           what advance() has acquired.
 template <class Platform, class State>
 class LogBufferBase {
  public:
   WorkerId attach() { return workers_.attach(); }
   void detach(WorkerId worker) { workers_.detach(worker); }
-  Lsn boundary() const { return drained_.found.load(std::memory_order_acquire); }  // [found]
+  Lsn boundary() const { return drained_.found.load(std::memory_order_relaxed); }
   void recycle(Lsn upto) { ring_.recycle(upto); }
   std::span<const std::byte> bytes(Lsn begin, Lsn end) const { return ring_.bytes(begin, end); }
 
@@ -87,7 +88,7 @@ class LogBufferBase {
   Lsn last_found() const { return drained_.own; }
   Lsn found(Lsn boundary) {
     drained_.own = boundary;
-    drained_.found.store(boundary, std::memory_order_release);  // [found]
+    drained_.found.store(boundary, std::memory_order_relaxed);
     return boundary;
   }
   /// Where boundary() looks, for whoever has to wait for it.
@@ -102,7 +103,7 @@ class LogBufferBase {
   struct alignas(kCacheLine) Drained {
     explicit Drained(Lsn start) : own(start), found(start) {}
     Lsn own;  // the drainer's own copy, so that it need not read what others look at
-    typename Platform::template Atomic<Lsn> found;  // [found]
+    typename Platform::template Atomic<Lsn> found;
   };
 
   Drained drained_;
