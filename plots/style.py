@@ -38,9 +38,14 @@ LOOKS = {
     "bound": Look("#000000", "_", "--"),
     "mutex": Look("#D55E00", "s"),
     "consolidation": Look("#E69F00", "^"),
+    "postgres_insert_locks": Look("#882255", "h"),
+    "mysql_link_buf": Look("#332288", "P"),
     "eleda": Look("#009E73", "D"),
     "border_collie_naive": Look("#CC79A7", "v"),
     "border_collie": Look("#0072B2", "o"),
+    "ermia_released": Look("#DDAA33", "X", ":"),
+    "ermia": Look("#AA4499", ">"),
+    "fasterlog_epoch": Look("#117733", "<"),
 }
 # For algorithms that have no look of their own yet.
 SPARE = [Look("#56B4E9", "P"), Look("#882255", "X"), Look("#117733", "<"), Look("#332288", ">")]
@@ -208,7 +213,7 @@ def finish(figure, axes, caption, out):
             handles.setdefault(label, handle)
     titles = list(results.TITLES.values())
     labels = sorted(handles, key=lambda label: (titles.index(label) if label in titles else len(titles), label))
-    columns = min(len(labels), 3 if figure.get_figwidth() < 8 else 7)
+    columns = max(1, min(len(labels), 3 if figure.get_figwidth() < 8 else 7))
     width = int(figure.get_figwidth() * 17.5)
     text = "\n".join(line for paragraph in caption for line in textwrap.wrap(paragraph, width))
     legend_inches = 0.19 * -(-len(labels) // columns) + 0.15

@@ -16,9 +16,14 @@ TITLES = {
     "bound": "Bound (unsafe)",
     "mutex": "Mutex",
     "consolidation": "Consolidation array",
+    "postgres_insert_locks": "PostgreSQL insertion locks",
+    "mysql_link_buf": "MySQL link buffer",
     "eleda": "Eleda",
     "border_collie_naive": "Border-Collie, naive",
     "border_collie": "Border-Collie",
+    "ermia_released": "ERMIA, as released",
+    "ermia": "ERMIA, mended",
+    "fasterlog_epoch": "FasterLog epochs",
 }
 
 

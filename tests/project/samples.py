@@ -27,7 +27,13 @@ def result(workload="append", algorithm="border_collie", threads=1, seed=1, rate
         "window_s": 0.5,
         "windows": windows,
         "repetitions": 1,
-        "log_buffer": {"capacity": 16777216, "consolidation_slots": 4, "hop_bits": 0},
+        "log_buffer": {
+            "capacity": 16777216,
+            "consolidation_slots": 4,
+            "insert_locks": 8,
+            "link_window": 1048576,
+            "hop_bits": 0,
+        },
     }
     if ycsb:
         configuration["ycsb"] = {
@@ -255,3 +261,55 @@ def long_trace(threads=4, steps=40):
     made.append(step(threads - 1, "violation"))
     names = [f"worker {i}" for i in range(threads - 1)] + ["drainer"]
     return trace(threads=names, steps=made, configuration={"workers": threads - 1, "records": 2, "capacity": 4})
+
+
+BENCHMARK_CONTEXT = {
+    "date": "2026-11-21T12:00:00+00:00",
+    "git_commit": "0123456789abcdef0123456789abcdef01234567",
+    "compiler": "GNU 12.2.0",
+    "build_type": "Release",
+    "flags": "-O3",
+    "sanitizer": "",
+    "cpu_model": "A made-up processor",
+    "processing_units": "4",
+    "cores": "4",
+    "numa_nodes": "1",
+    "hypervisor": "null",
+    "kernel": "Linux 6.1",
+    "placement": "append: worker i on the i-th unit. advance: not pinned.",
+}
+
+
+def append_benchmarks(threads=(1, 2, 8), algorithms=RATES):
+    """What scripts/append_benchmarks.py writes, but for the library's own list."""
+    chance = random.Random("append")
+    shares = []
+    for algorithm in algorithms:
+        for size in (48, 120, 264, 1024, 4096, 12288):
+            for count in threads:
+                share = min(1, RATES.get(algorithm, 1e7) / RATES["bound"] * (size / 48) ** 0.05) * chance.uniform(0.9, 1)
+                shares.append(
+                    {
+                        "algorithm": algorithm,
+                        "bytes": size,
+                        "threads": count,
+                        "median": share,
+                        "q1": share * 0.97,
+                        "q3": share * 1.02,
+                        "repetitions": 9,
+                        "bytes_per_second": 1_000_000,
+                    }
+                )
+    return {"context": dict(BENCHMARK_CONTEXT), "benchmarks": [], "shares": shares}
+
+
+def advance_benchmarks(algorithms=RATES):
+    """What scripts/advance_benchmarks.py writes, but for the library's own list."""
+    costs = []
+    for slope, algorithm in enumerate(algorithms):
+        for against, step, steps in (("registered", 2, 9), ("outstanding", 4, 8)):
+            for count in (step**i for i in range(steps)):
+                ns = 0 if algorithm == "null" else 1 + slope * count**0.8
+                spread = {"ns": ns, "q1": ns * 0.9, "q3": ns * 1.2, "repetitions": 9, "clock_ns": 30}
+                costs.append({"algorithm": algorithm, "against": against, "count": count, **spread})
+    return {"context": dict(BENCHMARK_CONTEXT), "benchmarks": [], "costs": costs}

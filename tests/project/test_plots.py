@@ -1,7 +1,6 @@
 """Figures and tables of results made by hand: drawn, the same each time, and refused where they would mislead."""
 
 import json
-import re
 import tempfile
 import unittest
 import xml.etree.ElementTree as xml
@@ -84,6 +83,83 @@ class Figures(unittest.TestCase):
         self.assertEqual(done.stdout.count("±"), 7 * 4 + 4 * 6 + 2)
 
 
+class BenchmarkFigures(unittest.TestCase):
+    SCRIPTS = {"append_shares.py": samples.append_benchmarks, "advance_cost.py": samples.advance_benchmarks}
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def draw(self, script, *documents):
+        paths = []
+        for i, document in enumerate(documents):
+            paths.append(self.folder / f"{i}.json")
+            paths[-1].write_text(json.dumps(document), encoding="utf-8")
+        return project.run(PYTHON, "-B", ROOT / "plots" / script, *paths, "--out", self.folder / "figure", cwd="/")
+
+    def drawn(self, script, *documents):
+        done = self.draw(script, *documents)
+        svg, png = self.folder / "figure.svg", self.folder / "figure.png"
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(done.stdout, f"figure: {svg}\nfigure: {png}\n")
+        self.assertTrue(xml.parse(svg).getroot().tag.endswith("svg"))
+        self.assertGreater(png.stat().st_size, 20_000)
+        return svg.read_bytes()
+
+    def test_both_formats_are_drawn_the_same_each_time(self):
+        for script, sample in self.SCRIPTS.items():
+            with self.subTest(script=script):
+                self.assertEqual(self.drawn(script, sample()), self.drawn(script, sample()))
+
+    def test_many_thread_counts_and_unknown_algorithms_are_drawn(self):
+        self.drawn("append_shares.py", samples.append_benchmarks((1, 2, 4, 8, 16, 32, 64), ["bound", "silo"]))
+        self.drawn("advance_cost.py", samples.advance_benchmarks(["null", "silo"]))
+
+    def test_one_run_in_several_files_is_drawn(self):
+        parts = [samples.append_benchmarks((threads,)) for threads in (1, 2, 8)]
+        self.drawn("append_shares.py", *parts)
+
+    def refused(self, script, *documents, word):
+        done = self.draw(script, *documents)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+        self.assertIn(word, done.stderr)
+        self.assertFalse((self.folder / "figure.png").exists())
+
+    def test_files_of_two_commits_or_machines_are_refused(self):
+        for script, sample in self.SCRIPTS.items():
+            for key in ("git_commit", "cpu_model"):
+                other = sample()
+                other["context"][key] = "another"
+                self.refused(script, sample(), other, word=key)
+
+    def test_files_of_another_script_are_refused(self):
+        self.refused("append_shares.py", samples.advance_benchmarks(), word="shares")
+        self.refused("advance_cost.py", samples.append_benchmarks(), word="costs")
+
+    def test_files_without_anything_to_draw_are_refused(self):
+        self.refused("append_shares.py", samples.append_benchmarks(algorithms=[]), word="nothing")
+        self.refused("append_shares.py", samples.append_benchmarks(algorithms=["null"]), word="null")
+
+
+class Shares(unittest.TestCase):
+    def test_share_is_taken_of_the_same_repetition(self):
+        found = []
+        for seed, drift in ((1, 1.0), (2, 0.25)):  # the machine slows down to a quarter
+            for algorithm, rate in (("bound", 1000), ("mutex", 500)):
+                result = samples.result(algorithm=algorithm, seed=seed)
+                for window in result["repetitions"][0]["windows"]:
+                    window["operations"], window["seconds"] = int(rate * drift), 1.0
+                found.append(result)
+        (group,) = results.groups(found)
+        share = group.share_of_bound("mutex", 1)
+        self.assertEqual((share.median, share.q1, share.q3, share.count), (0.5, 0.5, 0.5, 8))
+
+    def test_spread_comes_from_all_windows(self):
+        spread = results.Spread.of([1.0, 2.0, 3.0, 4.0, 5.0])
+        self.assertEqual((spread.q1, spread.median, spread.q3, spread.count), (2.0, 3.0, 4.0, 5))
+
+
 class Interleavings(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -156,24 +232,6 @@ class Interleavings(unittest.TestCase):
                 self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
                 self.assertIn(word, done.stderr)
                 self.assertFalse((self.folder / "figure.png").exists())
-
-
-class Shares(unittest.TestCase):
-    def test_share_is_taken_of_the_same_repetition(self):
-        found = []
-        for seed, drift in ((1, 1.0), (2, 0.25)):  # the machine slows down to a quarter
-            for algorithm, rate in (("bound", 1000), ("mutex", 500)):
-                result = samples.result(algorithm=algorithm, seed=seed)
-                for window in result["repetitions"][0]["windows"]:
-                    window["operations"], window["seconds"] = int(rate * drift), 1.0
-                found.append(result)
-        (group,) = results.groups(found)
-        share = group.share_of_bound("mutex", 1)
-        self.assertEqual((share.median, share.q1, share.q3, share.count), (0.5, 0.5, 0.5, 8))
-
-    def test_spread_comes_from_all_windows(self):
-        spread = results.Spread.of([1.0, 2.0, 3.0, 4.0, 5.0])
-        self.assertEqual((spread.q1, spread.median, spread.q3, spread.count), (2.0, 3.0, 4.0, 5))
 
 
 if __name__ == "__main__":
