@@ -75,6 +75,16 @@ def read(path):
     return trace
 
 
+def without_only_indices(steps):
+    """`tail[0]` is `tail` where there is no `tail[1]`."""
+    locations = {step.get("location", "") for step in steps}
+    many = {location.rpartition("[")[0] for location in locations if not location.endswith("[0]")}
+    for step in steps:
+        name, _, index = step.get("location", "").rpartition("[")
+        if index == "0]" and name not in many:
+            step["location"] = name
+
+
 def said(step):
     """What stands in the step's box."""
     operation, location, value = step["operation"], step.get("location", ""), step.get("value", "")
@@ -117,8 +127,10 @@ class Picture:
     def __init__(self, trace):
         self.trace = trace
         self.steps, self.threads = trace["steps"], trace["threads"]
+        without_only_indices(self.steps)
         self.offenders = offenders(self.steps)
-        content = max(inches(said(s), TEXT) + inches(s.get("order", ""), SMALL) + 0.1 for s in self.steps)
+        shown = [step for step in self.steps if step["operation"] != "violation"] or self.steps
+        content = max(inches(said(step), TEXT) + inches(step.get("order", ""), SMALL) + 0.1 for step in shown)
         self.column = min(max(content + 0.16, 1.5), 3.4)
         self.tops = [HEAD]
         for step in self.steps:
@@ -127,7 +139,8 @@ class Picture:
         self.lines = LINES if any(step.get("line") for step in self.steps) else 0.1
         self.width = NUMBERS + len(self.threads) * (GAP + self.column) + 0.1 + self.lines
         self.caption = self.caption_lines()
-        self.title = textwrap.wrap(trace["violation"], int(self.width * 11)) or ["No violation"]
+        sentence = trace["violation"] or "no violation"
+        self.title = textwrap.wrap(sentence[0].upper() + sentence[1:], int(self.width * 11))
         above = 0.2 * len(self.title) + 0.3
         height = above + self.tops[-1] + 0.2 + 0.145 * len(self.caption) + 0.1
         self.figure = pyplot.figure(figsize=(self.width, height))
@@ -158,7 +171,7 @@ class Picture:
             f"Configuration: {configuration}. Found by: {found}.",
             "Time runs downwards, one step a row. Filled: writes; white: reads; grey: the record's bytes. An arrow leads from "
             "a store to the load that read it; a load without one read the initial value. Dashed and orange: stale, there "
-            "was a newer store. Bracket: from reserve until the record is published.",
+            "was a newer store. Bracket: from reserve's first access until the record is published.",
             f"Replay: {trace['command']}",
         ]
         return [line for paragraph in paragraphs for line in textwrap.wrap(paragraph, int(self.width * 17))]
@@ -204,7 +217,10 @@ class Picture:
             look["color"] = WRONG
         ground = {"facecolor": "#fdeaea" if i in self.offenders else "white", "edgecolor": "none", "pad": 0.8}
         x = self.left(step["thread"]) + self.column / 2
-        self.text(x, self.middle(i), said(step), ha="center", bbox=ground, **look)
+        words = said(step)
+        if step["operation"] == "violation" and step.get("text", "") in self.trace["violation"]:  # the title says it
+            words = "violation"
+        self.text(x, self.middle(i), words, ha="center", bbox=ground, **look)
 
     def box(self, i):
         step, left = self.steps[i], self.left(self.steps[i]["thread"])
@@ -275,19 +291,25 @@ class Picture:
         )
 
     def brackets(self):
-        """Beside each worker, from reserve to published: its range is open. What stays open is the darker."""
+        """Beside each worker, from its first access in reserve until the record is published: its range is open.
+
+        What stays open is the darker.
+        """
         for thread in range(len(self.threads)):
-            begun, label = None, ""
+            reserves, begun, label = False, None, ""
             for i, step in enumerate(self.steps):
                 if step["thread"] != thread:
                     continue
                 if step["operation"] == "reserve":
-                    begun, label = i, ""
-                elif step["operation"] == "reserved" and begun is not None:
+                    reserves, begun, label = True, None, ""
+                elif step["operation"] not in MARKERS and reserves and begun is None:
+                    begun = i
+                elif step["operation"] == "reserved":
                     label = step.get("text", "")
-                elif step["operation"] == "published" and begun is not None:
-                    self.bracket(thread, begun, i, label)
-                    begun = None
+                elif step["operation"] == "published":
+                    if begun is not None:
+                        self.bracket(thread, begun, i, label)
+                    reserves, begun = False, None
             if begun is not None:
                 self.bracket(thread, begun, None, label)
 

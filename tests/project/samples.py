@@ -225,10 +225,10 @@ def stale_black_flag():
     steps = [
         step(0, "reserve", "3 bytes"),
         access(0, "store", "flag[0]", "release", "black 0", 84),
-        access(0, "fetch_add", "tail", "relaxed", "3", 85, before="0"),
+        access(0, "fetch_add", "tail[0]", "relaxed", "3", 85, before="0"),
         step(0, "reserved", "0..3"),
         step(1, "advance"),
-        access(1, "load", "tail", "acquire", "3", 103, source=2),
+        access(1, "load", "tail[0]", "acquire", "3", 103, source=2),
         access(1, "load", "flag[0]", "acquire", "white 0", 109, stale=True),
         access(1, "store", "boundary", "release", "3", 112),
         step(1, "boundary", "3"),

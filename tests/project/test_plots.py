@@ -202,7 +202,9 @@ class Interleavings(unittest.TestCase):
         self.assertFalse(any("STALE" in text for text in texts))
 
     def test_a_stale_load_is_marked_with_what_it_missed(self):
-        self.assertIn("STALE, newest: black 0", self.texts(samples.stale_black_flag()))
+        texts = self.texts(samples.stale_black_flag())
+        self.assertIn("STALE, newest: black 0", texts)
+        self.assertIn("load tail → 3", texts, "there is one tail only")
 
     def test_forty_steps_of_four_threads_are_the_same_file_each_time(self):
         trace = samples.long_trace()
