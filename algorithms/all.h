@@ -9,9 +9,16 @@
 #include "algorithms/border_collie_naive.h"
 #include "algorithms/bound.h"
 #include "algorithms/consolidation.h"
+#include "algorithms/consolidation_decoupled.h"
+#include "algorithms/decoupled.h"
 #include "algorithms/eleda.h"
+#include "algorithms/ermia.h"
+#include "algorithms/ermia_released.h"
+#include "algorithms/fasterlog_epoch.h"
 #include "algorithms/mutex.h"
+#include "algorithms/mysql_link_buf.h"
 #include "algorithms/null.h"
+#include "algorithms/postgres_insert_locks.h"
 
 namespace muster {
 
@@ -20,8 +27,9 @@ struct TypeList {};
 
 /// The one list. Registry, command line, tests, benchmarks and the README's table follow it, in its order.
 template <class P>
-using AllAlgorithms =
-    TypeList<Null<P>, Bound<P>, Mutex<P>, Consolidation<P>, Eleda<P>, BorderCollieNaive<P>, BorderCollie<P>>;
+using AllAlgorithms = TypeList<Null<P>, Bound<P>, Mutex<P>, Decoupled<P>, Consolidation<P>,
+                               ConsolidationDecoupled<P>, PostgresInsertLocks<P>, MysqlLinkBuf<P>, Eleda<P>,
+                               BorderCollieNaive<P>, BorderCollie<P>, ErmiaReleased<P>, Ermia<P>, FasterlogEpoch<P>>;
 
 /// Calls `f(std::type_identity<T>{})` for every T of the list.
 template <class... Ts, class F>

@@ -37,10 +37,17 @@ LOOKS = {
     "null": Look("#999999", "x", ":"),
     "bound": Look("#000000", "_", "--"),
     "mutex": Look("#D55E00", "s"),
+    "decoupled": Look("#56B4E9", "P"),
     "consolidation": Look("#E69F00", "^"),
+    "consolidation_decoupled": Look("#F0A3A3", "X"),
+    "postgres_insert_locks": Look("#882255", "h"),
+    "mysql_link_buf": Look("#332288", "d"),
     "eleda": Look("#009E73", "D"),
     "border_collie_naive": Look("#CC79A7", "v"),
     "border_collie": Look("#0072B2", "o"),
+    "ermia_released": Look("#DDAA33", "X", ":"),
+    "ermia": Look("#AA4499", ">"),
+    "fasterlog_epoch": Look("#117733", "<"),
 }
 # For algorithms that have no look of their own yet.
 SPARE = [Look("#56B4E9", "P"), Look("#882255", "X"), Look("#117733", "<"), Look("#332288", ">")]
@@ -228,6 +235,11 @@ def finish(figure, axes, caption, out):
         borderaxespad=0.2,
     )
     figure.text(0.012, (inches - legend_inches) / height, text, fontsize=7, color="#555555", va="top", linespacing=1.35)
+    return save(figure, out)
+
+
+def save(figure, out):
+    """Writes OUT.svg and OUT.png and returns their paths."""
     base = Path(out)
     if base.suffix in (".svg", ".png"):
         base = base.with_suffix("")

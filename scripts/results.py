@@ -15,10 +15,17 @@ TITLES = {
     "null": "Null",
     "bound": "Bound (unsafe)",
     "mutex": "Mutex",
+    "decoupled": "Decoupled fill",
     "consolidation": "Consolidation array",
+    "consolidation_decoupled": "Consolidation, decoupled",
+    "postgres_insert_locks": "PostgreSQL insertion locks",
+    "mysql_link_buf": "MySQL link buffer",
     "eleda": "Eleda",
     "border_collie_naive": "Border-Collie, naive",
     "border_collie": "Border-Collie",
+    "ermia_released": "ERMIA, as released",
+    "ermia": "ERMIA, mended",
+    "fasterlog_epoch": "FasterLog epochs",
 }
 
 

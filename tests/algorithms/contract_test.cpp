@@ -265,10 +265,9 @@ TEST_CASE("Registry: names are unique, and an unknown one is answered with the k
     CHECK_FALSE(info.title.empty());
     CHECK_FALSE(info.source.empty());
   }
-  CHECK_THROWS_WITH(
-      make_log_buffer("aether", {}),
-      "algorithm = aether: want one of null, bound, mutex, consolidation, eleda, border_collie_naive, "
-      "border_collie");
+  std::string known;
+  for (const AlgorithmInfo& info : algorithms()) known.append(known.empty() ? "" : ", ").append(info.name);
+  CHECK_THROWS_WITH(make_log_buffer("aether", {}), "algorithm = aether: want one of " + known);
 }
 
 TEST_CASE("Registry: an option out of range is refused with its name, value and what would do",
@@ -283,6 +282,15 @@ TEST_CASE("Registry: an option out of range is refused with its name, value and 
   }
   CHECK_THROWS_WITH(make_log_buffer("consolidation", {.consolidation_slots = 0}),
                     "consolidation_slots = 0: want 1 to 64");
+  for (const std::uint32_t locks : {0u, 257u}) {
+    CHECK_THROWS_WITH(make_log_buffer("postgres_insert_locks", {.insert_locks = locks}),
+                      "insert_locks = " + std::to_string(locks) + ": want 1 to 256");
+  }
+  for (const std::uint32_t window : {0u, 1000u, 1u << 31}) {
+    CHECK_THROWS_WITH(
+        make_log_buffer("mysql_link_buf", {.link_window = window}),
+        "link_window = " + std::to_string(window) + ": want a power of two, 1073741824 at most");
+  }
   CHECK_THROWS_WITH(make_log_buffer("eleda", {.capacity = 4096, .hop_bits = 13}),
                     "hop_bits = 13: want at most 12, log2 of the capacity");
 }
