@@ -19,8 +19,13 @@ struct Shape {
   std::vector<std::uint32_t> sizes{3};  // of the records, in turn, in bytes
   std::uint32_t idle = 0;               // workers that are attached and do nothing
   bool churn = false;  // workers attach and detach among the steps, not before and after them
-  LogBufferOptions options{
-      .capacity = 8, .max_workers = 0, .start = 0, .consolidation_slots = 1, .hop_bits = 1};
+  LogBufferOptions options{.capacity = 8,
+                           .max_workers = 0,
+                           .start = 0,
+                           .consolidation_slots = 1,
+                           .insert_locks = 2,
+                           .link_window = 4,
+                           .hop_bits = 1};
 
   std::uint32_t size_of(ThreadId worker, std::uint32_t record) const {
     return sizes[(worker * records + record) % sizes.size()];
