@@ -37,9 +37,8 @@ class Ring {
   std::size_t capacity() const { return capacity_; }
 
   void check_size(std::uint32_t size) const {
-    if (size - std::uint64_t{1} >= capacity_) [[unlikely]] {  // 0 wraps around
-      reject("record size", size, "1 to " + std::to_string(capacity_) + ", the log buffer's capacity");
-    }
+    if (size - std::uint64_t{1} >= capacity_) [[unlikely]]  // 0 wraps around
+      reject_size(size);
   }
 
   bool has_room(Lsn end, KnownRoom& known) const {
@@ -52,7 +51,8 @@ class Ring {
   void wait_for_room(Lsn end, KnownRoom& known) const {
     if (has_room(end, known)) [[likely]]
       return;
-    const auto room = [&](Lsn recycled) { return end <= recycled + capacity_; };
+    // By value: a reference would have `end` written to the stack also where nobody waits.
+    const auto room = [end, capacity = capacity_](Lsn recycled) { return end <= recycled + capacity; };
     Platform::await(recycled_, room, std::memory_order_acquire, WaitFor::room);  // [recycled]
   }
 
@@ -62,6 +62,11 @@ class Ring {
   void recycle(Lsn upto) { recycled_.store(upto, std::memory_order_release); }  // [recycled]
 
  private:
+  /// Out of line, or the strings would keep check_size(), and with it reserve(), from being inlined.
+  [[noreturn, gnu::noinline, gnu::cold]] void reject_size(std::uint32_t size) const {
+    reject("record size", size, "1 to " + std::to_string(capacity_) + ", the log buffer's capacity");
+  }
+
   static std::size_t checked_capacity(std::size_t capacity) {
     if (!std::has_single_bit(capacity) || capacity < Platform::kMinCapacity) {
       reject("capacity", capacity, "a power of two, " + std::to_string(Platform::kMinCapacity) + " at least");
