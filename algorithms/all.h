@@ -10,6 +10,7 @@
 #include "algorithms/bound.h"
 #include "algorithms/consolidation.h"
 #include "algorithms/consolidation_decoupled.h"
+#include "algorithms/consolidation_delegated.h"
 #include "algorithms/decoupled.h"
 #include "algorithms/eleda.h"
 #include "algorithms/mutex.h"
@@ -22,8 +23,9 @@ struct TypeList {};
 
 /// The one list. Registry, command line, tests, benchmarks and the README's table follow it, in its order.
 template <class P>
-using AllAlgorithms = TypeList<Null<P>, Bound<P>, Mutex<P>, Decoupled<P>, Consolidation<P>,
-                               ConsolidationDecoupled<P>, Eleda<P>, BorderCollieNaive<P>, BorderCollie<P>>;
+using AllAlgorithms =
+    TypeList<Null<P>, Bound<P>, Mutex<P>, Decoupled<P>, Consolidation<P>, ConsolidationDecoupled<P>,
+             ConsolidationDelegated<P>, Eleda<P>, BorderCollieNaive<P>, BorderCollie<P>>;
 
 /// Calls `f(std::type_identity<T>{})` for every T of the list.
 template <class... Ts, class F>

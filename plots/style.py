@@ -40,6 +40,7 @@ LOOKS = {
     "decoupled": Look("#56B4E9", "P"),
     "consolidation": Look("#E69F00", "^"),
     "consolidation_decoupled": Look("#882255", "X"),
+    "consolidation_delegated": Look("#117733", "<"),
     "eleda": Look("#009E73", "D"),
     "border_collie_naive": Look("#CC79A7", "v"),
     "border_collie": Look("#0072B2", "o"),

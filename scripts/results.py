@@ -18,6 +18,7 @@ TITLES = {
     "decoupled": "Decoupled fill",
     "consolidation": "Consolidation array",
     "consolidation_decoupled": "Consolidation, decoupled",
+    "consolidation_delegated": "Consolidation, delegated",
     "eleda": "Eleda",
     "border_collie_naive": "Border-Collie, naive",
     "border_collie": "Border-Collie",

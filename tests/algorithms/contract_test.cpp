@@ -278,9 +278,10 @@ TEST_CASE("Registry: names are unique, and an unknown one is answered with the k
     CHECK_FALSE(info.title.empty());
     CHECK_FALSE(info.source.empty());
   }
-  CHECK_THROWS_WITH(make_log_buffer("aether", {}),
-                    "algorithm = aether: want one of null, bound, mutex, decoupled, consolidation, "
-                    "consolidation_decoupled, eleda, border_collie_naive, border_collie");
+  CHECK_THROWS_WITH(
+      make_log_buffer("aether", {}),
+      "algorithm = aether: want one of null, bound, mutex, decoupled, consolidation, "
+      "consolidation_decoupled, consolidation_delegated, eleda, border_collie_naive, border_collie");
 }
 
 TEST_CASE("Registry: an option out of range is refused with its name, value and what would do",
@@ -295,6 +296,14 @@ TEST_CASE("Registry: an option out of range is refused with its name, value and 
   }
   CHECK_THROWS_WITH(make_log_buffer("consolidation", {.consolidation_slots = 0}),
                     "consolidation_slots = 0: want 1 to 64");
+  for (const std::string_view name : {"consolidation_decoupled", "consolidation_delegated"}) {
+    CHECK_THROWS_WITH(make_log_buffer(name, {.consolidation_slots = 65}),
+                      "consolidation_slots = 65: want 1 to 64");
+  }
+  for (const std::uint32_t chain : {0u, 3u, 2048u}) {
+    CHECK_THROWS_WITH(make_log_buffer("consolidation_delegated", {.delegation_chain = chain}),
+                      "delegation_chain = " + std::to_string(chain) + ": want a power of two from 1 to 1024");
+  }
   CHECK_THROWS_WITH(make_log_buffer("eleda", {.capacity = 4096, .hop_bits = 13}),
                     "hop_bits = 13: want at most 12, log2 of the capacity");
 }

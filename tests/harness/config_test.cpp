@@ -102,9 +102,10 @@ TEST_CASE("--set: replaces, adds sections, and reads a value as JSON or else as 
 }
 
 TEST_CASE("bad configurations: one line with key, value and what would do") {
-  CHECK(append_error("algorithm=foo") ==
-        R"(algorithm = "foo": want one of "null", "bound", "mutex", "decoupled", "consolidation", )"
-        R"("consolidation_decoupled", "eleda", "border_collie_naive", "border_collie")");
+  CHECK(
+      append_error("algorithm=foo") ==
+      R"(algorithm = "foo": want one of "null", "bound", "mutex", "decoupled", "consolidation", )"
+      R"("consolidation_decoupled", "consolidation_delegated", "eleda", "border_collie_naive", "border_collie")");
   CHECK(append_error("threads=0") == "threads = 0: want an integer from 1 to 4096");
   CHECK(append_error("threads=two") == R"(threads = "two": want an integer from 1 to 4096)");
   CHECK(append_error("threads=1.5") == "threads = 1.5: want an integer from 1 to 4096");
@@ -127,9 +128,10 @@ TEST_CASE("bad configurations: one line with key, value and what would do") {
             .starts_with(R"(placement = "far": want one of "compact", "scatter", "none")"));
   CHECK(append_error("thread=1").starts_with("thread = 1: want a known key: workload, algorithm, threads"));
   CHECK(append_error("log_buffer.size=1") ==
-        "log_buffer.size = 1: want a known key of log_buffer: capacity, consolidation_slots, hop_bits");
+        "log_buffer.size = 1: want a known key of log_buffer: capacity, consolidation_slots, "
+        "delegation_chain, hop_bits");
   CHECK(append_error("log_buffer=1") ==
-        "log_buffer = 1: want an object with capacity, consolidation_slots, hop_bits");
+        "log_buffer = 1: want an object with capacity, consolidation_slots, delegation_chain, hop_bits");
   CHECK(append_error("ycsb.mix=A") ==
         R"(ycsb = {"mix":"A"}: want no such section: workload append does not use it)");
   CHECK(append_error("threads") == "--set = threads: want key=value, such as threads=2");

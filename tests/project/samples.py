@@ -27,7 +27,7 @@ def result(workload="append", algorithm="border_collie", threads=1, seed=1, rate
         "window_s": 0.5,
         "windows": windows,
         "repetitions": 1,
-        "log_buffer": {"capacity": 16777216, "consolidation_slots": 4, "hop_bits": 0},
+        "log_buffer": {"capacity": 16777216, "consolidation_slots": 4, "delegation_chain": 32, "hop_bits": 0},
     }
     if ycsb:
         configuration["ycsb"] = {
