@@ -13,8 +13,14 @@
 #include "algorithms/consolidation_delegated.h"
 #include "algorithms/decoupled.h"
 #include "algorithms/eleda.h"
+#include "algorithms/ermia.h"
+#include "algorithms/ermia_released.h"
+#include "algorithms/fasterlog_epoch.h"
 #include "algorithms/mutex.h"
+#include "algorithms/mysql_link_buf.h"
 #include "algorithms/null.h"
+#include "algorithms/postgres_insert_locks.h"
+#include "algorithms/wiredtiger_slots.h"
 
 namespace muster {
 
@@ -25,7 +31,8 @@ struct TypeList {};
 template <class P>
 using AllAlgorithms =
     TypeList<Null<P>, Bound<P>, Mutex<P>, Decoupled<P>, Consolidation<P>, ConsolidationDecoupled<P>,
-             ConsolidationDelegated<P>, Eleda<P>, BorderCollieNaive<P>, BorderCollie<P>>;
+             ConsolidationDelegated<P>, WiredTigerSlots<P>, PostgresInsertLocks<P>, MysqlLinkBuf<P>, Eleda<P>,
+             BorderCollieNaive<P>, BorderCollie<P>, ErmiaReleased<P>, Ermia<P>, FasterlogEpoch<P>>;
 
 /// Calls `f(std::type_identity<T>{})` for every T of the list.
 template <class... Ts, class F>

@@ -38,6 +38,12 @@ struct LogBufferOptions {
   std::uint32_t delegation_chain = 32;
   /// Slots in the pool, 2 to 65536 (`wiredtiger_slots`; WiredTiger has 128).
   std::uint32_t slot_pool = 128;
+  /// Locks of which a worker holds one while it appends, 1 to 256 (`postgres_insert_locks`; PostgreSQL has 8,
+  /// fixed when it is compiled).
+  std::uint32_t insert_locks = 8;
+  /// Links, and so how many bytes ahead of the boundary a published record may begin: a power of two, 2^30 at
+  /// most (`mysql_link_buf`; MySQL's innodb_log_recent_written_size).
+  std::uint32_t link_window = std::uint32_t{1} << 20;
   /// log2 of the range of bytes that one hop skips, 1 to log2(capacity) (`eleda`; the paper gives no value:
   /// 0 lets the ring decide, a sixty-fourth of it where it is larger than 4 KiB).
   std::uint32_t hop_bits = 0;
@@ -66,6 +72,7 @@ struct AlgorithmInfo {
 ///        takes no latch, lock or frame. One thread at a time drains: advance, bytes, recycle. The drainer
 ///        holds nothing that a worker may wait for.
 /// Keeps  no hole    advance() = B: every reservation below B is published, its bytes visible to the caller
+///        whole      a boundary is never inside a reservation
 ///        tiling     reservations are disjoint and dense in [start, reserved())
 ///        monotone   the boundary never falls; a reserve that returned before another began is the smaller
 ///        quiescence with nothing in flight advance() returns reserved(), however idle any worker is

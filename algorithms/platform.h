@@ -74,6 +74,8 @@ class CountedWait {
 struct NativePlatform {
   /// Smallest ring that the platform can make, in bytes.
   static constexpr std::size_t kMinCapacity = 4096;
+  /// Items in one chunk of a list that grows.
+  static constexpr std::uint32_t kListChunk = 256;
 
   template <class T>
   class Atomic {

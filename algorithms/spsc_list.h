@@ -19,7 +19,7 @@ namespace muster {
 template <class Platform, class T>
 class SpscList {
  public:
-  static constexpr std::uint32_t kChunk = 256;
+  static constexpr std::uint32_t kChunk = Platform::kListChunk;
 
   SpscList() : tail_(new Chunk), head_(tail_) {}
   SpscList(const SpscList&) = delete;

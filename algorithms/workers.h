@@ -73,30 +73,39 @@ class LogBufferBase {
  public:
   WorkerId attach() { return workers_.attach(); }
   void detach(WorkerId worker) { workers_.detach(worker); }
-  Lsn boundary() const { return found_.load(std::memory_order_acquire); }  // [found]
+  Lsn boundary() const { return drained_.found.load(std::memory_order_acquire); }  // [found]
   void recycle(Lsn upto) { ring_.recycle(upto); }
   std::span<const std::byte> bytes(Lsn begin, Lsn end) const { return ring_.bytes(begin, end); }
 
  protected:
   explicit LogBufferBase(const LogBufferOptions& options)
-      : ring_(options), workers_(options.max_workers), drained_(options.start), found_(options.start) {
-    found_.describe("boundary");
+      : ring_(options), workers_(options.max_workers), drained_(options.start) {
+    drained_.found.describe("boundary");
   }
 
   /// Drainer only.
-  Lsn last_found() const { return drained_; }
+  Lsn last_found() const { return drained_.own; }
   Lsn found(Lsn boundary) {
-    drained_ = boundary;
-    found_.store(boundary, std::memory_order_release);  // [found]
+    drained_.own = boundary;
+    drained_.found.store(boundary, std::memory_order_release);  // [found]
     return boundary;
   }
+  /// Where boundary() looks, for whoever has to wait for it.
+  const auto& found_location() const { return drained_.found; }
 
   Ring<Platform> ring_;
   Workers<Platform, State> workers_;
 
  private:
-  alignas(kCacheLine) Lsn drained_;  // the drainer's own copy, so that it need not read what others look at
-  typename Platform::template Atomic<Lsn> found_;
+  /// What the drainer writes. A type of its own, so that it fills its cache line: what a derived class declares
+  /// first would else go into the rest of it.
+  struct alignas(kCacheLine) Drained {
+    explicit Drained(Lsn start) : own(start), found(start) {}
+    Lsn own;  // the drainer's own copy, so that it need not read what others look at
+    typename Platform::template Atomic<Lsn> found;  // [found]
+  };
+
+  Drained drained_;
 };
 
 }  // namespace muster

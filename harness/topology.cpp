@@ -149,6 +149,14 @@ unsigned Topology::pin_this_thread(unsigned number) const {
   return found;
 }
 
+void Topology::unpin_this_thread() const {
+  const Bitmap all = make_bitmap();
+  for (const ProcessingUnit& unit : units_) hwloc_bitmap_set(all.get(), unit.number);
+  if (hwloc_set_cpubind(topology_.get(), all.get(), HWLOC_CPUBIND_THREAD | HWLOC_CPUBIND_STRICT) != 0) {
+    fail("unpin a thread");
+  }
+}
+
 unsigned Topology::where_this_thread_runs() const {
   const Bitmap at = make_bitmap();
   if (hwloc_get_last_cpu_location(topology_.get(), at.get(), HWLOC_CPUBIND_THREAD) != 0)

@@ -58,6 +58,8 @@ class Topology {
   /// Binds the calling thread to one unit and reads back where it runs. Throws std::system_error, or
   /// std::runtime_error where it was found elsewhere.
   unsigned pin_this_thread(unsigned number) const;
+  /// Lets the calling thread run on all units() again. Throws std::system_error.
+  void unpin_this_thread() const;
   /// The unit that the calling thread ran on last.
   unsigned where_this_thread_runs() const;
 

@@ -39,14 +39,20 @@ LOOKS = {
     "mutex": Look("#D55E00", "s"),
     "decoupled": Look("#56B4E9", "P"),
     "consolidation": Look("#E69F00", "^"),
-    "consolidation_decoupled": Look("#882255", "X"),
-    "consolidation_delegated": Look("#117733", "<"),
+    "consolidation_decoupled": Look("#F0A3A3", "X"),
+    "consolidation_delegated": Look("#A65628", "<"),
+    "wiredtiger_slots": Look("#666633", ">"),
+    "postgres_insert_locks": Look("#882255", "h"),
+    "mysql_link_buf": Look("#332288", "d"),
     "eleda": Look("#009E73", "D"),
     "border_collie_naive": Look("#CC79A7", "v"),
     "border_collie": Look("#0072B2", "o"),
+    "ermia_released": Look("#DDAA33", "X", ":"),
+    "ermia": Look("#AA4499", ">"),
+    "fasterlog_epoch": Look("#117733", "<"),
 }
 # For algorithms that have no look of their own yet.
-SPARE = [Look("#56B4E9", "P"), Look("#882255", "X"), Look("#117733", "<"), Look("#332288", ">")]
+SPARE = [Look("#44AA99", "P"), Look("#B22222", "X"), Look("#7B68EE", "<"), Look("#8FBC8F", ">")]
 
 
 def look(algorithm, among):
@@ -211,7 +217,7 @@ def finish(figure, axes, caption, out):
             handles.setdefault(label, handle)
     titles = list(results.TITLES.values())
     labels = sorted(handles, key=lambda label: (titles.index(label) if label in titles else len(titles), label))
-    columns = min(len(labels), 3 if figure.get_figwidth() < 8 else 7)
+    columns = max(1, min(len(labels), 3 if figure.get_figwidth() < 8 else 7))
     width = int(figure.get_figwidth() * 17.5)
     text = "\n".join(line for paragraph in caption for line in textwrap.wrap(paragraph, width))
     legend_inches = 0.19 * -(-len(labels) // columns) + 0.15
@@ -231,6 +237,11 @@ def finish(figure, axes, caption, out):
         borderaxespad=0.2,
     )
     figure.text(0.012, (inches - legend_inches) / height, text, fontsize=7, color="#555555", va="top", linespacing=1.35)
+    return save(figure, out)
+
+
+def save(figure, out):
+    """Writes OUT.svg and OUT.png and returns their paths."""
     base = Path(out)
     if base.suffix in (".svg", ".png"):
         base = base.with_suffix("")

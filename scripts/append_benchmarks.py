@@ -1,132 +1,91 @@
 #!/usr/bin/python3
 """Runs the append benchmarks of every log buffer interleaved, and prints each one's share of `bound`.
 
-One run: all benchmarks in random order, repeated; the medians of bytes/s are compared. Needs scripts/setup.
+One run: all repetitions of all benchmarks in random order. A share is that of bytes/s in the median of `bound` at the
+same record size and number of threads: the median over the repetitions and their quartiles, `bound`'s own around 1.
+8 threads are measured also where there are fewer processing units: oversubscribed. Needs scripts/setup.
 """
 
 import argparse
-import json
-import pathlib
 import re
-import signal
 import statistics
-import subprocess
 import sys
-import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-BENCH = ROOT / "build/release/bin/muster_bench"
+import benchmarks
+
+from results import Spread
+
 NAME = re.compile(r"append/(?P<algorithm>\w+)/bytes:(?P<bytes>\d+)/real_time/threads:(?P<threads>\d+)")
-# Where it ran is said by the machine's description; its name and folders are nobody's business.
-PRIVATE = ("host_name", "executable")
 
 
-def run(repetitions, seconds, pattern):
-    """The benchmarks' own JSON, one entry a repetition, in the registry's order."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = pathlib.Path(folder) / "benchmarks.json"
-        listed = subprocess.run(
-            [str(BENCH), f"--benchmark_filter={pattern}", "--benchmark_list_tests"],
-            check=False, capture_output=True, text=True,
-        ).stdout.split()  # fmt: skip
-        if not listed:
-            raise ValueError(f"--filter = {pattern}: matches no benchmark; {BENCH.name} --benchmark_list_tests lists them")
-        if sys.stderr.isatty():  # the library says nothing before the end; it measures about twice the least time
-            minutes = len(listed) * repetitions * seconds * 2 / 60
-            print(f"{len(listed)} benchmarks, {repetitions} times each: about {minutes:.0f} min", file=sys.stderr)
-        command = [
-            str(BENCH),
-            f"--benchmark_out={out}",
-            "--benchmark_out_format=json",
-            f"--benchmark_repetitions={repetitions}",
-            f"--benchmark_min_time={seconds}",
-            f"--benchmark_filter={pattern}",
-            "--benchmark_enable_random_interleaving=true",
-            "--benchmark_display_aggregates_only=true",
-        ]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        document = json.loads(out.read_text(encoding="utf-8"))
-    document["benchmarks"].sort(key=lambda entry: listed.index(entry["run_name"]))  # as run, they are shuffled
-    return document
-
-
-def medians(document):
-    """{(bytes, threads): {algorithm: (median, first quartile, third quartile) of bytes/s}}"""
+def shares(document):
+    """A list for the document: one entry an algorithm, record size and number of threads."""
     rates = {}
     for entry in document["benchmarks"]:
-        if entry["run_type"] != "iteration":
+        match = NAME.fullmatch(entry["run_name"])
+        point = (match["algorithm"], int(match["bytes"]), int(match["threads"]))
+        rates.setdefault(point, []).append(entry["bytes_per_second"])
+    found = []
+    for (algorithm, size, threads), values in rates.items():
+        bound = rates.get(("bound", size, threads))
+        if bound is None:
             continue
-        match = NAME.match(entry["name"])
-        point = rates.setdefault((int(match["bytes"]), int(match["threads"])), {})
-        point.setdefault(match["algorithm"], []).append(entry["bytes_per_second"])
-    return {
-        point: {
-            name: (statistics.median(values), *statistics.quantiles(values, n=4, method="inclusive")[::2])
-            if len(values) > 1
-            else (values[0],) * 3
-            for name, values in of_point.items()
-        }
-        for point, of_point in rates.items()
-    }
+        spread = Spread.of([value / statistics.median(bound) for value in values])
+        found.append(
+            {
+                "algorithm": algorithm,
+                "bytes": size,
+                "threads": threads,
+                "median": round(spread.median, 4),
+                "q1": round(spread.q1, 4),
+                "q3": round(spread.q3, 4),
+                "repetitions": spread.count,
+                "bytes_per_second": round(statistics.median(values)),
+            }
+        )
+    return found
 
 
-def table(points):
-    """Shares of bound, a row an algorithm, a column a record size and thread count."""
-    order = sorted(points, key=lambda point: (point[1], point[0]))
-    names = list(dict.fromkeys(name for point in order for name in points[point]))
-    lines = ["share of bound in bytes/s, of medians", "threads ".ljust(22) + "".join(f"{t:>8}" for _, t in order)]
-    lines.append("bytes ".ljust(22) + "".join(f"{b:>8}" for b, _ in order))
-    for name in names:
-        cells = []
-        for point in order:
-            of_point = points[point]
-            known = name in of_point and "bound" in of_point
-            cells.append(f"{of_point[name][0] / of_point['bound'][0]:8.2f}" if known else " " * 8)
-        lines.append(name.ljust(22) + "".join(cells))
+def table(found, units):
+    """A block a number of threads, a row an algorithm, a column a record size."""
+    sizes = sorted({share["bytes"] for share in found})
+    names = list(dict.fromkeys(share["algorithm"] for share in found))
+    width = max(map(len, names), default=0) + 2
+    cells = {(s["threads"], s["algorithm"], s["bytes"]): f"{s['median']:.2f} {s['q1']:.2f}-{s['q3']:.2f}" for s in found}
+    column = max(map(len, cells.values()), default=0) + 2
+    lines = ["share of bound in bytes/s: median, first and third quartile"]
+    for threads in sorted({share["threads"] for share in found}):
+        over = f", oversubscribed: {units} processing units" if threads > units else ""
+        lines += ["", f"{threads} thread{'' if threads == 1 else 's'}{over}"]
+        lines.append("bytes".ljust(width) + "".join(f"{size:>{column}}" for size in sizes))
+        for name in names:
+            row = "".join(f"{cells.get((threads, name, size), ''):>{column}}" for size in sizes)
+            lines.append((name.ljust(width) + row).rstrip())
     return "\n".join(lines)
 
 
-def main(argv=None):
+def main():
     parser = argparse.ArgumentParser(
         prog="append_benchmarks.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", metavar="FILE", help="write the benchmarks' JSON there")
-    parser.add_argument("--repetitions", type=int, default=9, help="of each benchmark (9)")
-    parser.add_argument("--seconds", type=float, default=0.1, help="of one repetition, at least (0.1)")
+    parser.add_argument("--out", metavar="FILE", help="write the benchmarks' JSON there, with the shares")
+    parser.add_argument("--repetitions", type=benchmarks.positive(int), default=9, help="of each benchmark (9)")
+    parser.add_argument("--seconds", type=benchmarks.positive(float), default=0.1, help="of one, at least (0.1)")
     parser.add_argument("--filter", default="append/", help="a regular expression over the benchmarks' names")
-    arguments = parser.parse_args(argv)
-    for key, value in (("--repetitions", arguments.repetitions), ("--seconds", arguments.seconds)):
-        if value <= 0:
-            print(f"append_benchmarks: {key} = {value}: want more than 0", file=sys.stderr)
-            return 2
-    if not BENCH.exists():
-        print("append_benchmarks: build/release/bin/muster_bench is not there: want scripts/setup first", file=sys.stderr)
-        return 3
-    try:
-        document = run(arguments.repetitions, arguments.seconds, arguments.filter)
-    except ValueError as error:
-        print(f"append_benchmarks: {error}", file=sys.stderr)
-        return 2
-    except subprocess.CalledProcessError as error:
-        print(f"append_benchmarks: {BENCH.name} failed: {error.stderr.strip().splitlines()[-1]}", file=sys.stderr)
-        return 1
-    document["context"] = {key: value for key, value in document["context"].items() if key not in PRIVATE}
-    document["context"]["command"] = " ".join(["scripts/append_benchmarks.py", *(sys.argv[1:] if argv is None else argv)])
+    arguments = parser.parse_args()
+    names = benchmarks.listed(arguments.filter)
+    if not all(NAME.fullmatch(name) for name in names):
+        raise benchmarks.RequestError(f"--filter = {arguments.filter}: want one that matches names of append/ only")
+    if sys.stderr.isatty():  # the library says nothing before the end; it measures about twice the least time
+        minutes = len(names) * arguments.repetitions * arguments.seconds * 2 / 60
+        print(f"{len(names)} benchmarks, {arguments.repetitions} times each: about {minutes:.0f} min", file=sys.stderr)
+    document = benchmarks.run(names, arguments.filter, arguments.repetitions, arguments.seconds)
+    document["context"]["command"] = benchmarks.command_line("append_benchmarks")
+    document["shares"] = shares(document)
     if arguments.out:
-        path = pathlib.Path(arguments.out)
-        partial = path.with_name(path.name + ".new")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-            partial.rename(path)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            print(f"append_benchmarks: --out = {path}: {error.strerror}", file=sys.stderr)
-            return 3
-    print(table(medians(document)))
-    return 0
+        benchmarks.write(document, arguments.out)
+    print(table(document["shares"], int(document["context"]["processing_units"])))
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
-    sys.exit(main())
+    benchmarks.main("append_benchmarks", main)

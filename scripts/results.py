@@ -19,9 +19,15 @@ TITLES = {
     "consolidation": "Consolidation array",
     "consolidation_decoupled": "Consolidation, decoupled",
     "consolidation_delegated": "Consolidation, delegated",
+    "wiredtiger_slots": "WiredTiger slots",
+    "postgres_insert_locks": "PostgreSQL insertion locks",
+    "mysql_link_buf": "MySQL link buffer",
     "eleda": "Eleda",
     "border_collie_naive": "Border-Collie, naive",
     "border_collie": "Border-Collie",
+    "ermia_released": "ERMIA, as released",
+    "ermia": "ERMIA, mended",
+    "fasterlog_epoch": "FasterLog epochs",
 }
 
 

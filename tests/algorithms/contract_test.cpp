@@ -2,12 +2,10 @@
 // and the stalling ones declare about themselves, shown to be true.
 #include <set>
 #include <thread>
-#include <tuple>
-#include <type_traits>
 
-#include "algorithms/all.h"
 #include "algorithms/registry.h"
 #include "tests/algorithms/drive.h"
+#include "tests/algorithms/selected.h"
 #include "tests/catch.h"
 
 namespace muster {
@@ -19,19 +17,8 @@ using test::eventually;
 using test::fill;
 using test::Findings;
 
-constexpr bool is_safe(const AlgorithmInfo& info) {
-  return !info.unsafe;
-}
-constexpr bool is_prompt(const AlgorithmInfo& info) {
-  return is_safe(info) && !info.stalls_on_idle;
-}
-
-/// The algorithms that `keep` accepts, as the std::tuple that Catch2 wants; of pointers, since none is made.
-template <bool (*keep)(const AlgorithmInfo&), class... As>
-auto filtered(TypeList<As...>) -> decltype(std::tuple_cat(
-    std::declval<std::conditional_t<keep(As::info), std::tuple<As*>, std::tuple<>>>()...));
-using SafeAlgorithms = decltype(filtered<is_safe>(AllAlgorithms<NativePlatform>{}));
-using PromptAlgorithms = decltype(filtered<is_prompt>(AllAlgorithms<NativePlatform>{}));
+using SafeAlgorithms = test::SafeAlgorithmsOn<NativePlatform>;
+using PromptAlgorithms = decltype(test::filtered<test::is_prompt>(AllAlgorithms<NativePlatform>{}));
 
 /// The sanitizers make everything an order of magnitude slower; what they look for shows in fewer records.
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
@@ -278,10 +265,9 @@ TEST_CASE("Registry: names are unique, and an unknown one is answered with the k
     CHECK_FALSE(info.title.empty());
     CHECK_FALSE(info.source.empty());
   }
-  CHECK_THROWS_WITH(
-      make_log_buffer("aether", {}),
-      "algorithm = aether: want one of null, bound, mutex, decoupled, consolidation, "
-      "consolidation_decoupled, consolidation_delegated, eleda, border_collie_naive, border_collie");
+  std::string known;
+  for (const AlgorithmInfo& info : algorithms()) known.append(known.empty() ? "" : ", ").append(info.name);
+  CHECK_THROWS_WITH(make_log_buffer("aether", {}), "algorithm = aether: want one of " + known);
 }
 
 TEST_CASE("Registry: an option out of range is refused with its name, value and what would do",
@@ -303,6 +289,21 @@ TEST_CASE("Registry: an option out of range is refused with its name, value and 
   for (const std::uint32_t chain : {0u, 3u, 2048u}) {
     CHECK_THROWS_WITH(make_log_buffer("consolidation_delegated", {.delegation_chain = chain}),
                       "delegation_chain = " + std::to_string(chain) + ": want a power of two from 1 to 1024");
+  }
+  for (const std::uint32_t pool : {1u, 65537u}) {
+    CHECK_THROWS_WITH(make_log_buffer("wiredtiger_slots", {.slot_pool = pool}),
+                      "slot_pool = " + std::to_string(pool) + ": want 2 to 65536");
+  }
+  CHECK_THROWS_WITH(make_log_buffer("wiredtiger_slots", {.max_workers = 1u << 24}),
+                    "max_workers = 16777216: want less than 16777216, what a slot can count");
+  for (const std::uint32_t locks : {0u, 257u}) {
+    CHECK_THROWS_WITH(make_log_buffer("postgres_insert_locks", {.insert_locks = locks}),
+                      "insert_locks = " + std::to_string(locks) + ": want 1 to 256");
+  }
+  for (const std::uint32_t window : {0u, 1000u, 1u << 31}) {
+    CHECK_THROWS_WITH(
+        make_log_buffer("mysql_link_buf", {.link_window = window}),
+        "link_window = " + std::to_string(window) + ": want a power of two, 1073741824 at most");
   }
   CHECK_THROWS_WITH(make_log_buffer("eleda", {.capacity = 4096, .hop_bits = 13}),
                     "hop_bits = 13: want at most 12, log2 of the capacity");

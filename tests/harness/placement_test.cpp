@@ -136,6 +136,21 @@ TEST_CASE("Topology: a thread that is pinned is found where it was pinned") {
   }
 }
 
+TEST_CASE("Topology: a thread that is freed, and what it starts, may run on every unit again") {
+  const Topology topology = Topology::this_machine();
+  int allowed = 0;
+  std::thread([&] {
+    topology.pin_this_thread(topology.units().front().number);
+    topology.unpin_this_thread();
+    std::thread([&] {
+      ::cpu_set_t set;
+      CPU_ZERO(&set);
+      if (::sched_getaffinity(0, sizeof set, &set) == 0) allowed = CPU_COUNT(&set);
+    }).join();
+  }).join();
+  CHECK(allowed == static_cast<int>(topology.units().size()));
+}
+
 TEST_CASE("Topology: a pin to a unit that is not there is an error") {
   const Topology topology = Topology::this_machine();
   std::string what;

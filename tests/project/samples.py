@@ -27,7 +27,15 @@ def result(workload="append", algorithm="border_collie", threads=1, seed=1, rate
         "window_s": 0.5,
         "windows": windows,
         "repetitions": 1,
-        "log_buffer": {"capacity": 16777216, "consolidation_slots": 4, "delegation_chain": 32, "hop_bits": 0},
+        "log_buffer": {
+            "capacity": 16777216,
+            "consolidation_slots": 4,
+            "delegation_chain": 32,
+            "slot_pool": 128,
+            "insert_locks": 8,
+            "link_window": 1048576,
+            "hop_bits": 0,
+        },
     }
     if ycsb:
         configuration["ycsb"] = {
@@ -142,3 +150,168 @@ def quickstart(repetitions=3):
                 rate = RATES[algorithm] / 8e6 * 300 * clients**0.9 + 2000
                 results.append(result("ycsb", algorithm, clients, seed, rate))
     return results
+
+
+def step(thread, operation, text="", **more):
+    """A marker, a copy or a read; an atomic access has location, order, value, ... besides."""
+    return {
+        "thread": thread,
+        "operation": operation,
+        "location": "",
+        "order": "",
+        "value": "",
+        "before": "",
+        "source": None,
+        "stale": False,
+        "text": text,
+        "line": "",
+        **more,
+    }
+
+
+def access(thread, operation, location, order, value, line, **more):
+    return step(thread, operation, location=location, order=order, value=value, line=f"border_collie.h:{line}", **more)
+
+
+def trace(**more):
+    return {
+        "schema": 1,
+        "algorithm": "border_collie",
+        "mutant": "",
+        "violation": "a violation",
+        "configuration": {"workers": 2, "records": 1, "advances": 1, "capacity": 8, "sizes": [3]},
+        "search": "exhaustive, by preemptions",
+        "seed": 1,
+        "preemptions": 1,
+        "command": "scripts/model --algorithm border_collie --workers 2 --records 1 --advances 1 --capacity 8 --sizes 3",
+        "threads": ["worker 0", "worker 1", "drainer"],
+        "steps": [step(0, "reserve", "3")],
+        **more,
+    }
+
+
+def cutoff_after_scan():
+    """Border-Collie with its cutoff read when all flags have been looked at."""
+    steps = [
+        step(2, "advance"),
+        access(2, "load", "flag[0]", "acquire", "white 0", 109),
+        step(0, "reserve", "3 bytes"),
+        access(0, "store", "flag[0]", "release", "black 0", 84),
+        access(0, "fetch_add", "tail", "release", "3", 85, before="0"),
+        access(0, "load", "recycled", "acquire", "0", 50),
+        step(0, "reserved", "0..3"),
+        step(1, "reserve", "3 bytes"),
+        access(1, "store", "flag[1]", "release", "black 0", 84),
+        access(1, "fetch_add", "tail", "release", "6", 85, before="3", source=4),
+        access(1, "load", "recycled", "acquire", "0", 50),
+        step(1, "reserved", "3..6"),
+        step(1, "copy", "bytes 3..6"),
+        step(1, "publish"),
+        access(1, "store", "flag[1]", "release", "white 6", 96),
+        step(1, "published"),
+        access(2, "load", "flag[1]", "acquire", "white 6", 109, source=14),
+        access(2, "load", "tail", "acquire", "6", 103, source=9),
+        access(2, "store", "boundary", "release", "6", 112),
+        step(2, "boundary", "6"),
+        step(2, "violation", "0..3 is reserved and not published"),
+    ]
+    return trace(
+        mutant="cutoff_after_scan",
+        violation="The boundary 6 lies over a hole: worker 0 has reserved 0..3 and not published it",
+        steps=steps,
+    )
+
+
+def stale_black_flag():
+    """As in the tree but for a relaxed fetch-add: the collie sees the range and not the flag before it."""
+    steps = [
+        step(0, "reserve", "3 bytes"),
+        access(0, "store", "flag[0]", "release", "black 0", 84),
+        access(0, "fetch_add", "tail", "relaxed", "3", 85, before="0"),
+        step(0, "reserved", "0..3"),
+        step(1, "advance"),
+        access(1, "load", "tail", "acquire", "3", 103, source=2),
+        access(1, "load", "flag[0]", "acquire", "white 0", 109, stale=True),
+        access(1, "store", "boundary", "release", "3", 112),
+        step(1, "boundary", "3"),
+        step(1, "read", "bytes 0..3"),
+    ]
+    return trace(
+        mutant="border_collie.h:85 relaxed",
+        violation="The drainer reads byte 0, which worker 0 has not written",
+        threads=["worker 0", "drainer"],
+        configuration={"workers": 1, "records": 1, "advances": 1, "capacity": 4, "sizes": [3]},
+        preemptions=1,
+        steps=steps,
+    )
+
+
+def long_trace(threads=4, steps=40):
+    """As large as is meant to be looked at."""
+    chance = random.Random(1)
+    made, stores = [], []
+    for i in range(steps - 1):
+        thread = chance.randrange(threads)
+        if stores and chance.random() < 0.5:
+            source = chance.choice(stores)
+            newer = any(made[s]["location"] == made[source]["location"] for s in stores if s > source)
+            location, value = made[source]["location"], made[source]["value"]
+            made.append(access(thread, "load", location, "acquire", value, 100 + i, source=source, stale=newer))
+        else:
+            stores.append(i)
+            made.append(access(thread, "store", f"flag[{chance.randrange(3)}]", "release", f"white {i}", 100 + i))
+    made.append(step(threads - 1, "violation"))
+    names = [f"worker {i}" for i in range(threads - 1)] + ["drainer"]
+    return trace(threads=names, steps=made, configuration={"workers": threads - 1, "records": 2, "capacity": 4})
+
+
+BENCHMARK_CONTEXT = {
+    "date": "2026-11-21T12:00:00+00:00",
+    "git_commit": "0123456789abcdef0123456789abcdef01234567",
+    "compiler": "GNU 12.2.0",
+    "build_type": "Release",
+    "flags": "-O3",
+    "sanitizer": "",
+    "cpu_model": "A made-up processor",
+    "processing_units": "4",
+    "cores": "4",
+    "numa_nodes": "1",
+    "hypervisor": "null",
+    "kernel": "Linux 6.1",
+    "placement": "append: worker i on the i-th unit. advance: not pinned.",
+}
+
+
+def append_benchmarks(threads=(1, 2, 8), algorithms=RATES):
+    """What scripts/append_benchmarks.py writes, but for the library's own list."""
+    chance = random.Random("append")
+    shares = []
+    for algorithm in algorithms:
+        for size in (48, 120, 264, 1024, 4096, 12288):
+            for count in threads:
+                share = min(1, RATES.get(algorithm, 1e7) / RATES["bound"] * (size / 48) ** 0.05) * chance.uniform(0.9, 1)
+                shares.append(
+                    {
+                        "algorithm": algorithm,
+                        "bytes": size,
+                        "threads": count,
+                        "median": share,
+                        "q1": share * 0.97,
+                        "q3": share * 1.02,
+                        "repetitions": 9,
+                        "bytes_per_second": 1_000_000,
+                    }
+                )
+    return {"context": dict(BENCHMARK_CONTEXT), "benchmarks": [], "shares": shares}
+
+
+def advance_benchmarks(algorithms=RATES):
+    """What scripts/advance_benchmarks.py writes, but for the library's own list."""
+    costs = []
+    for slope, algorithm in enumerate(algorithms):
+        for against, step, steps in (("registered", 2, 9), ("outstanding", 4, 8)):
+            for count in (step**i for i in range(steps)):
+                ns = 0 if algorithm == "null" else 1 + slope * count**0.8
+                spread = {"ns": ns, "q1": ns * 0.9, "q3": ns * 1.2, "repetitions": 9, "clock_ns": 30}
+                costs.append({"algorithm": algorithm, "against": against, "count": count, **spread})
+    return {"context": dict(BENCHMARK_CONTEXT), "benchmarks": [], "costs": costs}

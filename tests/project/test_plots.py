@@ -83,6 +83,65 @@ class Figures(unittest.TestCase):
         self.assertEqual(done.stdout.count("±"), 7 * 4 + 4 * 6 + 2)
 
 
+class BenchmarkFigures(unittest.TestCase):
+    SCRIPTS = {"append_shares.py": samples.append_benchmarks, "advance_cost.py": samples.advance_benchmarks}
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def draw(self, script, *documents):
+        paths = []
+        for i, document in enumerate(documents):
+            paths.append(self.folder / f"{i}.json")
+            paths[-1].write_text(json.dumps(document), encoding="utf-8")
+        return project.run(PYTHON, "-B", ROOT / "plots" / script, *paths, "--out", self.folder / "figure", cwd="/")
+
+    def drawn(self, script, *documents):
+        done = self.draw(script, *documents)
+        svg, png = self.folder / "figure.svg", self.folder / "figure.png"
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(done.stdout, f"figure: {svg}\nfigure: {png}\n")
+        self.assertTrue(xml.parse(svg).getroot().tag.endswith("svg"))
+        self.assertGreater(png.stat().st_size, 20_000)
+        return svg.read_bytes()
+
+    def test_both_formats_are_drawn_the_same_each_time(self):
+        for script, sample in self.SCRIPTS.items():
+            with self.subTest(script=script):
+                self.assertEqual(self.drawn(script, sample()), self.drawn(script, sample()))
+
+    def test_many_thread_counts_and_unknown_algorithms_are_drawn(self):
+        self.drawn("append_shares.py", samples.append_benchmarks((1, 2, 4, 8, 16, 32, 64), ["bound", "silo"]))
+        self.drawn("advance_cost.py", samples.advance_benchmarks(["null", "silo"]))
+
+    def test_one_run_in_several_files_is_drawn(self):
+        parts = [samples.append_benchmarks((threads,)) for threads in (1, 2, 8)]
+        self.drawn("append_shares.py", *parts)
+
+    def refused(self, script, *documents, word):
+        done = self.draw(script, *documents)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+        self.assertIn(word, done.stderr)
+        self.assertFalse((self.folder / "figure.png").exists())
+
+    def test_files_of_two_commits_or_machines_are_refused(self):
+        for script, sample in self.SCRIPTS.items():
+            for key in ("git_commit", "cpu_model"):
+                other = sample()
+                other["context"][key] = "another"
+                self.refused(script, sample(), other, word=key)
+
+    def test_files_of_another_script_are_refused(self):
+        self.refused("append_shares.py", samples.advance_benchmarks(), word="shares")
+        self.refused("advance_cost.py", samples.append_benchmarks(), word="costs")
+
+    def test_files_without_anything_to_draw_are_refused(self):
+        self.refused("append_shares.py", samples.append_benchmarks(algorithms=[]), word="nothing")
+        self.refused("append_shares.py", samples.append_benchmarks(algorithms=["null"]), word="null")
+
+
 class Shares(unittest.TestCase):
     def test_share_is_taken_of_the_same_repetition(self):
         found = []
@@ -99,6 +158,80 @@ class Shares(unittest.TestCase):
     def test_spread_comes_from_all_windows(self):
         spread = results.Spread.of([1.0, 2.0, 3.0, 4.0, 5.0])
         self.assertEqual((spread.q1, spread.median, spread.q3, spread.count), (2.0, 3.0, 4.0, 5))
+
+
+class Interleavings(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def draw(self, trace, name="figure"):
+        path = self.folder / f"{name}.json"
+        path.write_text(trace if isinstance(trace, str) else json.dumps(trace), encoding="utf-8")
+        return project.run(PYTHON, "-B", ROOT / "plots/interleaving.py", path, "--out", self.folder / name, cwd="/")
+
+    def texts(self, trace, name="figure"):
+        """What stands in the picture: matplotlib names each text in a comment beside its glyphs."""
+        done = self.draw(trace, name)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        svg, png = self.folder / f"{name}.svg", self.folder / f"{name}.png"
+        self.assertEqual(done.stdout, f"figure: {svg}\nfigure: {png}\n")
+        self.assertEqual(png.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
+        xml.parse(svg)
+        found = re.findall(r"<!-- (.*?) -->", svg.read_text(encoding="utf-8"), re.DOTALL)
+        return [text.replace("- -", "--") for text in found]  # a comment must not hold the latter
+
+    def test_a_counterexample_says_what_every_thread_did(self):
+        trace = samples.cutoff_after_scan()
+        texts = self.texts(trace)
+        for wanted in (
+            trace["violation"],
+            "Border-Collie, mutant: cutoff after scan",
+            *trace["threads"],
+            "store flag[0] ← black 0",
+            "fetch-add tail 3 → 6",
+            "load flag[1] → white 6",
+            "copy bytes 3..6",
+            "boundary 6",
+            "open 0..3",
+            "border_collie.h:103",
+        ):
+            self.assertIn(wanted, texts)
+        self.assertTrue(any(trace["command"] in text for text in texts), "how to replay it")
+        self.assertFalse(any("STALE" in text for text in texts))
+
+    def test_a_stale_load_is_marked_with_what_it_missed(self):
+        self.assertIn("STALE, newest: black 0", self.texts(samples.stale_black_flag()))
+
+    def test_forty_steps_of_four_threads_are_the_same_file_each_time(self):
+        trace = samples.long_trace()
+        self.assertIn("worker 2", self.texts(trace, "one"))
+        self.texts(trace, "two")
+        self.assertEqual((self.folder / "one.svg").read_bytes(), (self.folder / "two.svg").read_bytes())
+
+    def test_every_operation_is_drawn(self):
+        operations = ["exchange", "fetch_sub", "compare_exchange", "compare_exchange_failed", "await", "lock", "unlock"]
+        steps = [samples.access(0, name, "state", "relaxed", "1", 1, before="0") for name in operations]
+        steps += [samples.step(0, name) for name in ("attach", "attached", "detach", "detached", "recycle")]
+        texts = self.texts(samples.trace(steps=steps))
+        for wanted in ("fetch-sub state 0 → 1", "compare-exchange state → 1, fails", "await state → 1", "unlock state", "detach"):
+            self.assertIn(wanted, texts)
+
+    def test_a_trace_that_cannot_be_drawn_is_refused_in_one_line(self):
+        for trace, word in (
+            ('{"schema": 1,', "JSON"),
+            (samples.trace(schema=2), "schema"),
+            (samples.trace(steps=[]), "steps"),
+            (samples.trace(steps=[samples.step(3, "advance")]), "thread"),
+            (samples.trace(steps=[samples.step(0, "jump")]), "operation"),
+            (samples.trace(steps=[samples.access(0, "load", "tail", "acquire", "0", 1, source=0)]), "source"),
+        ):
+            with self.subTest(word=word):
+                done = self.draw(trace)
+                self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+                self.assertIn(word, done.stderr)
+                self.assertFalse((self.folder / "figure.png").exists())
 
 
 if __name__ == "__main__":

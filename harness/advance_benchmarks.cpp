@@ -1,0 +1,108 @@
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "algorithms/all.h"
+#include "harness/benchmarks.h"
+
+namespace muster {
+namespace {
+
+constexpr std::size_t kCapacity = std::size_t{16} << 20;  // bytes
+constexpr std::uint32_t kRecord = 48;                     // bytes
+constexpr std::uint32_t kWorkers = 4;                     // that share the outstanding records
+constexpr std::int64_t kRegisteredMax = 256;              // workers
+constexpr std::int64_t kOutstandingMax = 16384;           // records
+
+struct WouldWait : std::runtime_error {
+  WouldWait() : std::runtime_error("so many records cannot be outstanding: it would wait") {}
+};
+
+/// The native platform for a thread that is alone, and would wait for ever where it says so.
+struct AlonePlatform : NativePlatform {
+  template <class T, class Predicate>
+  static void await(const Atomic<T>& atomic, Predicate predicate, std::memory_order order, WaitFor) {
+    if (!predicate(atomic.load(order))) throw WouldWait{};
+  }
+};
+
+template <class A>
+void append(A& log, WorkerId worker) {
+  log.publish(worker, log.reserve(worker, kRecord));  // the bytes are nobody's business here
+}
+
+/// One advance an iteration, after `prepare` has published something to find. What it costs to look at the clock
+/// is in it; that is all that the figure of `null` is.
+template <class A, class Prepare>
+void advance(benchmark::State& state, A& log, Prepare prepare) {
+  try {
+    for ([[maybe_unused]] auto _ : state) {
+      prepare();
+      const auto start = std::chrono::steady_clock::now();
+      const Lsn boundary = log.advance();
+      const auto end = std::chrono::steady_clock::now();
+      state.SetIterationTime(std::chrono::duration<double>(end - start).count());
+      log.recycle(boundary);
+    }
+  } catch (const WouldWait& wait) {
+    state.SkipWithError(wait.what());
+  }
+}
+
+/// Against the workers that are attached, of which the first and the last have published a record each since the
+/// last advance.
+template <class A>
+void registered(benchmark::State& state) {
+  const auto count = static_cast<std::uint32_t>(state.range(0));
+  const auto log = std::make_unique<A>(LogBufferOptions{.capacity = kCapacity, .max_workers = count});
+  for (std::uint32_t i = 0; i < count; ++i) append(*log, log->attach());  // all have been busy once
+  advance(state, *log, [&] {
+    append(*log, 0);
+    if (count > 1) append(*log, count - 1);
+  });
+}
+
+/// Against the records that a few workers have published, in turn, since the last advance.
+template <class A>
+void outstanding(benchmark::State& state) {
+  const auto count = static_cast<std::uint32_t>(state.range(0));
+  const auto log = std::make_unique<A>(LogBufferOptions{.capacity = kCapacity, .max_workers = kWorkers});
+  for (std::uint32_t i = 0; i < kWorkers; ++i) log->attach();
+  advance(state, *log, [&] {
+    for (std::uint32_t i = 0; i < count; ++i) append(*log, i % kWorkers);
+  });
+}
+
+/// A fixed number of iterations: what stands around the timed part may be thousands of times longer.
+void add(const std::string& name, void (*measure)(benchmark::State&), const char* argument,
+         std::int64_t value, std::int64_t iterations) {
+  benchmark::RegisterBenchmark(name.c_str(), measure)
+      ->ArgName(argument)
+      ->Arg(value)
+      ->Iterations(iterations)
+      ->UseManualTime();
+}
+
+}  // namespace
+
+void register_advance_benchmarks() {
+  for_each_type(AllAlgorithms<AlonePlatform>{}, [&](auto type) {
+    using A = typename decltype(type)::type;
+    const std::string name = "advance/" + std::string(A::info.name);
+    // One that stalls on idle workers never gets anywhere here.
+    for (std::int64_t n = 1; n <= kRegisteredMax && !A::info.stalls_on_idle; n *= 2) {
+      add(name, registered<A>, "registered", n, 20'000);
+    }
+    for (std::int64_t n = 1; n <= kOutstandingMax; n *= 4) {
+      if (A::info.stalls_on_idle && n < kWorkers) continue;
+      add(name, outstanding<A>, "outstanding", n, std::clamp<std::int64_t>((1 << 20) / n, 64, 20'000));
+    }
+  });
+}
+
+}  // namespace muster

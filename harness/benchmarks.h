@@ -1,0 +1,18 @@
+#pragma once
+
+namespace muster {
+
+/// append/<algorithm>/bytes:<n>/real_time/threads:<t>: one iteration is one append: reserve, copy, publish.
+void register_append_benchmarks();
+
+/// advance/<algorithm>/registered:<n>/... and advance/<algorithm>/outstanding:<n>/...: one iteration is one
+/// advance(), and nothing else of it is inside the time.
+void register_advance_benchmarks();
+
+/// How register_append_benchmarks() places its threads, in words.
+constexpr const char* kBenchmarkPlacement =
+    "append: worker i on the i-th unit, compact, where there are as many as workers, and the drainer on the "
+    "next where "
+    "there is one more; else where the scheduler puts them. advance: one thread, not pinned.";
+
+}  // namespace muster

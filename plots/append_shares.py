@@ -1,0 +1,70 @@
+#!/usr/bin/python3
+"""What an append costs beside `bound`: every algorithm's share of its throughput, a panel a number of threads."""
+
+import benchmark_files
+import style
+from matplotlib import pyplot
+
+import results
+
+COLUMNS_MAX = 3
+BEST = 1.1  # colours end here: what is more is the machine's doing, as `bound`'s own spread shows
+
+
+def draw_panel(axes, of_panel, algorithms, sizes):
+    """A cell an algorithm and record size: median, quartiles below it."""
+    shares = [[of_panel.get((algorithm, size)) for size in sizes] for algorithm in algorithms]
+    medians = [[share["median"] if share else float("nan") for share in row] for row in shares]
+    image = axes.imshow(medians, cmap="cividis", vmin=0, vmax=BEST, aspect="auto")
+    for y, row in enumerate(shares):
+        for x, share in enumerate(row):
+            if share is None:
+                continue
+            colour = "white" if share["median"] < 0.55 * BEST else "black"
+            axes.text(x, y - 0.12, f"{share['median']:.2f}", ha="center", va="center", fontsize=8, color=colour)
+            spread = f"{share['q1']:.2f}\N{EN DASH}{share['q3']:.2f}"
+            axes.text(x, y + 0.27, spread, ha="center", va="center", fontsize=4.8, color=colour)
+    axes.set_xticks(range(len(sizes)), [str(size) for size in sizes])
+    axes.set_yticks(range(len(algorithms)), [results.TITLES.get(name, name) for name in algorithms])
+    axes.set_xlabel("bytes a record")
+    axes.grid(False)
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return image
+
+
+def draw(shares, context, out):
+    units = int(context["processing_units"])
+    threads = sorted({share["threads"] for share in shares})
+    sizes = sorted({share["bytes"] for share in shares})
+    # `null` does nothing: many times `bound`, and no share of it.
+    algorithms = results.in_order({share["algorithm"] for share in shares} - {"null"})
+    if not algorithms:
+        raise results.ResultError("holds no algorithm beside null: want those to compare")
+    columns = min(len(threads), COLUMNS_MAX)
+    rows = -(-len(threads) // columns)
+    height = 0.9 + 0.33 * len(algorithms)
+    figure, panels = pyplot.subplots(
+        rows, columns, figsize=(1.6 + 3.1 * columns, height * rows), squeeze=False, sharey=True
+    )
+    for unused in list(panels.flat)[len(threads) :]:
+        unused.set_visible(False)
+    for axes, count in zip(panels.flat, threads):
+        of_panel = {(s["algorithm"], s["bytes"]): s for s in shares if s["threads"] == count}
+        draw_panel(axes, of_panel, algorithms, sizes)
+        over = ", oversubscribed" if count > units else ""
+        axes.set_title(f"{count} thread{'' if count == 1 else 's'}{over}")
+    caption = [
+        "Appended bytes per second as a share of Bound (fetch-add and copy, no tracking). "
+        + benchmark_files.count_line(shares, "Large")
+        + "; small: first and third quartile. Bound's own tell how far the machine is to be trusted; nothing can be "
+        "faster than it.",
+        context["placement"].split(" advance: ")[0].replace("append: ", "Placement: "),
+        benchmark_files.machine_line(context),
+    ]
+    return style.finish(figure, [], caption, out)
+
+
+if __name__ == "__main__":
+    benchmark_files.main("append_shares", __doc__, "shares", draw)

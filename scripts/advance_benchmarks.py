@@ -1,0 +1,91 @@
+#!/usr/bin/python3
+"""Measures what one advance() costs, in nanoseconds, of every log buffer.
+
+registered    against the workers that are attached, of which two have published a record each since the last one
+outstanding   against the records that four workers have published since the last one, also per record
+
+One thread does everything, so that no cache line has to come from another processing unit. A figure is the median
+over interleaved repetitions less that of `null`, which is what the clock costs. Needs scripts/setup.
+"""
+
+import argparse
+import re
+import statistics
+
+import benchmarks
+
+from results import Spread
+
+NAME = re.compile(r"advance/(?P<algorithm>\w+)/(?P<against>registered|outstanding):(?P<count>\d+)/.*")
+PATTERN = "advance/"
+
+
+def costs(document):
+    """A list for the document: one entry an algorithm, what it is against, and how many of that."""
+    times = {}
+    for entry in document["benchmarks"]:
+        if entry.get("error_occurred"):
+            continue
+        match = NAME.fullmatch(entry["run_name"])
+        point = (match["algorithm"], match["against"], int(match["count"]))
+        times.setdefault(point, []).append(entry["real_time"])
+    found = []
+    for (algorithm, against, count), values in times.items():
+        clock = statistics.median(times["null", against, count])
+        spread = Spread.of([value - clock for value in values])
+        cost = {
+            "algorithm": algorithm,
+            "against": against,
+            "count": count,
+            "ns": round(spread.median, 2),
+            "q1": round(spread.q1, 2),
+            "q3": round(spread.q3, 2),
+            "repetitions": spread.count,
+            "clock_ns": round(clock, 2),
+        }
+        if against == "outstanding":
+            cost["ns_per_record"] = round(spread.median / count, 4)
+        found.append(cost)
+    return found
+
+
+def table(found):
+    names = list(dict.fromkeys(cost["algorithm"] for cost in found))
+    width = max(map(len, names)) + 2
+    lines = ["ns of one advance, less the clock's: median, quartiles"]
+    for against, what in (("registered", "workers registered"), ("outstanding", "records outstanding")):
+        of = {(cost["algorithm"], cost["count"]): cost for cost in found if cost["against"] == against}
+        counts = sorted({count for _, count in of})
+        text = {point: f"{c['ns']:.0f} {c['q1']:.0f}-{c['q3']:.0f}" for point, c in of.items()}
+        column = max(map(len, text.values()), default=7) + 2
+        lines += ["", what.ljust(width) + "".join(f"{count:>{column}}" for count in counts)]
+        for name in names:
+            lines.append((name.ljust(width) + "".join(f"{text.get((name, c), ''):>{column}}" for c in counts)).rstrip())
+    per_record = {(c["algorithm"], c["count"]): c["ns_per_record"] for c in found if "ns_per_record" in c}
+    counts = sorted({count for _, count in per_record})
+    lines += ["", "ns per record outstanding", "".ljust(width) + "".join(f"{count:>9}" for count in counts)]
+    for name in names:
+        cells = (f"{per_record[name, c]:.3f}" if (name, c) in per_record else "" for c in counts)
+        lines.append((name.ljust(width) + "".join(f"{cell:>9}" for cell in cells)).rstrip())
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="advance_benchmarks.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", metavar="FILE", help="write the benchmarks' JSON there, with the costs")
+    parser.add_argument("--repetitions", type=benchmarks.positive(int), default=9, help="of each benchmark (9)")
+    arguments = parser.parse_args()
+    names = benchmarks.listed(PATTERN)
+    # How long one takes is fixed by its number of iterations.
+    document = benchmarks.run(names, PATTERN, arguments.repetitions, seconds=1)
+    document["context"]["command"] = benchmarks.command_line("advance_benchmarks")
+    document["costs"] = costs(document)
+    if arguments.out:
+        benchmarks.write(document, arguments.out)
+    print(table(document["costs"]))
+
+
+if __name__ == "__main__":
+    benchmarks.main("advance_benchmarks", main)

@@ -1,0 +1,111 @@
+"""Runs build/release/bin/muster_bench for the scripts that look at its benchmarks, and writes what it found."""
+
+import argparse
+import json
+import pathlib
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BENCH = ROOT / "build/release/bin/muster_bench"
+# Where it ran is said by the machine's description; its name and folders are nobody's business.
+PRIVATE = ("host_name", "executable")
+
+
+class Failure(Exception):
+    """One line for the user, and the exit code."""
+
+    code = 1  # the run itself failed
+
+
+class RequestError(Failure):
+    code = 2
+
+
+class MachineError(Failure):
+    code = 3
+
+
+def positive(kind):
+    def convert(text):
+        value = kind(text)
+        if value <= 0:
+            raise argparse.ArgumentTypeError(f"{text}: want more than 0")
+        return value
+
+    convert.__name__ = kind.__name__  # as argparse's messages call it
+    return convert
+
+
+def listed(pattern):
+    """The benchmarks' names, in the registry's order."""
+    if not BENCH.exists():
+        raise MachineError(f"build/release/bin/{BENCH.name} is not there: want scripts/setup first")
+    command = [str(BENCH), f"--benchmark_filter={pattern}", "--benchmark_list_tests"]
+    names = subprocess.run(command, check=False, capture_output=True, text=True).stdout.split()
+    if not names:
+        raise RequestError(f"--filter = {pattern}: matches no benchmark; {BENCH.name} --benchmark_list_tests lists them")
+    return names
+
+
+def run(names, pattern, repetitions, seconds):
+    """The benchmarks' own JSON: a random order over all repetitions of all of them, so that drift hits all alike."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = pathlib.Path(folder) / "benchmarks.json"
+        command = [
+            str(BENCH),
+            f"--benchmark_out={out}",
+            "--benchmark_out_format=json",
+            f"--benchmark_repetitions={repetitions}",
+            f"--benchmark_min_time={seconds}",
+            f"--benchmark_filter={pattern}",
+            "--benchmark_enable_random_interleaving=true",
+            "--benchmark_display_aggregates_only=true",
+        ]
+        done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        if done.returncode != 0:
+            last = done.stderr.strip().splitlines()
+            raise Failure(f"{BENCH.name} failed: {last[-1] if last else f'exit code {done.returncode}'}")
+        document = json.loads(out.read_text(encoding="utf-8"))
+    document["context"] = {key: value for key, value in document["context"].items() if key not in PRIVATE}
+    # The library's own aggregates follow from these.
+    entries = [entry for entry in document["benchmarks"] if entry["run_type"] == "iteration"]
+    document["benchmarks"] = sorted(entries, key=lambda entry: names.index(entry["run_name"]))
+    return document
+
+
+def write(document, out):
+    """One line an entry of a list, so that what changes from run to run can be read."""
+    lines = []
+    for key, value in document.items():
+        if isinstance(value, list):
+            entries = ",\n".join("  " + json.dumps(entry) for entry in value)
+            lines.append(f" {json.dumps(key)}: [\n{entries}\n ]")
+        else:
+            lines.append(f" {json.dumps(key)}: " + json.dumps(value, indent=2).replace("\n", "\n "))
+    path = pathlib.Path(out)
+    partial = path.with_name(path.name + ".new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+        partial.rename(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise MachineError(f"--out = {path}: {error.strerror}") from error
+
+
+def command_line(script):
+    return " ".join([f"scripts/{script}.py", *map(shlex.quote, sys.argv[1:])])
+
+
+def main(script, action):
+    """The process: action() prints what it found; a failure is one line and a code."""
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
+    try:
+        action()
+    except Failure as failure:
+        print(f"{script}: {failure}", file=sys.stderr)
+        sys.exit(failure.code)

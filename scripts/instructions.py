@@ -1,0 +1,87 @@
+#!/usr/bin/python3
+"""Counts the instructions that one append and one advance retire, of every log buffer, under valgrind's callgrind.
+
+One worker. An append is reserve, the copy of 120 bytes and publish; an advance finds one such record. Each is the
+difference between two counts of them, so that what is done once cancels; what is done now and then, as growing a
+list, is spread over all. Needs scripts/setup.
+"""
+
+import argparse
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+import benchmarks
+
+PROGRAM = benchmarks.ROOT / "build/release/bin/muster_instructions"
+MUSTER = benchmarks.ROOT / "build/release/bin/muster"
+COUNTS = (2_000, 10_000)
+COLLECTED = re.compile(r"Collected\s*:\s*(\d+)")
+
+
+def output(command):
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+    except FileNotFoundError as error:
+        raise benchmarks.MachineError(f"{error.filename} is not there: want scripts/setup first") from error
+    if done.returncode != 0:
+        last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        raise benchmarks.Failure(f"{' '.join(command)}: {last}")
+    return done.stdout, done.stderr
+
+
+def counted(algorithm, operation, count):
+    with tempfile.TemporaryDirectory() as folder:
+        _, said = output(
+            [
+                "valgrind",
+                "--tool=callgrind",
+                f"--callgrind-out-file={folder}/callgrind.out",
+                "--collect-atstart=no",
+                "--toggle-collect=*counted_*",
+                str(PROGRAM),
+                algorithm,
+                operation,
+                str(count),
+            ]
+        )
+    return int(COLLECTED.search(said)[1])
+
+
+def instructions(algorithm, operation):
+    less, more = (counted(algorithm, operation, count) for count in COUNTS)
+    return round((more - less) / (COUNTS[1] - COUNTS[0]), 2)
+
+
+def table(found):
+    width = max(len(row["algorithm"]) for row in found) + 2
+    lines = ["instructions retired".ljust(width) + f"{'append':>10}{'advance':>10}"]
+    lines += [f"{row['algorithm']:<{width}}{row['append']:>10.1f}{row['advance']:>10.1f}" for row in found]
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="instructions.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", metavar="FILE", help="write them there, as JSON")
+    arguments = parser.parse_args()
+    context = json.loads(output([str(PROGRAM)])[0])
+    context["valgrind"] = output(["valgrind", "--version"])[0].strip()
+    context["command"] = benchmarks.command_line(pathlib.Path(__file__).stem)
+    names = [algorithm["name"] for algorithm in json.loads(output([str(MUSTER), "list", "--json"])[0])]
+    found = []
+    for name in names:
+        if sys.stderr.isatty():
+            print(f"{name} ...", file=sys.stderr)
+        found.append({"algorithm": name, **{of: instructions(name, of) for of in ("append", "advance")}})
+    if arguments.out:
+        benchmarks.write({"context": context, "instructions": found}, arguments.out)
+    print(table(found))
+
+
+if __name__ == "__main__":
+    benchmarks.main("instructions", main)

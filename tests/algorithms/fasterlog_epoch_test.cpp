@@ -1,0 +1,124 @@
+// What makes FasterLog's epochs themselves: what a tail waits for, and what it does not.
+#include "algorithms/fasterlog_epoch.h"
+#include "tests/algorithms/drive.h"
+#include "tests/algorithms/impatient_platform.h"
+#include "tests/algorithms/instrumented_platform.h"
+#include "tests/catch.h"
+
+namespace muster {
+
+using test::ImpatientPlatform;
+using test::InstrumentedPlatform;
+using test::waits_for;
+
+namespace {
+void append(auto& log, WorkerId worker, std::uint32_t size) {
+  const Reservation r = log.reserve(worker, size);
+  test::fill(r);
+  log.publish(worker, r);
+}
+}  // namespace
+
+TEST_CASE(
+    "FasterlogEpoch: who has left an epoch and entered a younger one does not hold the older one's tail") {
+  FasterlogEpoch<> log({.capacity = 4096, .max_workers = 2});
+  const WorkerId a = log.attach();
+  const WorkerId b = log.attach();
+  const Reservation open = log.reserve(a, 10);
+  append(log, b, 10);
+  CHECK(log.advance() == 0);  // remembers 20
+  log.publish(a, open);
+  const Reservation younger = log.reserve(a, 10);
+  append(log, b, 10);
+  CHECK(log.advance() == 20);
+  log.publish(a, younger);
+  CHECK(log.advance() == 40);
+}
+
+TEST_CASE(
+    "FasterlogEpoch: tails that were remembered before a slow worker entered are passed while it is inside") {
+  FasterlogEpoch<> log({.capacity = 4096, .max_workers = 3});
+  const WorkerId a = log.attach();
+  const WorkerId b = log.attach();
+  const WorkerId c = log.attach();
+  const Reservation first = log.reserve(a, 10);
+  CHECK(log.advance() == 0);  // remembers 10
+  const Reservation second = log.reserve(b, 10);
+  CHECK(log.advance() == 0);  // remembers 20
+  append(log, c, 10);
+  CHECK(log.advance() == 0);  // remembers 30
+  log.publish(a, first);
+  CHECK(log.advance() == 10);
+  log.publish(b, second);
+  CHECK(log.advance() == 30);
+}
+
+TEST_CASE("FasterlogEpoch: the boundary reaches the end, however many tails have been remembered meanwhile") {
+  FasterlogEpoch<> log({.capacity = 4096, .max_workers = 2});
+  const WorkerId slow = log.attach();
+  const WorkerId fast = log.attach();
+  for (int round = 0; round < 3; ++round) {
+    const Reservation open = log.reserve(slow, 10);
+    for (int i = 0; i < 100; ++i) {
+      append(log, fast, 10);
+      REQUIRE(log.advance() <= open.begin);
+    }
+    log.publish(slow, open);
+    CHECK(log.advance() == log.reserved());
+    log.recycle(log.boundary());
+  }
+}
+
+TEST_CASE(
+    "FasterlogEpoch: the tail is looked at before the scan, so that a worker seen outside cannot be "
+    "overtaken") {
+  FasterlogEpoch<InstrumentedPlatform> log({.capacity = 4096, .max_workers = 2});
+  const WorkerId a = log.attach();
+  const WorkerId b = log.attach();
+  append(log, a, 10);
+  append(log, b, 10);
+  Reservation open;
+  InstrumentedPlatform::after_read = [&](std::string_view name, std::uint32_t index) {
+    if (name != "entry" || index != a || !open.bytes.empty()) return;
+    open = log.reserve(a, 5);
+    append(log, b, 5);
+  };
+  const Lsn boundary = log.advance();
+  InstrumentedPlatform::after_read = nullptr;
+  REQUIRE(open.bytes.size() == 5);
+  CHECK(boundary <= open.begin);
+}
+
+TEST_CASE("FasterlogEpoch: a worker that waits for room has taken nothing and holds nothing back") {
+  FasterlogEpoch<ImpatientPlatform> log({.capacity = 4096, .max_workers = 2});
+  const WorkerId a = log.attach();
+  const WorkerId b = log.attach();
+  append(log, a, 4000);
+  CHECK(waits_for(WaitFor::room, [&] { log.reserve(b, 500); }));
+  CHECK(log.reserved() == 4000);
+  append(log, a, 96);  // smaller, and there is room for it
+  CHECK(log.advance() == 4096);
+}
+
+TEST_CASE(
+    "FasterlogEpoch: a worker whose room is taken after it entered leaves, or it would wait for itself") {
+  FasterlogEpoch<InstrumentedPlatform> log({.capacity = 4096, .max_workers = 2});
+  const WorkerId a = log.attach();
+  const WorkerId b = log.attach();
+  bool taken = false;
+  InstrumentedPlatform::after_read = [&](std::string_view name, std::uint32_t) {
+    if (name == "epoch" && !taken) {  // b has found room and is entering
+      taken = true;
+      append(log, a, 4000);
+    } else if (name == "recycled" && taken) {  // b looks for room again
+      log.recycle(log.advance());
+    }
+  };
+  const Reservation r = log.reserve(b, 500);
+  InstrumentedPlatform::after_read = nullptr;
+  REQUIRE(taken);
+  CHECK(r.begin == 4000);
+  CHECK(log.advance() == 4000);
+}
+
+}  // namespace muster

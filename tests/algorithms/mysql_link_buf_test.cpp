@@ -1,0 +1,87 @@
+// What makes the link buffer itself: links that are never cleared, and the window that bounds them.
+#include <algorithm>
+#include <vector>
+
+#include "algorithms/mysql_link_buf.h"
+#include "tests/algorithms/drive.h"
+#include "tests/algorithms/impatient_platform.h"
+#include "tests/catch.h"
+
+namespace muster {
+
+using test::ImpatientPlatform;
+using test::waits_for;
+
+namespace {
+void append(auto& log, WorkerId worker, std::uint32_t size) {
+  const Reservation r = log.reserve(worker, size);
+  test::fill(r);
+  log.publish(worker, r);
+}
+}  // namespace
+
+TEST_CASE("MysqlLinkBuf: an old link leads nowhere, whatever the laps, the sizes and the window") {
+  const std::uint32_t window = GENERATE(1u, 2u, 8u, 64u, 4096u, 1u << 20);
+  const std::uint32_t size = GENERATE(1u, 2u, 3u, 64u, 100u, 1000u);
+  INFO("window " << window << ", size " << size);
+  MysqlLinkBuf<> log({.capacity = 4096, .max_workers = 2, .link_window = window});
+  const WorkerId a = log.attach();
+  const WorkerId b = log.attach();
+  for (int i = 0; i < 20'000; ++i) {
+    append(log, a, size);
+    const Reservation hole = log.reserve(b, size);
+    const Lsn boundary = log.advance();
+    log.publish(b, hole);
+    log.recycle(log.advance());
+    if (boundary != hole.begin || log.boundary() != hole.end()) FAIL("at " << hole.begin << ": " << boundary);
+  }
+}
+
+TEST_CASE(
+    "MysqlLinkBuf: a record that begins a window ahead of the boundary is published once the boundary "
+    "moves") {
+  MysqlLinkBuf<ImpatientPlatform> log({.capacity = 4096, .max_workers = 3, .link_window = 16});
+  const WorkerId slow = log.attach();
+  const WorkerId fast = log.attach();
+  const Reservation open = log.reserve(slow, 10);
+  append(log, fast, 6);                            // [10, 16) begins within the window
+  const Reservation ahead = log.reserve(fast, 6);  // [16, 22) does not
+  CHECK(waits_for(WaitFor::predecessor, [&] { log.publish(fast, ahead); }));
+  CHECK(log.advance() == 0);
+  log.publish(slow, open);
+  CHECK(waits_for(WaitFor::predecessor, [&] { log.publish(fast, ahead); }));  // nobody has advanced yet
+  CHECK(log.advance() == 16);
+  log.publish(fast, ahead);
+  CHECK(log.advance() == 22);
+}
+
+TEST_CASE("MysqlLinkBuf: nobody waits to publish, where the window is as large as the ring") {
+  const std::uint32_t window = GENERATE(4096u, 1u << 20);
+  MysqlLinkBuf<ImpatientPlatform> log({.capacity = 4096, .max_workers = 64, .link_window = window});
+  for (int lap = 0; lap < 3; ++lap) {
+    std::vector<std::pair<WorkerId, Reservation>> open;
+    for (int i = 0; i < 64; ++i) {
+      const WorkerId worker = log.attach();
+      open.emplace_back(worker, log.reserve(worker, 64));
+    }
+    std::reverse(open.begin(), open.end());  // the farthest first
+    for (const auto& [worker, reservation] : open) {
+      log.publish(worker, reservation);
+      log.detach(worker);
+    }
+    log.recycle(log.advance());
+    CHECK(log.boundary() == log.reserved());
+  }
+}
+
+TEST_CASE("MysqlLinkBuf: the contract holds, for windows from one link to more than the ring") {
+  for (const std::uint32_t window : {1u, 16u, 1024u, 1u << 20}) {
+    const LogBufferOptions options{
+        .capacity = 4096, .max_workers = 3, .start = 12'345, .link_window = window};
+    MysqlLinkBuf<> log(options);
+    INFO("window " << window);
+    CHECK(test::drive(log, options, {.workers = 3, .records = 2000, .large_size = 4096}).total() == 0);
+  }
+}
+
+}  // namespace muster

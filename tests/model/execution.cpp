@@ -1,0 +1,454 @@
+#include "tests/model/execution.h"
+
+#include <bit>
+#include <cstring>
+#include <utility>
+
+namespace muster::model {
+namespace {
+
+constexpr std::size_t kMaxSteps = 1000;  // of one execution, far more than any that ends
+
+bool acquires(std::memory_order order) {
+  return order == std::memory_order_acquire || order == std::memory_order_acq_rel;
+}
+
+bool releases(std::memory_order order) {
+  return order == std::memory_order_release || order == std::memory_order_acq_rel;
+}
+
+constexpr std::uint64_t bit(std::uint32_t index) {
+  return std::uint64_t{1} << index;
+}
+
+/// The messages from `oldest` to `newest`.
+constexpr std::uint64_t bits(std::uint32_t oldest, std::uint32_t newest) {
+  return (~std::uint64_t{0} >> (63 - newest)) & (~std::uint64_t{0} << oldest);
+}
+
+std::uint64_t modified(const Request& request, std::uint64_t value) {
+  switch (request.action) {
+    case Action::fetch_add:
+      return (value + request.operand) & request.mask;
+    case Action::fetch_sub:
+      return (value - request.operand) & request.mask;
+    case Action::lock:
+      return 1;
+    case Action::unlock:
+      return 0;
+    default:
+      return request.operand;
+  }
+}
+
+}  // namespace
+
+Execution* Execution::current_ = nullptr;
+
+Execution::Execution() : threads_(kMaxThreads), locations_(kMaxLocations) {
+  current_ = this;
+}
+
+Execution::Outcome Execution::run(Program& program, Chooser& chooser) {
+  reset();
+  thread_count_ = program.threads();
+  if (thread_count_ > kMaxThreads)
+    throw LimitReached("more than " + std::to_string(kMaxThreads) + " threads");
+
+  struct TearDown {
+    Program& program;
+    Execution& execution;
+    ~TearDown() {
+      execution.running_ = kNone;
+      execution.running_threads_ = false;
+      program.tear_down();
+    }
+  } const tear_down{program, *this};
+  program.set_up();
+
+  running_threads_ = true;
+  for (ThreadId t = 0; t < thread_count_; ++t) {
+    threads_[t].fiber.start([this, &program, t] {
+      try {
+        program.run(t);
+      } catch (const LimitReached&) {
+        limit_ = std::current_exception();
+      } catch (const std::exception& error) {
+        violation_ = std::string("an exception: ") + error.what();
+      }
+      threads_[t].request.action = Action::finished;
+    });
+    resume(t);
+    if (!violation_.empty()) return Outcome::violated;
+  }
+
+  for (;;) {
+    bool can_go_on = false;
+    for (ThreadId t = 0; t < thread_count_ && !can_go_on; ++t) can_go_on = choices(t) != 0;
+    if (!can_go_on) break;
+    Decision decision;
+    if (!chooser.choose(*this, decision)) {
+      chooser.stopped(*this);
+      return Outcome::abandoned;
+    }
+    decisions_.push_back(decision);
+    take_step(decision);
+    if (!violation_.empty()) return Outcome::violated;
+    chooser.taken(*this, events_.back());
+    resume(decision.thread);
+    if (!violation_.empty()) return Outcome::violated;
+  }
+  chooser.stopped(*this);
+  settle();
+  return violation_.empty() ? Outcome::finished : Outcome::violated;
+}
+
+/// What remains is not searched: newest messages, each thread as far as it gets.
+void Execution::settle() {
+  settling_ = true;
+  ThreadId thread = 0;
+  while (violation_.empty()) {
+    ThreadId next = choices(thread) != 0 ? thread : kNone;
+    for (ThreadId t = 0; t < thread_count_ && next == kNone; ++t) {
+      if (choices(t) != 0) next = t;
+    }
+    if (next != kNone) {
+      take_step({next, static_cast<std::uint32_t>(std::bit_width(choices(next))) - 1});
+      events_.pop_back();
+    } else {
+      bool all_finished = true;
+      for (ThreadId t = 0; t < thread_count_; ++t) {
+        all_finished = all_finished && finished(t);
+        if (threads_[t].request.action == Action::rest) next = t;
+      }
+      if (next == kNone) {
+        if (!all_finished) violation_ = "deadlock: every thread waits for another";
+        return;
+      }
+    }
+    if (!violation_.empty()) return;
+    thread = next;
+    resume(next);
+  }
+}
+
+void Execution::resume(ThreadId thread) {
+  running_ = thread;
+  threads_[thread].fiber.resume();
+  running_ = kNone;
+  if (limit_) std::rethrow_exception(std::exchange(limit_, nullptr));
+}
+
+void Execution::reset() {
+  for (std::uint32_t l = 0; l < location_count_; ++l) locations_[l].alive = false;
+  location_count_ = 0;
+  for (ThreadId t = 0; t < kMaxThreads; ++t) {
+    Thread& thread = threads_[t];
+    thread.request = {};
+    thread.knowledge = {};
+    thread.trace = {};
+    thread.steps = 0;
+  }
+  events_.clear();
+  decisions_.clear();
+  violation_.clear();
+  running_ = kNone;
+  running_threads_ = false;
+  settling_ = false;
+}
+
+LocationId Execution::create(std::uint64_t value) {
+  if (location_count_ == kMaxLocations) {
+    throw LimitReached("an execution has more than " + std::to_string(kMaxLocations) + " atomic locations");
+  }
+  Location& location = locations_[location_count_];
+  location.name = "";
+  location.index = 0;
+  location.messages.clear();
+  location.messages.push_back({value, kNone, {}});
+  location.events.clear();
+  location.creator = running_threads_ ? running_ : kNone;
+  location.created = running_threads_ ? threads_[running_].steps + 1 : 0;
+  location.accesses = {};
+  location.alive = true;
+  return location_count_++;
+}
+
+void Execution::describe(LocationId location, const char* name, std::uint32_t index) {
+  locations_[location].name = name;
+  locations_[location].index = index;
+}
+
+void Execution::destroy(LocationId id) {
+  Location& location = locations_[id];
+  location.alive = false;
+  if (!running_threads_) return;
+  for (ThreadId t = 0; t < thread_count_; ++t) {
+    if (location.accesses.steps[t] != 0 && !happened_before({t, location.accesses.steps[t]})) {
+      fail("use after free: " + name_of(location) +
+           " is destroyed, and a step of another thread on it did not happen before");
+    }
+  }
+}
+
+bool Execution::is_weakened(const std::source_location& where, bool failure) const {
+  if (weakening_.file.empty() || where.line() != weakening_.line || where.column() != weakening_.column ||
+      failure != weakening_.failure) {
+    return false;
+  }
+  if (where.file_name() != weakened_file_) {
+    if (file_name(where) != weakening_.file) return false;
+    weakened_file_ = where.file_name();
+  }
+  return true;
+}
+
+std::memory_order Execution::effective(const Request& request, bool failure) const {
+  if (is_weakened(request.where, failure)) return weakening_.order;
+  return failure ? request.failure : request.order;
+}
+
+void Execution::note_site(const Request& request) {
+  if (request.action == Action::lock || request.action == Action::unlock) return;
+  for (const bool failure : {false, true}) {
+    if (failure && request.action != Action::compare_exchange) continue;
+    const std::memory_order order = failure ? request.failure : request.order;
+    if (order == std::memory_order_relaxed) continue;
+    bool known = false;
+    for (const Site& site : *sites_) {
+      known = known || (site.where.line() == request.where.line() &&
+                        site.where.column() == request.where.column() && site.failure == failure &&
+                        std::strcmp(site.where.file_name(), request.where.file_name()) == 0);
+    }
+    if (!known) {
+      sites_->push_back({request.where, request.action, failure, order, locations_[request.location].name});
+    }
+  }
+}
+
+Reply Execution::perform(const Request& request) {
+  if (running_ == kNone) {  // nobody else is there, before the threads or after them
+    Message& message = locations_[request.location].messages.back();
+    Reply reply{message.value, message.value == request.expected};
+    const bool writes = request.action == Action::compare_exchange
+                            ? reply.exchanged
+                            : request.action != Action::load && request.action != Action::await;
+    if (writes) message.value = modified(request, message.value);
+    return reply;
+  }
+  if (sites_ != nullptr) note_site(request);
+  Thread& thread = threads_[running_];
+  thread.request = request;
+  thread.fiber.leave();
+  return thread.reply;
+}
+
+std::uint64_t Execution::choices(ThreadId id) const {
+  const Thread& thread = threads_[id];
+  const Request& request = thread.request;
+  if (request.action == Action::finished || request.action == Action::rest) return 0;
+  const Location& location = locations_[request.location];
+  const std::uint32_t last = newest(location);
+  const std::uint32_t first = sequential_ ? last : thread.knowledge.oldest[request.location];
+  switch (request.action) {
+    case Action::load:
+      return bits(first, last);
+    case Action::await: {
+      std::uint64_t satisfying = 0;
+      for (std::uint32_t m = first; m <= last; ++m) {
+        if (request.satisfied(request.predicate, location.messages[m].value)) satisfying |= bit(m);
+      }
+      return satisfying;
+    }
+    case Action::compare_exchange: {
+      // It fails on any value but the expected one; it succeeds on the newest only, or it would not be atomic.
+      std::uint64_t possible = bit(last);
+      for (std::uint32_t m = first; m < last; ++m) {
+        if (location.messages[m].value != request.expected) possible |= bit(m);
+      }
+      return possible;
+    }
+    case Action::lock:
+      return location.messages[last].value == 0 ? bit(last) : 0;
+    default:
+      return bit(last);
+  }
+}
+
+void Execution::append(Thread& thread, Location& location, std::uint64_t value, std::memory_order order,
+                       bool continues) {
+  if (location.messages.size() == kMaxMessages) {
+    throw LimitReached("an execution writes " + name_of(location) + " more than " +
+                       std::to_string(kMaxMessages) + " times");
+  }
+  const auto index = static_cast<std::uint8_t>(location.messages.size());
+  thread.knowledge.oldest[static_cast<std::size_t>(&location - locations_.data())] = index;
+  location.messages.emplace_back();
+  Message& message = location.messages.back();
+  message.value = value;
+  message.event = settling_ ? kNone : static_cast<std::uint32_t>(events_.size());
+  if (continues) message.carried = location.messages[index - 1].carried;
+  if (releases(order)) message.carried.join(thread.knowledge);
+}
+
+void Execution::take_step(const Decision& decision) {
+  if (events_.size() == kMaxSteps) {
+    violation_ = "no progress: " + std::to_string(kMaxSteps) +
+                 " steps, and no end: a loop that may read the same stale value again and again";
+    return;
+  }
+  Thread& thread = threads_[decision.thread];
+  const Request& request = thread.request;
+  Location& location = locations_[request.location];
+  running_ = decision.thread;  // what fails here fails in this thread
+  if (!location.alive) violation_ = "use after free: " + name_of(location);
+  if (location.creator != kNone && !happened_before({location.creator, location.created})) {
+    violation_ = "data race: " + name_of(location) +
+                 " is used by a thread that has not synchronised with its creation";
+  }
+  running_ = kNone;
+
+  ++thread.steps;
+  const auto step = static_cast<std::uint16_t>(thread.steps);
+  thread.knowledge.clock.steps[decision.thread] = step;
+  location.accesses.steps[decision.thread] = step;
+
+  Event event;
+  event.thread = decision.thread;
+  event.step = thread.steps;
+  event.action = request.action;
+  event.location = request.location;
+  event.message = decision.message;
+  event.before_own = thread.trace;
+  event.before_own.steps[decision.thread] = step;
+
+  const Message& read = location.messages[decision.message];
+  const std::uint64_t value = read.value;
+  event.source = read.event;
+  Reply reply{value, false};
+  switch (request.action) {
+    case Action::load:
+    case Action::await:
+      event.reads = true;
+      break;
+    case Action::store:
+    case Action::unlock:
+      event.writes = true;
+      break;
+    case Action::compare_exchange:
+      event.reads = true;
+      reply.exchanged = decision.message == newest(location) && value == request.expected;
+      event.writes = reply.exchanged;
+      event.failed_exchange = !reply.exchanged;
+      break;
+    default:
+      event.reads = true;
+      event.writes = true;
+      break;
+  }
+  thread.trace.steps[decision.thread] = step;
+  if (event.source != kNone && !settling_) thread.trace.join(events_[event.source].before);
+  if (sequential_ && event.writes && !settling_) {  // a load before it could not come after it
+    for (const std::uint32_t other : location.events) thread.trace.join(events_[other].before);
+  }
+  event.before = thread.trace;
+
+  const std::memory_order order = effective(request, event.failed_exchange);
+  if (event.reads) {
+    std::uint8_t& oldest = thread.knowledge.oldest[request.location];
+    oldest = std::max(oldest, static_cast<std::uint8_t>(decision.message));
+    if (acquires(order)) thread.knowledge.join(read.carried);
+  }
+  if (event.writes) {
+    append(thread, location, modified(request, value), order, event.reads);
+  }
+  thread.reply = reply;
+  if (!settling_) location.events.push_back(static_cast<std::uint32_t>(events_.size()));
+  events_.push_back(event);
+  if (recorder_ != nullptr) recorder_->step(*this, event, request, reply);
+}
+
+Execution::Access Execution::access() const {
+  if (running_ == kNone) return {};
+  return {running_, threads_[running_].steps + 1};
+}
+
+bool Execution::happened_before(const Access& access) const {
+  if (access.thread == kNone || access.thread == running_ || running_ == kNone) return true;
+  return threads_[running_].knowledge.clock.knows(access.thread, access.step);
+}
+
+void Execution::mark(const char* operation, const std::string& text) {
+  if (recorder_ != nullptr) recorder_->mark(running_, operation, text);
+}
+
+void Execution::fail(std::string violation) {
+  if (violation_.empty()) violation_ = std::move(violation);
+  if (running_ == kNone) return;
+  for (;;) threads_[running_].fiber.leave();  // for good
+}
+
+void Execution::rest() {
+  threads_[running_].request = {};
+  threads_[running_].request.action = Action::rest;
+  threads_[running_].fiber.leave();
+}
+
+void Execution::join_all() {
+  for (ThreadId t = 0; t < thread_count_; ++t) threads_[running_].knowledge.join(threads_[t].knowledge);
+}
+
+std::string name_of(const Location& location) {
+  return std::string(location.name) + "[" + std::to_string(location.index) + "]";
+}
+
+const char* name_of(Action action) {
+  switch (action) {
+    case Action::load:
+      return "load";
+    case Action::store:
+      return "store";
+    case Action::exchange:
+      return "exchange";
+    case Action::fetch_add:
+      return "fetch_add";
+    case Action::fetch_sub:
+      return "fetch_sub";
+    case Action::compare_exchange:
+      return "compare_exchange";
+    case Action::await:
+      return "await";
+    case Action::lock:
+      return "lock";
+    case Action::unlock:
+      return "unlock";
+    case Action::rest:
+      return "rest";
+    case Action::finished:
+      break;
+  }
+  return "finished";
+}
+
+const char* name_of(std::memory_order order) {
+  switch (order) {
+    case std::memory_order_relaxed:
+      return "relaxed";
+    case std::memory_order_acquire:
+      return "acquire";
+    case std::memory_order_release:
+      return "release";
+    case std::memory_order_acq_rel:
+      return "acq_rel";
+    default:
+      break;
+  }
+  return "seq_cst";
+}
+
+std::string file_name(const std::source_location& where) {
+  const std::string path = where.file_name();
+  return path.substr(path.rfind('/') + 1);
+}
+
+}  // namespace muster::model

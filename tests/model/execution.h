@@ -1,0 +1,264 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <source_location>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "tests/model/fiber.h"
+#include "tests/model/knowledge.h"
+
+namespace muster::model {
+
+/// What a thread asks of an atomic location: a step of an execution.
+enum class Action : std::uint8_t {
+  load,
+  store,
+  exchange,
+  fetch_add,
+  fetch_sub,
+  compare_exchange,
+  await,
+  lock,
+  unlock,
+  rest,      ///< until nobody else can go on; ends the part of an execution that is searched
+  finished,  ///< the thread has returned
+};
+
+struct Request {
+  Action action = Action::finished;
+  LocationId location = 0;
+  std::memory_order order = std::memory_order_relaxed;
+  std::memory_order failure = std::memory_order_relaxed;  // compare_exchange
+  std::uint64_t operand = 0;
+  std::uint64_t expected = 0;  // compare_exchange
+  std::uint64_t mask = ~std::uint64_t{0};
+  bool (*satisfied)(const void* predicate, std::uint64_t value) = nullptr;  // await
+  const void* predicate = nullptr;
+  std::source_location where;
+};
+
+struct Reply {
+  std::uint64_t value = 0;  // that was read
+  bool exchanged = false;   // compare_exchange
+};
+
+inline constexpr std::uint32_t kNone = ~std::uint32_t{0};
+
+/// A step that has been taken.
+struct Event {
+  ThreadId thread = 0;
+  std::uint32_t step = 0;  // of its thread, from 1
+  Action action = Action::load;
+  LocationId location = 0;
+  std::uint32_t message = 0;     // that was read or, by a plain store, followed
+  std::uint32_t source = kNone;  // the event that wrote that message; none: the initial value
+  bool reads = false;
+  bool writes = false;
+  bool failed_exchange = false;  // it would have written
+  /// Which events come before this one in every execution that is equivalent: program order, reads-from,
+  /// and the order of the writes to a location.
+  Clock before;
+  Clock before_own;  // the same, without the edges that this event adds
+};
+
+/// A value that a location has had, in modification order.
+struct Message {
+  std::uint64_t value = 0;
+  std::uint32_t event = kNone;
+  Knowledge carried;  // what an acquire of it brings
+};
+
+struct Location {
+  const char* name = "";
+  std::uint32_t index = 0;
+  std::vector<Message> messages;
+  std::vector<std::uint32_t> events;
+  ThreadId creator = kNone;
+  std::uint32_t created = 0;  // step of the creator, which others must know of
+  Clock accesses;             // the last of each thread
+  bool alive = false;
+};
+
+/// Written to by nobody while nobody replays for a reader's eyes.
+class Recorder {
+ public:
+  virtual ~Recorder() = default;
+  virtual void step(const class Execution& execution, const Event& event, const Request& request,
+                    const Reply& reply) = 0;
+  virtual void mark(ThreadId thread, const char* operation, const std::string& text) = 0;
+};
+
+/// The threads of a program that is explored. Every run begins with set_up() and is deterministic but for the
+/// order of its steps and what its loads return.
+class Program {
+ public:
+  virtual ~Program() = default;
+  virtual std::uint32_t threads() const = 0;
+  virtual std::string thread_name(ThreadId thread) const = 0;
+  virtual void set_up() = 0;
+  virtual void run(ThreadId thread) = 0;
+  virtual void tear_down() = 0;
+};
+
+/// A step to take: whose, and which message it reads (a plain store: which it follows).
+struct Decision {
+  ThreadId thread = 0;
+  std::uint32_t message = 0;
+};
+
+/// Decides which step comes next.
+class Chooser {
+ public:
+  virtual ~Chooser() = default;
+  /// False: enough of this execution. Somebody can take a step when it is asked.
+  virtual bool choose(const Execution& execution, Decision& decision) = 0;
+  virtual void taken(const Execution& /*execution*/, const Event& /*event*/) {}
+  /// Nobody can go on, or choose() has had enough: what the threads ask for now is not done.
+  virtual void stopped(const Execution& /*execution*/) {}
+};
+
+/// An internal limit was reached: nothing can be said about the program.
+struct LimitReached : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// One order to make weaker, or none: where it stands in the source.
+struct Weakening {
+  std::string file;  // the last part of its path; empty: none
+  std::uint32_t line = 0;
+  std::uint32_t column = 0;
+  bool failure = false;  // compare_exchange: the order of its failure
+  std::memory_order order = std::memory_order_relaxed;
+};
+
+/// An order in the source that is not relaxed.
+struct Site {
+  std::source_location where;
+  Action action;
+  bool failure;
+  std::memory_order order;
+  std::string location;
+};
+
+/// Runs a program step by step under C++20's memory model, as far as it has acquire, release and relaxed
+/// atomics, mutexes and plain data.
+///
+/// A load may return any message that coherence and happens-before allow; a read-modify-write reads the newest
+/// and continues its release sequence; a plain store does not continue one, whoever wrote it. Plain data is
+/// checked for races by vector clocks.
+/// Simplified  The order of writes to a location is the order in which they are executed; no load sees a store
+///             that is executed later (no load buffering); no fences; no seq_cst.
+class Execution {
+ public:
+  enum class Outcome : std::uint8_t { finished, abandoned, violated };
+
+  Execution();
+  Execution(const Execution&) = delete;
+  Execution& operator=(const Execution&) = delete;
+
+  /// One at a time in a process: the platform's atomics find it here.
+  static Execution& current() { return *current_; }
+
+  void weaken(Weakening weakening) { weakening_ = std::move(weakening); }
+  /// Sequential consistency: each load returns the newest message, whatever its order says. Data races are still
+  /// told by what the orders promise.
+  void make_sequential(bool sequential) { sequential_ = sequential; }
+  bool sequential() const { return sequential_; }
+  /// Calls `recorder` at each step and mark; null: nobody.
+  void record(Recorder* recorder) { recorder_ = recorder; }
+  /// Collects the orders that the program uses, from now on.
+  void collect_sites(std::vector<Site>* sites) { sites_ = sites; }
+
+  Outcome run(Program& program, Chooser& chooser);
+
+  const std::string& violation() const { return violation_; }
+  const std::vector<Event>& events() const { return events_; }
+  const std::vector<Decision>& decisions() const { return decisions_; }
+  const Location& location(LocationId id) const { return locations_[id]; }
+  std::uint32_t threads() const { return thread_count_; }
+  const Request& request(ThreadId thread) const { return threads_[thread].request; }
+  const Clock& trace_clock(ThreadId thread) const { return threads_[thread].trace; }
+  std::uint32_t steps(ThreadId thread) const { return threads_[thread].steps; }
+  /// The messages that the thread's next step may read, as a set of bits; 0: it cannot go on.
+  std::uint64_t choices(ThreadId thread) const;
+
+  // The platform's side.
+  LocationId create(std::uint64_t value);
+  void describe(LocationId location, const char* name, std::uint32_t index);
+  void destroy(LocationId location);
+  Reply perform(const Request& request);
+
+  // Plain data: when this thread touches it, and whether it may.
+  struct Access {
+    ThreadId thread = kNone;  // none: before the threads began
+    std::uint32_t step = 0;
+  };
+  Access access() const;
+  bool happened_before(const Access& access) const;
+
+  // The program's side.
+  bool recording() const { return recorder_ != nullptr; }
+  void mark(const char* operation, const std::string& text = "");
+  /// Ends the execution. Does not return where a thread of the program calls it.
+  void fail(std::string violation);
+  /// Until no other thread can go on.
+  void rest();
+  /// As if every other thread had been joined.
+  void join_all();
+  bool finished(ThreadId thread) const { return threads_[thread].request.action == Action::finished; }
+  ThreadId self() const { return running_; }
+
+ private:
+  struct Thread {
+    Fiber fiber;
+    Request request;
+    Reply reply;
+    Knowledge knowledge;
+    Clock trace;
+    std::uint32_t steps = 0;
+  };
+
+  void take_step(const Decision& decision);
+  void settle();
+  void resume(ThreadId thread);
+  std::uint32_t newest(const Location& location) const {
+    return static_cast<std::uint32_t>(location.messages.size()) - 1;
+  }
+  std::memory_order effective(const Request& request, bool failure) const;
+  void append(Thread& thread, Location& location, std::uint64_t value, std::memory_order order,
+              bool continues);
+  bool is_weakened(const std::source_location& where, bool failure) const;
+  void note_site(const Request& request);
+  void reset();
+
+  static Execution* current_;
+
+  std::vector<Thread> threads_;
+  std::uint32_t thread_count_ = 0;
+  std::vector<Location> locations_;
+  std::uint32_t location_count_ = 0;
+  std::vector<Event> events_;
+  std::vector<Decision> decisions_;
+  std::string violation_;
+  std::exception_ptr limit_;  // thrown by a thread, on its way out
+  ThreadId running_ = kNone;
+  bool running_threads_ = false;
+  bool settling_ = false;
+  bool sequential_ = false;
+  Weakening weakening_;
+  mutable const char* weakened_file_ = nullptr;  // the pointer that was found to name weakening_.file
+  Recorder* recorder_ = nullptr;
+  std::vector<Site>* sites_ = nullptr;
+};
+
+std::string name_of(const Location& location);
+const char* name_of(Action action);
+const char* name_of(std::memory_order order);
+std::string file_name(const std::source_location& where);
+
+}  // namespace muster::model

@@ -1,0 +1,285 @@
+// The explorer itself: the litmus tests have exactly the outcomes that C++20 allows (but for those that its head
+// gives up), and the reduced search sees each class of executions that the full one sees.
+#include "tests/catch.h"
+#include "tests/model/litmus.h"
+
+namespace muster::model {
+namespace {
+
+constexpr auto relaxed = std::memory_order_relaxed;
+constexpr auto acquire = std::memory_order_acquire;
+constexpr auto release = std::memory_order_release;
+constexpr auto acq_rel = std::memory_order_acq_rel;
+
+using State = Litmus::State;
+using Bodies = std::vector<Litmus::Body>;
+
+struct Seen {
+  std::set<std::string> outcomes, classes;
+  Report report;
+};
+
+Seen explore(const Bodies& bodies, std::size_t registers, bool reduced, bool sequential) {
+  Execution execution;
+  execution.make_sequential(sequential);
+  Litmus program(bodies);
+  Seen seen;
+  const auto observe = [&](const Execution& e) {
+    seen.outcomes.insert(program.registers(registers));
+    seen.classes.insert(class_of(e));
+  };
+  seen.report = reduced ? search_reduced(execution, program, {}, observe)
+                        : search_bounded(execution, program, 1000, {}, observe);
+  return seen;
+}
+
+/// The outcomes, after both searches have agreed on them and on the classes.
+std::set<std::string> outcomes(const Bodies& bodies, std::size_t registers, bool sequential = false) {
+  const Seen all = explore(bodies, registers, false, sequential);
+  const Seen reduced = explore(bodies, registers, true, sequential);
+  CHECK(all.report.exhausted);
+  CHECK(reduced.report.exhausted);
+  CHECK(all.report.violation == "");
+  CHECK(reduced.report.violation == "");
+  CHECK(reduced.outcomes == all.outcomes);
+  CHECK(reduced.classes == all.classes);
+  CHECK(reduced.report.executions == all.classes.size());  // each class once
+  return all.outcomes;
+}
+
+using Outcomes = std::set<std::string>;
+
+}  // namespace
+
+TEST_CASE("Litmus: message passing needs a release and an acquire", "[litmus]") {
+  const auto message_passing = [](std::memory_order store, std::memory_order load) {
+    return outcomes({[=](State& s) {
+                       s.x.store(1, relaxed);
+                       s.y.store(1, store);
+                     },
+                     [=](State& s) {
+                       s.r[0] = s.y.load(load);
+                       s.r[1] = s.x.load(relaxed);
+                     }},
+                    2);
+  };
+  CHECK(message_passing(release, acquire) == Outcomes{"00", "01", "11"});
+  CHECK(message_passing(relaxed, acquire) == Outcomes{"00", "01", "10", "11"});
+  CHECK(message_passing(release, relaxed) == Outcomes{"00", "01", "10", "11"});
+}
+
+TEST_CASE("Litmus: store buffering is weak without seq_cst, and not under sequential consistency",
+          "[litmus]") {
+  const auto store_buffering = [](bool sequential) {
+    return outcomes({[](State& s) {
+                       s.x.store(1, release);
+                       s.r[0] = s.y.load(acquire);
+                     },
+                     [](State& s) {
+                       s.y.store(1, release);
+                       s.r[1] = s.x.load(acquire);
+                     }},
+                    2, sequential);
+  };
+  CHECK(store_buffering(false) == Outcomes{"00", "01", "10", "11"});
+  CHECK(store_buffering(true) == Outcomes{"01", "10", "11"});
+}
+
+TEST_CASE("Litmus: coherence, two loads of a location never go back", "[litmus]") {
+  const Outcomes seen = outcomes({[](State& s) {
+                                    s.x.store(1, relaxed);
+                                    s.x.store(2, relaxed);
+                                  },
+                                  [](State& s) {
+                                    s.r[0] = s.x.load(relaxed);
+                                    s.r[1] = s.x.load(relaxed);
+                                  }},
+                                 2);
+  CHECK(seen == Outcomes{"00", "01", "02", "11", "12", "22"});
+}
+
+TEST_CASE("Litmus: independent reads of independent writes may disagree, also with acquire", "[litmus]") {
+  const Outcomes seen =
+      outcomes({[](State& s) { s.x.store(1, release); }, [](State& s) { s.y.store(1, release); },
+                [](State& s) {
+                  s.r[0] = s.x.load(acquire);
+                  s.r[1] = s.y.load(acquire);
+                },
+                [](State& s) {
+                  s.r[2] = s.y.load(acquire);
+                  s.r[3] = s.x.load(acquire);
+                }},
+               4);
+  CHECK(seen.size() == 16);
+  CHECK(seen.count("1010") == 1);
+}
+
+TEST_CASE("Litmus: release and acquire are cumulative over a third thread", "[litmus]") {
+  const Outcomes seen = outcomes({[](State& s) { s.x.store(1, relaxed); },
+                                  [](State& s) {
+                                    s.r[0] = s.x.load(relaxed);
+                                    s.y.store(1, release);
+                                  },
+                                  [](State& s) {
+                                    s.r[1] = s.y.load(acquire);
+                                    s.r[2] = s.x.load(relaxed);
+                                  }},
+                                 3);
+  CHECK(seen.count("110") == 0);
+  CHECK(seen.count("111") == 1);
+  CHECK(seen.count("010") == 1);
+}
+
+TEST_CASE("Litmus: a release sequence goes on through read-modify-writes, not through plain stores",
+          "[litmus]") {
+  const auto passed = [](bool by_modification) {
+    return outcomes({[=](State& s) {
+                       s.x.store(1, relaxed);
+                       s.y.store(1, release);
+                       if (!by_modification) s.y.store(2, relaxed);
+                     },
+                     [=](State& s) {
+                       if (by_modification) s.y.fetch_add(1, relaxed);
+                     },
+                     [=](State& s) {
+                       s.r[0] = s.y.load(acquire);
+                       s.r[1] = s.x.load(relaxed);
+                     }},
+                    2);
+  };
+  const Outcomes modified = passed(true);
+  CHECK(modified.count("21") == 1);
+  CHECK(modified.count("20") == 0);
+  CHECK(passed(false).count("20") == 1);  // since C++20
+}
+
+TEST_CASE("Litmus: read-modify-writes lose nothing, and of two exchanges one is the first", "[litmus]") {
+  CHECK(outcomes({[](State& s) { s.r[0] = s.x.fetch_add(1, relaxed); },
+                  [](State& s) { s.r[1] = s.x.fetch_add(1, relaxed); },
+                  [](State& s) { s.r[2] = s.x.fetch_add(1, relaxed); }},
+                 3) == Outcomes{"012", "021", "102", "120", "201", "210"});
+  const auto take = [](State& s, std::size_t i) {
+    std::uint64_t expected = 0;
+    s.r[i] = s.x.compare_exchange(expected, i + 1, acq_rel, acquire) ? 9 : expected;
+  };
+  CHECK(outcomes({[=](State& s) { take(s, 0); }, [=](State& s) { take(s, 1); }}, 2) == Outcomes{"91", "29"});
+}
+
+TEST_CASE("Litmus: an exchange that fails may have read an old value, never the expected one", "[litmus]") {
+  const Outcomes seen = outcomes({[](State& s) {
+                                    s.x.store(1, relaxed);
+                                    s.x.store(2, relaxed);
+                                  },
+                                  [](State& s) {
+                                    std::uint64_t expected = 0;
+                                    s.r[0] =
+                                        s.x.compare_exchange(expected, 7, relaxed, relaxed) ? 9 : expected;
+                                    s.r[1] = s.x.load(relaxed);
+                                  }},
+                                 2);
+  CHECK(seen == Outcomes{"97", "91", "92", "11", "12", "22"});
+}
+
+TEST_CASE("Litmus: a mutex excludes, and orders what it guards", "[litmus]") {
+  const auto add = [](State& s) {
+    s.mutex.lock();
+    s.cell.write(s.cell.read() + 1);
+    s.r[0] = static_cast<std::uint64_t>(s.cell.read());
+    s.mutex.unlock();
+  };
+  CHECK(outcomes({add, add, add}, 1) == Outcomes{"3"});
+}
+
+TEST_CASE("Litmus: an awaited value arrives with what was released before it", "[litmus]") {
+  CHECK(outcomes({[](State& s) {
+                    s.cell.write(5);
+                    s.x.store(1, release);
+                  },
+                  [](State& s) {
+                    CheckingPlatform<>::await(
+                        s.x, [](std::uint64_t v) { return v == 1; }, acquire, WaitFor::lock);
+                    s.r[0] = static_cast<std::uint64_t>(s.cell.read());
+                  }},
+                 1) == Outcomes{"5"});
+}
+
+TEST_CASE("Explorer: both searches see the same classes, when threads do a bit of everything", "[explorer]") {
+  const bool sequential = GENERATE(false, true);
+  const auto mixed = [](std::uint64_t mine) {
+    return [=](State& s) {
+      s.r[mine] = s.x.load(acquire);
+      s.y.store(mine + 1, release);
+      s.x.fetch_add(1, release);
+      s.r[mine + 3] = s.y.load(relaxed);
+    };
+  };
+  outcomes({mixed(0), mixed(1)}, 6, sequential);
+  const auto locked = [](std::uint64_t mine) {
+    return [=](State& s) {
+      s.mutex.lock();
+      s.r[mine] = s.x.load(relaxed);
+      s.x.store(mine + 1, relaxed);
+      s.mutex.unlock();
+      std::uint64_t expected = 0;
+      s.y.compare_exchange(expected, mine + 1, acq_rel, relaxed);
+    };
+  };
+  outcomes({locked(0), locked(1), [](State& s) { s.r[5] = s.x.load(acquire) + s.y.load(acquire); }}, 6,
+           sequential);
+  outcomes({[](State& s) { s.x.store(1, relaxed); }, [](State& s) { s.x.store(2, relaxed); },
+            [](State& s) {
+              s.r[0] = s.x.load(relaxed);
+              s.r[1] = s.x.load(relaxed);
+            },
+            [](State& s) { s.r[2] = s.x.exchange(3, relaxed); }},
+           3, sequential);
+  outcomes({[](State& s) {
+              CheckingPlatform<>::await(
+                  s.x, [](std::uint64_t v) { return v >= 1; }, acquire, WaitFor::lock);
+              s.y.store(1, relaxed);
+            },
+            [](State& s) {
+              s.x.store(1, release);
+              s.x.store(2, release);
+              s.r[0] = s.y.load(relaxed);
+            },
+            [](State& s) { s.r[1] = s.y.exchange(5, relaxed); }},
+           2, sequential);
+}
+
+TEST_CASE("Explorer: a data race is found, whichever side is weak", "[explorer]") {
+  const auto violation = [](std::memory_order store, std::memory_order load) {
+    Execution execution;
+    Litmus program({[=](State& s) {
+                      s.cell.write(1);
+                      s.x.store(1, store);
+                    },
+                    [=](State& s) {
+                      if (s.x.load(load) == 1) s.r[0] = static_cast<std::uint64_t>(s.cell.read());
+                    }});
+    return search_reduced(execution, program, {}).violation;
+  };
+  CHECK(violation(release, acquire) == "");
+  CHECK(violation(relaxed, acquire).find("data race") == 0);
+  CHECK(violation(release, relaxed).find("data race") == 0);
+}
+
+TEST_CASE("Explorer: a wait that nothing ends is a deadlock, and it replays", "[explorer]") {
+  Execution execution;
+  const auto is_two = [](std::uint64_t v) { return v == 2; };
+  Litmus program({[=](State& s) { CheckingPlatform<>::await(s.x, is_two, acquire, WaitFor::lock); },
+                  [](State& s) {
+                    if (s.y.exchange(1, relaxed) == 0) s.x.store(2, release);
+                  },
+                  [](State& s) { s.y.exchange(1, relaxed); }});
+  const Report report = search_reduced(execution, program, {});
+  CHECK(report.violation.find("deadlock") == 0);
+  CHECK(replay(execution, program, parse_schedule(format_schedule(report.schedule))).violation ==
+        report.violation);
+  CHECK_FALSE(search_random(execution, program, 1, 2, {.executions = 1000}).violation.empty());
+  const Report shortest = search_bounded(execution, program, 0, {});
+  CHECK(shortest.exhausted);
+  CHECK(shortest.schedule.size() == 2);
+}
+
+}  // namespace muster::model

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+namespace muster::model {
+
+using ThreadId = std::uint32_t;    // dense from 0
+using LocationId = std::uint32_t;  // dense from 0, in the order of creation
+
+// What an execution may hold. Reaching one of them is an error that ends the search, never a silent cut.
+inline constexpr std::uint32_t kMaxThreads = 8;
+inline constexpr std::uint32_t kMaxLocations = 128;
+inline constexpr std::uint32_t kMaxMessages = 64;  // of one location: a set of them is one word
+
+/// How many steps of each thread are known: a vector clock.
+struct Clock {
+  std::array<std::uint16_t, kMaxThreads> steps{};
+
+  bool knows(ThreadId thread, std::uint32_t step) const { return steps[thread] >= step; }
+  void join(const Clock& other) {
+    for (std::uint32_t t = 0; t < kMaxThreads; ++t) steps[t] = std::max(steps[t], other.steps[t]);
+  }
+};
+
+/// What a thread knows, or what a message hands on to whoever acquires it: the steps that happened before,
+/// and for each location the oldest message that may still be read (coherence and happens-before allow nothing
+/// older).
+struct Knowledge {
+  Clock clock;
+  std::array<std::uint8_t, kMaxLocations> oldest{};
+
+  void join(const Knowledge& other) {
+    clock.join(other.clock);
+    for (std::uint32_t l = 0; l < kMaxLocations; ++l) oldest[l] = std::max(oldest[l], other.oldest[l]);
+  }
+};
+
+}  // namespace muster::model

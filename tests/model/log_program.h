@@ -1,0 +1,182 @@
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "algorithms/log_buffer.h"
+#include "tests/model/execution.h"
+
+namespace muster::model {
+
+/// What is explored of a log buffer: so many workers that append so many records each, and a drainer.
+struct Shape {
+  std::uint32_t workers = 2;
+  std::uint32_t records = 2;            // of each worker
+  std::uint32_t advances = 2;           // by the drainer, anywhere among the workers' steps
+  std::vector<std::uint32_t> sizes{3};  // of the records, in turn, in bytes
+  std::uint32_t idle = 0;               // workers that are attached and do nothing
+  bool churn = false;  // workers attach and detach among the steps, not before and after them
+  LogBufferOptions options{.capacity = 8,
+                           .max_workers = 0,
+                           .start = 0,
+                           .consolidation_slots = 1,
+                           .delegation_chain = 2,
+                           .slot_pool = 2,
+                           .hop_bits = 1};
+
+  std::uint32_t size_of(ThreadId worker, std::uint32_t record) const {
+    return sizes[(worker * records + record) % sizes.size()];
+  }
+};
+
+/// The bytes of the ring as the contract sees them: who has written which byte of the log there, who has read it.
+class WatchedRing {
+ public:
+  explicit WatchedRing(std::size_t capacity) : bytes_(capacity) {}
+
+  void copy(Lsn begin, Lsn end);
+  void read(Lsn begin, Lsn end);
+
+ private:
+  struct Byte {
+    std::optional<Lsn> lsn;
+    Execution::Access written, read;
+  };
+  std::vector<Byte> bytes_;
+};
+
+/// What the contract (algorithms/log_buffer.h) promises, watched from outside the log buffer.
+class Contract {
+ public:
+  explicit Contract(const Shape& shape)
+      : ring_(shape.options.capacity),
+        capacity_(shape.options.capacity),
+        start_(shape.options.start),
+        recycled_(start_),
+        boundary_(start_),
+        returned_(start_) {}
+
+  /// The largest end that any reserve has returned by now.
+  Lsn returned() const { return returned_; }
+  Lsn boundary() const { return boundary_; }
+  Lsn recycled() const { return recycled_; }
+
+  void reserved(const Reservation& reservation, Lsn returned_before);
+  void copied(const Reservation& reservation) { ring_.copy(reservation.begin, reservation.end()); }
+  void advanced(Lsn boundary);
+  void recycling(Lsn upto) { recycled_ = upto; }
+  /// Nothing is in flight.
+  void ended(Lsn boundary, Lsn reserved);
+
+ private:
+  WatchedRing ring_;
+  const std::size_t capacity_;
+  const Lsn start_;
+  Lsn recycled_;
+  Lsn boundary_;
+  Lsn returned_;
+  std::vector<std::pair<Lsn, Lsn>> ranges_;
+};
+
+std::string range(Lsn begin, Lsn end);
+
+/// Workers and a drainer over one algorithm.
+template <class A>
+class LogProgram : public Program {
+ public:
+  explicit LogProgram(Shape shape) : shape_(std::move(shape)) {
+    shape_.options.max_workers = shape_.workers + shape_.idle;
+  }
+
+  std::uint32_t threads() const override { return shape_.workers + 1; }
+  std::string thread_name(ThreadId thread) const override {
+    return thread == shape_.workers ? "drainer" : "worker " + std::to_string(thread);
+  }
+
+  void set_up() override {
+    log_.emplace(shape_.options);
+    contract_.emplace(shape_);
+    ids_.resize(shape_.workers);
+    for (std::uint32_t i = 0; i < shape_.idle; ++i) log_->attach();
+    if (!shape_.churn) {
+      for (WorkerId& id : ids_) id = log_->attach();
+    }
+  }
+  void tear_down() override { log_.reset(); }
+
+  void run(ThreadId thread) override {
+    if (thread == shape_.workers) {
+      drain();
+    } else {
+      work(thread);
+    }
+  }
+
+ private:
+  void work(ThreadId thread) {
+    Execution& execution = Execution::current();
+    if (shape_.churn) {
+      execution.mark("attach");
+      ids_[thread] = log_->attach();
+      execution.mark("attached", "slot " + std::to_string(ids_[thread]));
+    }
+    const WorkerId worker = ids_[thread];
+    for (std::uint32_t i = 0; i < shape_.records; ++i) {
+      execution.mark("reserve");
+      const Lsn before = contract_->returned();
+      const Reservation reservation = log_->reserve(worker, shape_.size_of(thread, i));
+      contract_->reserved(reservation, before);
+      if (execution.recording()) execution.mark("reserved", range(reservation.begin, reservation.end()));
+      contract_->copied(reservation);
+      execution.mark("publish");
+      log_->publish(worker, reservation);
+      execution.mark("published");
+    }
+    if (shape_.churn || A::info.stalls_on_idle) {
+      execution.mark("detach");
+      log_->detach(worker);
+      execution.mark("detached");
+    }
+  }
+
+  void advance() {
+    Execution& execution = Execution::current();
+    execution.mark("advance");
+    const Lsn boundary = log_->advance();
+    if (execution.recording()) execution.mark("boundary", std::to_string(boundary));
+    contract_->advanced(boundary);
+    if (boundary == contract_->recycled()) return;
+    execution.mark("recycle", std::to_string(boundary));
+    contract_->recycling(boundary);
+    log_->recycle(boundary);
+  }
+
+  void drain() {
+    Execution& execution = Execution::current();
+    for (std::uint32_t i = 0; i < shape_.advances; ++i) advance();
+    for (;;) {  // not searched: one way to the end from wherever the search has led
+      execution.rest();
+      bool all_finished = true;
+      for (ThreadId t = 0; t < shape_.workers; ++t) all_finished = all_finished && execution.finished(t);
+      if (all_finished) break;
+      const Lsn before = contract_->boundary();
+      advance();
+      if (contract_->boundary() == before) {
+        execution.fail("deadlock: workers wait, and the boundary stays at " + std::to_string(before));
+      }
+    }
+    execution.join_all();
+    advance();
+    contract_->ended(contract_->boundary(), log_->reserved());
+  }
+
+  Shape shape_;
+  std::optional<A> log_;
+  std::optional<Contract> contract_;
+  std::vector<WorkerId> ids_;
+};
+
+}  // namespace muster::model

@@ -1,0 +1,363 @@
+// muster_model: explores executions of the log buffers' own sources. `muster_model --help` says how; tests/model/README.md
+// says what it means.
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "algorithms/registry.h"
+#include "tests/model/programs.h"
+#include "tests/model/search.h"
+#include "tests/model/trace.h"
+
+namespace muster::model {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+enum Exit : int { kNothingFound = 0, kViolation = 1, kRequest = 2, kMachine = 3, kNotExhausted = 4 };
+
+const std::map<std::string, std::uint32_t LogBufferOptions::*> kOptions{
+    {"consolidation_slots", &LogBufferOptions::consolidation_slots},
+    {"delegation_chain", &LogBufferOptions::delegation_chain},
+    {"slot_pool", &LogBufferOptions::slot_pool},
+    {"hop_bits", &LogBufferOptions::hop_bits},
+};
+
+struct Request_ {
+  std::string subject;
+  Shape shape;
+  std::vector<std::string> options;
+  std::string search = "reduced";
+  bool sequential = false;
+  std::uint32_t preemptions = 2;
+  std::uint32_t changes = 3;
+  std::uint64_t seed = 1;
+  Limits limits{.seconds = 60};
+  double shorten_seconds = 5;
+  std::string weaken;
+  std::string schedule;
+  std::string trace_file;
+  bool json = false;
+};
+
+/// "ring.h:47:12 acquire" is spelt FILE:LINE:COLUMN[:failure][=ORDER].
+Weakening parse_weakening(const std::string& text) {
+  const auto refuse = [&] {
+    throw std::invalid_argument(
+        "--weaken = " + text +
+        ": want FILE:LINE:COLUMN[:failure][=relaxed|acquire|release], as `sites` lists them");
+  };
+  Weakening weakening;
+  std::string place = text;
+  if (const auto equals = text.find('='); equals != std::string::npos) {
+    const std::string order = text.substr(equals + 1);
+    place = text.substr(0, equals);
+    if (order == "acquire") {
+      weakening.order = std::memory_order_acquire;
+    } else if (order == "release") {
+      weakening.order = std::memory_order_release;
+    } else if (order != "relaxed") {
+      refuse();
+    }
+  }
+  std::vector<std::string> parts;
+  std::istringstream stream(place);
+  for (std::string part; std::getline(stream, part, ':');) parts.push_back(part);
+  if (parts.size() == 4 && parts[3] == "failure") {
+    weakening.failure = true;
+    parts.pop_back();
+  }
+  if (parts.size() != 3) refuse();
+  weakening.file = parts[0];
+  try {
+    weakening.line = static_cast<std::uint32_t>(std::stoul(parts[1]));
+    weakening.column = static_cast<std::uint32_t>(std::stoul(parts[2]));
+  } catch (const std::exception&) {
+    refuse();
+  }
+  return weakening;
+}
+
+const Subject& find_subject(const std::vector<Subject>& all, const std::string& name) {
+  for (const Subject& subject : all) {
+    if (subject.name == name) return subject;
+  }
+  throw std::invalid_argument("SUBJECT = " + name + ": want one that `muster_model list` lists");
+}
+
+void take_options(Request_& request) {
+  for (const std::string& option : request.options) {
+    const auto equals = option.find('=');
+    const auto known = kOptions.find(option.substr(0, equals));
+    if (equals == std::string::npos || known == kOptions.end()) {
+      std::string names;
+      for (const auto& [name, member] : kOptions) names += (names.empty() ? "" : ", ") + name;
+      throw std::invalid_argument("--option = " + option + ": want NAME=VALUE, NAME one of " + names);
+    }
+    request.shape.options.*known->second = static_cast<std::uint32_t>(std::stoul(option.substr(equals + 1)));
+  }
+}
+
+Json shape_json(const Shape& shape) {
+  Json json{{"workers", shape.workers},   {"records", shape.records},
+            {"advances", shape.advances}, {"capacity", shape.options.capacity},
+            {"sizes", shape.sizes},       {"start", shape.options.start},
+            {"idle", shape.idle},         {"churn", shape.churn}};
+  for (const auto& [name, member] : kOptions) json[name] = shape.options.*member;
+  return json;
+}
+
+/// The arguments that make the same shape again.
+std::string shape_arguments(const Shape& shape) {
+  std::string sizes;
+  for (const std::uint32_t size : shape.sizes) sizes += fmt::format("{}{}", sizes.empty() ? "" : ",", size);
+  std::string text = fmt::format("--workers {} --records {} --advances {} --capacity {} --sizes {}",
+                                 shape.workers, shape.records, shape.advances, shape.options.capacity, sizes);
+  if (shape.options.start != 0) text += fmt::format(" --start {}", shape.options.start);
+  if (shape.idle != 0) text += fmt::format(" --idle {}", shape.idle);
+  if (shape.churn) text += " --churn";
+  const Shape defaults;
+  for (const auto& [name, member] : kOptions) {
+    if (shape.options.*member != defaults.options.*member) {
+      text += fmt::format(" --option {}={}", name, shape.options.*member);
+    }
+  }
+  return text;
+}
+
+Report search(Execution& execution, Program& program, const Request_& request) {
+  if (!request.schedule.empty()) return replay(execution, program, parse_schedule(request.schedule));
+  if (request.search == "random") {
+    return search_random(execution, program, request.seed, request.changes, request.limits);
+  }
+  if (request.search == "bounded") {
+    return search_bounded(execution, program, request.preemptions, request.limits);
+  }
+  return search_reduced(execution, program, request.limits);
+}
+
+/// The same violation, or another one, by as few preemptions as possible and then in as few steps; without stale
+/// reads where it does without.
+void shorten(Execution& execution, Program& program, const Request_& request, Report& report,
+             int& preemptions) {
+  if (!request.schedule.empty()) return;
+  double left = request.shorten_seconds;
+  for (const bool sequential : {true, false}) {
+    if (request.sequential && !sequential) break;
+    execution.make_sequential(sequential);
+    for (std::uint32_t bound = 0; left > 0 && bound < 4; ++bound) {
+      const Report shorter =
+          search_bounded(execution, program, bound, {.seconds = std::min(left, request.shorten_seconds / 2)});
+      left -= shorter.seconds;
+      if (shorter.violation.empty()) continue;
+      report.violation = shorter.violation;
+      report.schedule = shorter.schedule;
+      preemptions = static_cast<int>(bound);
+      execution.make_sequential(false);
+      return;
+    }
+  }
+  execution.make_sequential(false);  // a sequential schedule replays on the weaker model as well
+}
+
+void write_atomically(const std::string& file, const Json& json) {
+  const std::string partial = file + ".new";
+  std::ofstream out(partial);
+  out << json.dump(1) << '\n';
+  out.close();
+  if (!out || std::rename(partial.c_str(), file.c_str()) != 0) {
+    std::remove(partial.c_str());
+    throw std::system_error(errno, std::generic_category(), "--trace = " + file);
+  }
+}
+
+int explore(Request_ request) {
+  take_options(request);
+  const std::vector<Subject> all = subjects();
+  const Subject& subject = find_subject(all, request.subject);
+  Execution execution;
+  if (!request.weaken.empty()) execution.weaken(parse_weakening(request.weaken));
+  execution.make_sequential(request.sequential);
+  const std::unique_ptr<Program> program = subject.make(request.shape);
+  Report report = search(execution, *program, request);
+
+  Json json{{"subject", subject.name},       {"shape", shape_json(request.shape)},
+            {"search", request.search},      {"seed", request.seed},
+            {"weaken", request.weaken},      {"executions", report.executions},
+            {"abandoned", report.abandoned}, {"steps", report.steps},
+            {"seconds", report.seconds},     {"exhausted", report.exhausted},
+            {"explored", report.explored},   {"violation", report.violation}};
+  if (request.search == "bounded") json["preemptions"] = request.preemptions;
+  if (!report.violation.empty()) {
+    int preemptions = -1;
+    shorten(execution, *program, request, report, preemptions);
+    const std::string arguments = fmt::format("{} {}{}", subject.name, shape_arguments(request.shape),
+                                              request.weaken.empty() ? "" : " --weaken " + request.weaken);
+    const std::string command =
+        fmt::format("muster_model explore {} --schedule \"{}\"", arguments, format_schedule(report.schedule));
+    Trace trace(*program);
+    execution.record(&trace);
+    replay(execution, *program, report.schedule);
+    execution.record(nullptr);
+    trace.violation(report.violation);
+    json["shortest"] = {{"violation", report.violation},
+                        {"steps", report.schedule.size()},
+                        {"preemptions", preemptions},
+                        {"command", command}};
+    if (!request.trace_file.empty()) {
+      const auto colon = subject.name.find(':');
+      Json document{{"schema", 1},
+                    {"algorithm", subject.name.substr(0, colon)},
+                    {"mutant", colon == std::string::npos ? "" : subject.name.substr(colon + 1)},
+                    {"weaken", request.weaken},
+                    {"violation", report.violation},
+                    {"configuration", shape_json(request.shape)},
+                    {"search", request.search},
+                    {"seed", request.seed},
+                    {"preemptions", preemptions},
+                    {"command", command}};
+      document.update(trace.to_json());
+      write_atomically(request.trace_file, document);
+    }
+    if (!request.json) {
+      fmt::print("{}\n{}\nfound by: {} search, seed {}, after {} executions\nreplay: {}\n\n{}",
+                 report.violation, arguments, request.search, request.seed,
+                 report.executions + report.abandoned, command, trace.table());
+    }
+  }
+  if (request.json) fmt::print("{}\n", json.dump());
+  if (!report.violation.empty()) return kViolation;
+  const bool complete = report.exhausted || request.search == "random" || !request.schedule.empty();
+  if (!request.json) {
+    fmt::print("{}: {} executions ({} abandoned) in {:.2f} s, nothing found{}\n", subject.name,
+               report.executions, report.abandoned, report.seconds, report.exhausted ? ", exhausted" : "");
+  }
+  if (!complete) {
+    const double total_h = report.explored > 0 ? report.seconds / report.explored / 3600 : 0;
+    fmt::print(stderr,
+               "muster_model: not exhausted: about {:.2g} of the space in {:.0f} s ({:.1g} h in all, a rough "
+               "estimate): "
+               "more --seconds, or --search bounded --preemptions 2, or --search random\n",
+               report.explored, report.seconds, total_h);
+    return kNotExhausted;
+  }
+  return kNothingFound;
+}
+
+/// Every order that is not relaxed, where a bounded share of the executions meets it.
+int sites(Request_ request) {
+  take_options(request);
+  const std::vector<Subject> all = subjects();
+  const std::unique_ptr<Program> program = find_subject(all, request.subject).make(request.shape);
+  Execution execution;
+  std::vector<Site> found;
+  execution.collect_sites(&found);
+  search_random(execution, *program, request.seed, request.changes, {.seconds = 30, .executions = 3000});
+  Json json = Json::array();
+  for (const Site& site : found) {
+    json.push_back({{"site", fmt::format("{}:{}:{}{}", file_name(site.where), site.where.line(),
+                                         site.where.column(), site.failure ? ":failure" : "")},
+                    {"action", name_of(site.action)},
+                    {"location", site.location},
+                    {"order", name_of(site.order)}});
+  }
+  fmt::print("{}\n", json.dump(1));
+  return 0;
+}
+
+int list() {
+  Json json = Json::array();
+  for (const Subject& subject : subjects()) {
+    json.push_back({{"name", subject.name},
+                    {"unsafe", subject.info.unsafe},
+                    {"stalls_on_idle", subject.info.stalls_on_idle},
+                    {"mutant", subject.mutant},
+                    {"wrong", subject.wrong},
+                    {"why", subject.why}});
+  }
+  fmt::print("{}\n", json.dump(1));
+  return 0;
+}
+
+void add_shape(CLI::App& command, Request_& request) {
+  Shape& shape = request.shape;
+  command.add_option("SUBJECT", request.subject, "an algorithm, or algorithm:mutant")->required();
+  command.add_option("--workers", shape.workers)->check(CLI::Range(1, 6))->capture_default_str();
+  command.add_option("--records", shape.records, "of each worker")
+      ->check(CLI::Range(0, 20))
+      ->capture_default_str();
+  command.add_option("--advances", shape.advances, "of the drainer, among the workers' steps")
+      ->check(CLI::Range(0, 20))
+      ->capture_default_str();
+  command.add_option("--capacity", shape.options.capacity, "of the ring, bytes")->capture_default_str();
+  command.add_option("--sizes", shape.sizes, "of the records, bytes, in turn")
+      ->delimiter(',')
+      ->capture_default_str();
+  command.add_option("--start", shape.options.start, "the first LSN")->capture_default_str();
+  command.add_option("--idle", shape.idle, "workers that are attached and do nothing")
+      ->check(CLI::Range(0, 8));
+  command.add_flag("--churn", shape.churn, "workers attach and detach among the steps");
+  command.add_option("--option", request.options, "NAME=VALUE of the log buffer");
+  command.add_option("--seed", request.seed)->capture_default_str();
+  command.add_option("--changes", request.changes, "of priorities, by a random search")
+      ->capture_default_str();
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{
+      "Explores executions of the log buffers' own sources.\nExit codes: 0 nothing found, 1 a violation, "
+      "2 mend the request, 3 mend the machine, 4 nothing found but not all looked at."};
+  app.require_subcommand(1);
+  Request_ request;
+  CLI::App* const list_command = app.add_subcommand("list", "the algorithms and their mutants, as JSON");
+  CLI::App* const sites_command =
+      app.add_subcommand("sites", "the memory orders that an algorithm uses, as JSON");
+  add_shape(*sites_command, request);
+  CLI::App* const explore_command = app.add_subcommand("explore", "looks for a violation of the contract");
+  add_shape(*explore_command, request);
+  explore_command
+      ->add_option("--search", request.search, "reduced: all, by partial-order reduction; bounded; random")
+      ->check(CLI::IsMember({"reduced", "bounded", "random"}))
+      ->capture_default_str();
+  explore_command->add_flag("--sequential", request.sequential, "no stale reads: interleavings alone");
+  explore_command->add_option("--preemptions", request.preemptions, "of a bounded search, at most")
+      ->capture_default_str();
+  explore_command->add_option("--seconds", request.limits.seconds, "give up after these")
+      ->capture_default_str();
+  explore_command->add_option("--executions", request.limits.executions, "give up after these");
+  explore_command
+      ->add_option("--shorten", request.shorten_seconds, "seconds to look for a shorter counterexample")
+      ->capture_default_str();
+  explore_command->add_option("--weaken", request.weaken,
+                              "one order made weaker: FILE:LINE:COLUMN[:failure][=ORDER]");
+  explore_command->add_option("--schedule", request.schedule, "replay this execution");
+  explore_command->add_option("--trace", request.trace_file,
+                              "write the counterexample there, for plots/interleaving.py");
+  explore_command->add_flag("--json", request.json, "one line of JSON in place of words");
+  CLI11_PARSE(app, argc, argv);
+  if (list_command->parsed()) return list();
+  return sites_command->parsed() ? sites(request) : explore(request);
+}
+
+}  // namespace
+}  // namespace muster::model
+
+int main(int argc, char** argv) {
+  using namespace muster::model;
+  try {
+    return run(argc, argv);
+  } catch (const LimitReached& error) {
+    std::cerr << "muster_model: " << error.what() << ": want a smaller shape\n";
+    return 2;
+  } catch (const std::invalid_argument& error) {
+    std::cerr << "muster_model: " << error.what() << '\n';
+    return 2;
+  } catch (const std::exception& error) {
+    std::cerr << "muster_model: " << error.what() << '\n';
+    return 3;
+  }
+}

@@ -1,0 +1,241 @@
+#!/usr/bin/python3
+"""Mutants of the algorithms: what the explorer must find out, and variants that it must not.
+
+Each is the algorithm's own source with a few places changed. A place that is not there exactly once is an error, so
+that a mutant cannot silently become the original.
+"""
+
+import argparse
+import dataclasses
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+SOURCE = """\
+// Made by tests/model/mutants.py.
+#include "algorithms/{algorithm}.h"
+#include "tests/model/checking_platform.h"
+#include "tests/model/programs.h"
+
+namespace muster::model {{
+namespace {{
+
+struct Variant;  // of this file alone, so that nothing here is taken for the unchanged source's
+using Mutant = {type}<CheckingPlatform<Variant>>;
+
+[[maybe_unused]] const bool added =
+    add_mutant({{.name = "{algorithm}:{name}",
+                .info = Mutant::info,
+                .why = "{why}",
+                .mutant = true,
+                .wrong = {wrong},
+                .make = &make_log_program<Mutant>}});
+
+}}  // namespace
+}}  // namespace muster::model
+"""
+
+
+@dataclasses.dataclass
+class Mutant:
+    algorithm: str  # its header's name
+    type: str
+    name: str
+    why: str
+    edits: list  # of (what stands there, what is to stand there)
+    wrong: bool = True
+    file: str = ""  # where that is not the algorithm's own header
+
+    @property
+    def folder(self):
+        return f"{self.algorithm}-{self.name}"
+
+    def sources(self):
+        """{path: text} of what makes this mutant."""
+        header = self.file or f"{self.algorithm}.h"
+        text = (ROOT / "algorithms" / header).read_text(encoding="utf-8")
+        for old, new in self.edits:
+            if text.count(old) != 1:
+                raise ValueError(f"{self.algorithm}:{self.name}: {header} has this {text.count(old)} times, want once: {old!r}")
+            text = text.replace(old, new)
+        source = SOURCE.format(
+            algorithm=self.algorithm, type=self.type, name=self.name, why=self.why, wrong=str(self.wrong).lower()
+        )
+        return {f"algorithms/{header}": text, "mutant.cpp": source}
+
+
+def border_collie(name, why, *edits, **more):
+    return Mutant("border_collie", "BorderCollie", name, why, list(edits), **more)
+
+
+def eleda(name, why, *edits, **more):
+    return Mutant("eleda", "Eleda", name, why, list(edits), **more)
+
+
+def consolidation(name, why, *edits, **more):
+    return Mutant("consolidation", "Consolidation", name, why, list(edits), **more)
+
+
+FLAG_BLACK = "    self.flag.store(black(self.last_end), std::memory_order_release);    // [flag]\n"
+FETCH_ADD = "    const Lsn begin = tail_.fetch_add(size, std::memory_order_release);  // [tail]\n"
+CUTOFF = """\
+    const Lsn cutoff =
+        tail_.load(std::memory_order_acquire);  // [tail] before the slots are counted and scanned
+"""
+COVERED = "    const std::uint32_t covered = workers_.ever_used();\n"
+SCAN = """\
+    Lsn boundary = covered == workers_.max() ? std::numeric_limits<Lsn>::max() : cutoff;
+    for (WorkerId w = 0; w < covered; ++w) {
+      const std::uint64_t flag = workers_[w].flag.load(std::memory_order_acquire);  // [flag]
+      boundary = std::min(boundary, is_black(flag) ? lsn(flag) : std::max(cutoff, lsn(flag)));
+    }
+"""
+
+MUTANTS = [
+    border_collie(
+        "cutoff_after_scan",
+        "the global LSN is read after the flags",
+        (
+            CUTOFF + COVERED + SCAN,
+            COVERED
+            + """\
+    Lsn blacks = std::numeric_limits<Lsn>::max();
+    Lsn whites = 0;
+    for (WorkerId w = 0; w < covered; ++w) {
+      const std::uint64_t flag = workers_[w].flag.load(std::memory_order_acquire);
+      if (is_black(flag)) blacks = std::min(blacks, lsn(flag));
+      else whites = std::max(whites, lsn(flag));
+    }
+    const Lsn cutoff = tail_.load(std::memory_order_acquire);
+    const Lsn boundary = std::min(blacks, std::max(cutoff, whites));
+""",
+        ),
+    ),
+    border_collie(
+        "black_after_fetch_add",
+        "the black flag is planted behind the reservation",
+        (FLAG_BLACK + FETCH_ADD, FETCH_ADD + FLAG_BLACK),
+    ),
+    border_collie(
+        "cutoff_is_the_largest_flag",
+        "the cutoff is the maximum of the flags",
+        (
+            "    return this->found(std::max(boundary, this->last_found()));",
+            """\
+    Lsn largest = 0;
+    for (WorkerId w = 0; w < covered; ++w) {
+      largest = std::max(largest, lsn(workers_[w].flag.load(std::memory_order_acquire)));
+    }
+    Lsn blacks = largest;
+    for (WorkerId w = 0; w < covered; ++w) {
+      const std::uint64_t flag = workers_[w].flag.load(std::memory_order_acquire);
+      if (is_black(flag)) blacks = std::min(blacks, lsn(flag));
+    }
+    boundary = blacks;
+    return this->found(std::max(boundary, this->last_found()));""",
+        ),
+    ),
+    border_collie(
+        "publish_before_copy",
+        "the white flag is planted before the bytes are there",
+        (
+            "    return {begin, ring_.bytes(begin, size)};",
+            "    self.flag.store(white(begin + size), std::memory_order_release);\n"
+            "    return {begin, ring_.bytes(begin, size)};",
+        ),
+    ),
+    border_collie(
+        "empty_slot_skipped",
+        "a slot that the scan does not cover counts as infinity",
+        ("covered == workers_.max() ? std::numeric_limits<Lsn>::max() : cutoff", "covered != 0 ? std::numeric_limits<Lsn>::max() : cutoff"),
+    ),
+    border_collie(
+        "slots_counted_before_cutoff",
+        "the slots are counted before the cutoff is read, and the result is not capped",
+        (CUTOFF + COVERED, COVERED + CUTOFF),
+        ("covered == workers_.max() ? std::numeric_limits<Lsn>::max() : cutoff", "covered != 0 ? std::numeric_limits<Lsn>::max() : cutoff"),
+    ),
+    border_collie(
+        "no_tightened_flag",
+        "a worker that waits for room leaves its flag where it was",
+        ("      self.flag.store(black(begin), std::memory_order_release);  // [flag]\n", ""),
+    ),
+    border_collie(
+        "cutoff_and_blacks_only",
+        "safe, less fresh: a white flag above the cutoff does not raise the boundary",
+        ("std::max(cutoff, lsn(flag))", "cutoff"),
+        wrong=False,
+    ),
+    eleda(
+        "counters_not_split",
+        "a record that crosses a range's edge counts for its first range alone",
+        (
+            "      const Lsn upto = std::min(end, end_of_range(from));\n",
+            "      const Lsn upto = end;\n",
+        ),
+    ),
+    eleda(
+        "counters_of_one_lap",
+        "as many counters as the ring has ranges: a window that straddles two aliases two laps",
+        ("(std::countr_zero(options.capacity)) + 1)", "(std::countr_zero(options.capacity)))"),
+        (
+            ".load(std::memory_order_acquire) == full(boundary)",
+            ".load(std::memory_order_acquire) >= full(boundary)",
+        ),
+    ),
+    eleda(
+        "count_before_list",
+        "a record is counted before its list has it: a hop may end inside a record that no list holds",
+        (
+            "    const std::uint64_t place = self.crawling.push({reservation.begin, end});\n",
+            """\
+    for (Lsn from = reservation.begin; from < end;) {
+      const Lsn upto = std::min(end, end_of_range(from));
+      counter_of(from).fetch_add(upto - from, std::memory_order_release);
+      from = upto;
+    }
+    const std::uint64_t place = self.crawling.push({reservation.begin, end});
+""",
+        ),
+        (
+            """\
+    for (Lsn from = reservation.begin; from < end;) {
+      const Lsn upto = std::min(end, end_of_range(from));
+      counter_of(from).fetch_add(upto - from, std::memory_order_release);  // [count]
+      from = upto;
+    }
+""",
+            "",
+        ),
+    ),
+    eleda("no_hop", "safe, slower: the boundary crawls only", ("    Lsn boundary = hop(this->last_found(), limit);\n", "    Lsn boundary = this->last_found();\n"), wrong=False),
+    eleda("no_crawl", "the boundary hops only, and stays below a range that is not full", ("    boundary = crawl(boundary, limit);\n", "")),
+]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument("--list", action="store_true", help="the folders' names, one a line")
+    group.add_argument("--write", metavar="DIR", help="write the sources there; what is right already is not touched")
+    arguments = parser.parse_args()
+    if arguments.list:
+        print("\n".join(mutant.folder for mutant in MUTANTS))
+        return 0
+    try:
+        sources = {f"{mutant.folder}/{path}": text for mutant in MUTANTS for path, text in mutant.sources().items()}
+    except ValueError as error:
+        print(f"mutants: {error}", file=sys.stderr)
+        return 1
+    for path, text in sources.items():
+        file = pathlib.Path(arguments.write) / path
+        if file.exists() and file.read_text(encoding="utf-8") == text:
+            continue
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/model/log_program.h"
+
+namespace muster::model {
+
+/// An algorithm's own source on the checking platform, or a mutant of one.
+struct Subject {
+  std::string name;    // of a mutant: algorithm:mutant
+  AlgorithmInfo info;  // of the algorithm
+  std::string why;     // of a mutant: what is wrong with it, or why it is not
+  bool mutant = false;
+  bool wrong = false;  // a mutant that has to be found out
+  std::unique_ptr<Program> (*make)(const Shape&) = nullptr;
+};
+
+/// All of them: the algorithms in their order, then the mutants by name.
+std::vector<Subject> subjects();
+/// Mutants are sources of their own; each adds itself here before main().
+bool add_mutant(Subject subject);
+
+template <class A>
+std::unique_ptr<Program> make_log_program(const Shape& shape) {
+  return std::make_unique<LogProgram<A>>(shape);
+}
+
+}  // namespace muster::model

@@ -1,0 +1,104 @@
+"""The scripts over muster_bench and callgrind: what they make of figures, and that they run."""
+
+import json
+import tempfile
+import unittest
+from pathlib import Path
+
+import project
+from project import BUILD, MUSTER, ROOT
+
+import advance_benchmarks
+import append_benchmarks
+import instructions
+
+
+def algorithms():
+    return [a["name"] for a in json.loads(project.run(MUSTER, "list", "--json").stdout)]
+
+
+def is_release():
+    return BUILD == ROOT / "build/release"  # which is the build that the scripts measure
+
+
+class Figures(unittest.TestCase):
+    def test_share_is_that_of_the_bound_at_the_same_point(self):
+        entries = []
+        for threads, drift in ((1, 1), (2, 10)):
+            for algorithm, rates in (("bound", (90, 100, 110)), ("mutex", (40, 50, 80))):
+                name = f"append/{algorithm}/bytes:48/real_time/threads:{threads}"
+                entries += [{"run_name": name, "bytes_per_second": rate * drift} for rate in rates]
+        found = append_benchmarks.shares({"benchmarks": entries})
+        self.assertEqual(len(found), 4)
+        for share in found:
+            if share["algorithm"] == "mutex":
+                self.assertEqual((share["median"], share["q1"], share["q3"], share["repetitions"]), (0.5, 0.45, 0.65, 3))
+        table = append_benchmarks.table(found, units=1)
+        self.assertIn("2 threads, oversubscribed: 1 processing units", table)
+        self.assertEqual(table.count("0.50 0.45-0.65"), 2)
+
+    def test_cost_of_an_advance_is_without_the_clock(self):
+        entries = []
+        for algorithm, times in (("null", (30, 31, 32)), ("mutex", (41, 47, 43))):
+            name = f"advance/{algorithm}/outstanding:4/iterations:9/manual_time"
+            entries += [{"run_name": name, "real_time": time} for time in times]
+        entries.append({"run_name": "advance/eleda/outstanding:4/iterations:9/manual_time", "error_occurred": True})
+        clock, mutex = advance_benchmarks.costs({"benchmarks": entries})
+        self.assertEqual((clock["ns"], mutex["ns"], mutex["q1"], mutex["q3"]), (0, 12, 11, 14))
+        self.assertEqual((mutex["ns_per_record"], mutex["clock_ns"], mutex["count"]), (3, 31, 4))
+        self.assertIn("12 11-14", advance_benchmarks.table([clock, mutex]))
+
+
+@unittest.skipUnless(is_release(), "the scripts measure build/release")
+class Runs(unittest.TestCase):
+    def run_script(self, name, *words):
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "made" / "out.json"
+            done = project.run(ROOT / f"scripts/{name}.py", *words, "--out", out, cwd="/")
+            return done, json.loads(out.read_text(encoding="utf-8")) if out.exists() else None
+
+    def test_append_benchmarks_has_every_algorithm(self):
+        words = ["--repetitions", "2", "--seconds", "0.0001", "--filter", "append/.*/bytes:120/real_time/threads:(1|8)$"]
+        done, document = self.run_script("append_benchmarks", *words)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual([s["algorithm"] for s in document["shares"] if s["threads"] == 8], algorithms())
+        for key in ("placement", "git_commit", "cpu_model", "command"):
+            self.assertTrue(document["context"][key])
+        self.assertNotIn("host_name", document["context"])
+        for name in algorithms():
+            self.assertEqual(done.stdout.count(f"\n{name} "), 2)
+
+    def test_advance_benchmarks_has_every_algorithm(self):
+        done, document = self.run_script("advance_benchmarks", "--repetitions", "1")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(list(dict.fromkeys(c["algorithm"] for c in document["costs"])), algorithms())
+        counts = {c["count"] for c in document["costs"] if c["algorithm"] == "border_collie" and c["against"] == "registered"}
+        self.assertEqual((min(counts), max(counts)), (1, 256))
+
+    def test_instructions_of_a_tracked_append_are_more_than_those_of_the_bound(self):
+        counts = {name: instructions.instructions(name, "append") for name in ("bound", "border_collie")}
+        self.assertGreater(counts["bound"], 8)  # 120 bytes are at least four registers' loads and stores
+        self.assertGreater(counts["border_collie"], counts["bound"])
+        self.assertLess(counts["border_collie"], 100)
+        self.assertGreaterEqual(instructions.instructions("null", "advance"), 1)
+
+    def test_bad_requests_are_refused_in_one_line(self):
+        for name, *words in (
+            ("append_benchmarks", "--filter", "append/silo"),
+            ("append_benchmarks", "--filter", "advance/null/registered:1/"),
+        ):
+            done, document = self.run_script(name, *words)
+            self.assertEqual((done.returncode, done.stderr.count("\n"), document), (2, 1, None), done.stderr)
+        self.assertEqual(self.run_script("append_benchmarks", "--repetitions", "0")[0].returncode, 2)
+        for words in (("border_collie", "append", "0"), ("border_collie", "drain", "1"), ("silo", "append", "1"), ("null",)):
+            done = project.run(BUILD / "bin/muster_instructions", *words)
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+
+    def test_what_cannot_be_written_is_said(self):
+        words = ["--repetitions", "1", "--seconds", "0.0001", "--filter", "append/bound/bytes:48/real_time/threads:1$"]
+        done = project.run(ROOT / "scripts/append_benchmarks.py", *words, "--out", "/proc/nowhere/out.json")
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (3, 1), done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
