@@ -10,6 +10,7 @@
 #include "algorithms/bound.h"
 #include "algorithms/consolidation.h"
 #include "algorithms/consolidation_decoupled.h"
+#include "algorithms/consolidation_delegated.h"
 #include "algorithms/decoupled.h"
 #include "algorithms/eleda.h"
 #include "algorithms/ermia.h"
@@ -19,6 +20,7 @@
 #include "algorithms/mysql_link_buf.h"
 #include "algorithms/null.h"
 #include "algorithms/postgres_insert_locks.h"
+#include "algorithms/wiredtiger_slots.h"
 
 namespace muster {
 
@@ -29,8 +31,8 @@ struct TypeList {};
 template <class P>
 using AllAlgorithms =
     TypeList<Null<P>, Bound<P>, Mutex<P>, Decoupled<P>, Consolidation<P>, ConsolidationDecoupled<P>,
-             PostgresInsertLocks<P>, MysqlLinkBuf<P>, Eleda<P>, BorderCollieNaive<P>, BorderCollie<P>,
-             ErmiaReleased<P>, Ermia<P>, FasterlogEpoch<P>>;
+             ConsolidationDelegated<P>, WiredTigerSlots<P>, PostgresInsertLocks<P>, MysqlLinkBuf<P>, Eleda<P>,
+             BorderCollieNaive<P>, BorderCollie<P>, ErmiaReleased<P>, Ermia<P>, FasterlogEpoch<P>>;
 
 /// Calls `f(std::type_identity<T>{})` for every T of the list.
 template <class... Ts, class F>

@@ -30,8 +30,14 @@ struct LogBufferOptions {
   std::uint32_t max_workers = 64;
   /// LSN of the first byte that will be reserved.
   Lsn start = 0;
-  /// Slots that arriving threads may join, 1 to 64 (`consolidation`; Aether, section A.3, found 3 to 4 best).
+  /// Slots that arriving threads may join, 1 to 64 (`consolidation` and its relatives; Aether, section A.3,
+  /// found 3 to 4 best).
   std::uint32_t consolidation_slots = 4;
+  /// Every so many ranges one is not left to its predecessor's release: a power of two from 1, which leaves
+  /// none, to 1024 (`consolidation_delegated`; Aether cuts chains at 32).
+  std::uint32_t delegation_chain = 32;
+  /// Slots in the pool, 2 to 65536 (`wiredtiger_slots`; WiredTiger has 128).
+  std::uint32_t slot_pool = 128;
   /// Locks of which a worker holds one while it appends, 1 to 256 (`postgres_insert_locks`; PostgreSQL has 8,
   /// fixed when it is compiled).
   std::uint32_t insert_locks = 8;

@@ -40,6 +40,8 @@ LOOKS = {
     "decoupled": Look("#56B4E9", "P"),
     "consolidation": Look("#E69F00", "^"),
     "consolidation_decoupled": Look("#F0A3A3", "X"),
+    "consolidation_delegated": Look("#A65628", "<"),
+    "wiredtiger_slots": Look("#666633", ">"),
     "postgres_insert_locks": Look("#882255", "h"),
     "mysql_link_buf": Look("#332288", "d"),
     "eleda": Look("#009E73", "D"),
@@ -50,7 +52,7 @@ LOOKS = {
     "fasterlog_epoch": Look("#117733", "<"),
 }
 # For algorithms that have no look of their own yet.
-SPARE = [Look("#56B4E9", "P"), Look("#882255", "X"), Look("#117733", "<"), Look("#332288", ">")]
+SPARE = [Look("#44AA99", "P"), Look("#B22222", "X"), Look("#7B68EE", "<"), Look("#8FBC8F", ">")]
 
 
 def look(algorithm, among):

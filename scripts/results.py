@@ -18,6 +18,8 @@ TITLES = {
     "decoupled": "Decoupled fill",
     "consolidation": "Consolidation array",
     "consolidation_decoupled": "Consolidation, decoupled",
+    "consolidation_delegated": "Consolidation, delegated",
+    "wiredtiger_slots": "WiredTiger slots",
     "postgres_insert_locks": "PostgreSQL insertion locks",
     "mysql_link_buf": "MySQL link buffer",
     "eleda": "Eleda",

@@ -282,6 +282,20 @@ TEST_CASE("Registry: an option out of range is refused with its name, value and 
   }
   CHECK_THROWS_WITH(make_log_buffer("consolidation", {.consolidation_slots = 0}),
                     "consolidation_slots = 0: want 1 to 64");
+  for (const std::string_view name : {"consolidation_decoupled", "consolidation_delegated"}) {
+    CHECK_THROWS_WITH(make_log_buffer(name, {.consolidation_slots = 65}),
+                      "consolidation_slots = 65: want 1 to 64");
+  }
+  for (const std::uint32_t chain : {0u, 3u, 2048u}) {
+    CHECK_THROWS_WITH(make_log_buffer("consolidation_delegated", {.delegation_chain = chain}),
+                      "delegation_chain = " + std::to_string(chain) + ": want a power of two from 1 to 1024");
+  }
+  for (const std::uint32_t pool : {1u, 65537u}) {
+    CHECK_THROWS_WITH(make_log_buffer("wiredtiger_slots", {.slot_pool = pool}),
+                      "slot_pool = " + std::to_string(pool) + ": want 2 to 65536");
+  }
+  CHECK_THROWS_WITH(make_log_buffer("wiredtiger_slots", {.max_workers = 1u << 24}),
+                    "max_workers = 16777216: want less than 16777216, what a slot can count");
   for (const std::uint32_t locks : {0u, 257u}) {
     CHECK_THROWS_WITH(make_log_buffer("postgres_insert_locks", {.insert_locks = locks}),
                       "insert_locks = " + std::to_string(locks) + ": want 1 to 256");

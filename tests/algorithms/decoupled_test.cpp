@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "algorithms/consolidation_decoupled.h"
+#include "algorithms/consolidation_delegated.h"
 #include "algorithms/decoupled.h"
 #include "tests/algorithms/drive.h"
 #include "tests/catch.h"
@@ -12,8 +13,8 @@
 namespace muster {
 namespace {
 
-using AllDecoupled = std::tuple<Decoupled<>, ConsolidationDecoupled<>>;
-using Consolidating = std::tuple<ConsolidationDecoupled<>>;
+using AllDecoupled = std::tuple<Decoupled<>, ConsolidationDecoupled<>, ConsolidationDelegated<>>;
+using Consolidating = std::tuple<ConsolidationDecoupled<>, ConsolidationDelegated<>>;
 
 /// The ring is full, and five workers want 10 bytes each: one takes the lock and waits for room, the others
 /// meet at it. Then there is room, and nobody publishes before all have their reservations.

@@ -23,6 +23,8 @@ struct Shape {
                            .max_workers = 0,
                            .start = 0,
                            .consolidation_slots = 1,
+                           .delegation_chain = 2,
+                           .slot_pool = 2,
                            .insert_locks = 2,
                            .link_window = 4,
                            .hop_bits = 1};

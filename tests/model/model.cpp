@@ -22,6 +22,8 @@ enum Exit : int { kNothingFound = 0, kViolation = 1, kRequest = 2, kMachine = 3,
 
 const std::map<std::string, std::uint32_t LogBufferOptions::*> kOptions{
     {"consolidation_slots", &LogBufferOptions::consolidation_slots},
+    {"delegation_chain", &LogBufferOptions::delegation_chain},
+    {"slot_pool", &LogBufferOptions::slot_pool},
     {"hop_bits", &LogBufferOptions::hop_bits},
     {"insert_locks", &LogBufferOptions::insert_locks},
     {"link_window", &LogBufferOptions::link_window},

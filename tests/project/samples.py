@@ -30,6 +30,8 @@ def result(workload="append", algorithm="border_collie", threads=1, seed=1, rate
         "log_buffer": {
             "capacity": 16777216,
             "consolidation_slots": 4,
+            "delegation_chain": 32,
+            "slot_pool": 128,
             "insert_locks": 8,
             "link_window": 1048576,
             "hop_bits": 0,

@@ -1,0 +1,244 @@
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "algorithms/workers.h"
+
+namespace muster {
+
+/// WiredTiger's log slots: all threads join the one active slot, and no lock stands before it.
+///
+/// Protocol    reserve  join the active slot: one compare-and-swap adds the record's bytes and one writer to
+///                      its state; the bytes that had joined before are the record's offset. It does not fit:
+///                      close the slot by a compare-and-swap, and open the next one with this record in it.
+///             publish  take one writer off the slot's state
+///             advance  while the oldest slot is closed and has no writers: the boundary is its end, and the
+///                      slot is free. When only the active slot is left and it is not empty: close it, open
+///                      the next one, and look again.
+/// Progress    reserve blocking: who closes a slot holds up all others until the next one is open, and waits
+///             for a free slot where all are in use. publish and advance wait-free: advance retries its one
+///             close when somebody joins or leaves the slot, which at most two steps a byte of it do.
+/// Who waits for whom
+///             A slot becomes part of the boundary as a whole, so that a worker that waits for room holds back
+///             what others have published in its slot. It does not need that: no slot is longer than the ring,
+///             so its room is free once the boundary has come to the slot's beginning.
+/// Invariants  Slots are numbered in the order of opening, number n is n mod pool, and each begins where the
+///             one before ended. Exactly one of them is the active one; whoever closes it, and only he, opens
+///             the next. A slot stays closed until advance() has freed it, and slots are freed in order: there
+///             are a pool of slots between the oldest unfreed one and the first that may not be opened.
+///             advance() closes a slot only when all before it are free, so that it never waits for one.
+/// Ordering    [slot]   its state. Opened with release, joined with acquire: who joins knows where it begins.
+///                      Left with release, looked at by the drainer with acquire: every copy in a slot without
+///                      writers is visible; joining and closing continue the release sequences of those who
+///                      have left.
+///             [active] released by who opens a slot, acquired by who wants to join: he finds the slot open,
+///                      or closed since, and then a later one active or soon to be so.
+///             [freed]  released by the drainer, acquired by who opens the slot again: those who used it
+///                      before have looked at it for the last time.
+///             [begin]  of a slot: carried by the above for everybody but reserved(), which reads it from
+///                      outside, with acquire: who sees a later beginning sees that the slot is not active.
+/// Source      WiredTiger, src/log/log_slot.c (releases 3.2 to 10), after Aether's consolidation array.
+/// Differs     The state counts writers where WiredTiger adds up released bytes, so that a record of any size
+///             may join; WiredTiger copies large ones past the buffer. Slots are used in turn, so that written
+///             ones need no sorting: it sorts a pool of slots, in which free ones are searched for. Its lock
+///             around closing and opening is the closed bit here. A slot is closed when the next record does
+///             not fit, there when half of its buffer is filled; advance() also closes one with writers in it,
+///             which there is retried later.
+template <class Platform = NativePlatform>
+class WiredTigerSlots;
+
+namespace wiredtiger_slots {
+
+/// A slot's state: closed, the bytes that have joined, and how many of those who joined have not left.
+inline constexpr std::uint32_t kWriterBits = 24;
+inline constexpr std::uint64_t kWriter = 1;
+inline constexpr std::uint64_t kByte = std::uint64_t{1} << kWriterBits;
+inline constexpr std::uint64_t kClosed = std::uint64_t{1} << 63;
+
+inline constexpr bool is_closed(std::uint64_t state) {
+  return (state & kClosed) != 0;
+}
+inline constexpr std::uint64_t bytes_of(std::uint64_t state) {
+  return (state & ~kClosed) / kByte;
+}
+inline constexpr bool has_writers(std::uint64_t state) {
+  return state % kByte != 0;
+}
+
+template <class Platform>
+struct alignas(kCacheLine) Slot {
+  typename Platform::template Atomic<std::uint64_t> state;  // [slot]
+  typename Platform::template Atomic<Lsn> begin;            // [begin]
+  typename Platform::template Cell<std::uint64_t> number;   // whoever closes it reads
+};
+
+template <class Platform>
+struct Worker {
+  Slot<Platform>* slot = nullptr;  // of the open reservation
+  typename Ring<Platform>::KnownRoom room;
+};
+
+}  // namespace wiredtiger_slots
+
+template <class Platform>
+class WiredTigerSlots : public LogBufferBase<Platform, wiredtiger_slots::Worker<Platform>> {
+  using Worker = wiredtiger_slots::Worker<Platform>;
+  using Slot = wiredtiger_slots::Slot<Platform>;
+  using Base = LogBufferBase<Platform, Worker>;
+  using Base::ring_, Base::workers_;
+
+ public:
+  static constexpr std::uint32_t kMinPool = 2;
+  static constexpr std::uint32_t kMaxPool = 65536;
+  static constexpr std::uint64_t kSlotBytes = 128 << 10;  ///< as WiredTiger: half of a buffer of 256 KiB
+  static constexpr AlgorithmInfo info{.name = "wiredtiger_slots",
+                                      .title = "WiredTiger slots",
+                                      .source = "WiredTiger, src/log/log_slot.c",
+                                      .reserve = Progress::blocking,
+                                      .publish = Progress::wait_free,
+                                      .advance = Progress::wait_free};
+
+  explicit WiredTigerSlots(const LogBufferOptions& options)
+      : Base(checked(options)),
+        slot_bytes_(std::min<std::uint64_t>(kSlotBytes, options.capacity / 2)),
+        slots_(options.slot_pool) {
+    for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+      slots_[i].state.describe("slot", i);
+      slots_[i].begin.describe("begin", i);
+    }
+    active_.describe("active");
+    freed_.describe("freed");
+    slots_[0].begin.store(options.start, std::memory_order_relaxed);  // before any thread shares it
+    slots_[0].number.write(0);
+  }
+
+  Reservation reserve(WorkerId worker, std::uint32_t size) {
+    ring_.check_size(size);
+    Worker& self = workers_[worker];
+    const Lsn begin = join(self, size);
+    ring_.wait_for_room(begin + size, self.room);
+    return {begin, ring_.bytes(begin, size)};
+  }
+
+  void publish(WorkerId worker, const Reservation&) {
+    workers_[worker].slot->state.fetch_sub(wiredtiger_slots::kWriter, std::memory_order_release);  // [slot]
+  }
+
+  Lsn advance() {
+    Lsn boundary = free_written(this->last_found());
+    if (close_active(boundary)) boundary = free_written(boundary);
+    return this->found(boundary);
+  }
+
+  Lsn reserved() const {
+    for (;;) {
+      const std::uint64_t active = active_.load(std::memory_order_acquire);  // [active]
+      const Slot& slot = slot_of(active);
+      const Lsn begin = slot.begin.load(std::memory_order_acquire);            // [begin]
+      const std::uint64_t state = slot.state.load(std::memory_order_acquire);  // [slot]
+      if (active_.load(std::memory_order_relaxed) == active)                   // both were of one opening
+        return begin + wiredtiger_slots::bytes_of(state);
+    }
+  }
+
+ private:
+  static const LogBufferOptions& checked(const LogBufferOptions& options) {
+    if (options.max_workers >= wiredtiger_slots::kByte) {
+      reject("max_workers", options.max_workers,
+             "less than " + std::to_string(wiredtiger_slots::kByte) + ", what a slot can count");
+    }
+    if (options.slot_pool < kMinPool || options.slot_pool > kMaxPool) {
+      reject("slot_pool", options.slot_pool, std::to_string(kMinPool) + " to " + std::to_string(kMaxPool));
+    }
+    return options;
+  }
+
+  Slot& slot_of(std::uint64_t number) { return slots_[number % slots_.size()]; }
+  const Slot& slot_of(std::uint64_t number) const { return slots_[number % slots_.size()]; }
+
+  bool fits(std::uint64_t state, std::uint32_t size) const {
+    const std::uint64_t joined = wiredtiger_slots::bytes_of(state);
+    return joined == 0 || joined + size <= slot_bytes_;
+  }
+
+  /// Becomes a writer of the active slot; returns where the record begins.
+  Lsn join(Worker& self, std::uint32_t size) {
+    const std::uint64_t record = size * wiredtiger_slots::kByte + wiredtiger_slots::kWriter;
+    for (;;) {
+      const std::uint64_t active = active_.load(std::memory_order_acquire);  // [active]
+      Slot& slot = slot_of(active);
+      std::uint64_t state = slot.state.load(std::memory_order_relaxed);
+      if (wiredtiger_slots::is_closed(state)) {
+        const auto another = [active](std::uint64_t now) { return now != active; };
+        Platform::await(active_, another, std::memory_order_relaxed, WaitFor::predecessor);
+      } else if (fits(state, size)) {
+        if (slot.state.compare_exchange(state, state + record, std::memory_order_acquire,
+                                        std::memory_order_relaxed)) {  // [slot]
+          self.slot = &slot;
+          return slot.begin.load(std::memory_order_relaxed) + wiredtiger_slots::bytes_of(state);
+        }
+      } else if (slot.state.compare_exchange(state, state | wiredtiger_slots::kClosed,
+                                             std::memory_order_acquire,
+                                             std::memory_order_relaxed)) {  // [slot]
+        const Lsn begin = slot.begin.load(std::memory_order_relaxed) + wiredtiger_slots::bytes_of(state);
+        const std::uint64_t next = slot.number.read() + 1;  // `active` may be a lap behind
+        const auto is_free = [&](std::uint64_t freed) { return next < freed + slots_.size(); };
+        Platform::await(freed_, is_free, std::memory_order_acquire, WaitFor::room);  // [freed]
+        self.slot = &slot_of(next);
+        open(next, begin, record);
+        return begin;
+      }
+    }
+  }
+
+  /// Whoever has closed the slot before.
+  void open(std::uint64_t number, Lsn begin, std::uint64_t state) {
+    Slot& slot = slot_of(number);
+    slot.number.write(number);
+    slot.begin.store(begin, std::memory_order_release);  // [begin]
+    slot.state.store(state, std::memory_order_release);  // [slot]
+    active_.store(number, std::memory_order_release);    // [active]
+  }
+
+  /// Drainer: frees the oldest slots while they are written; `boundary` is where they begin. Returns where the
+  /// others do.
+  Lsn free_written(Lsn boundary) {
+    const std::uint64_t active =
+        active_.load(std::memory_order_acquire);  // [active] all before it are closed
+    const std::uint64_t oldest = oldest_;
+    for (; oldest_ != active; ++oldest_) {
+      const std::uint64_t state = slot_of(oldest_).state.load(std::memory_order_acquire);  // [slot]
+      if (wiredtiger_slots::has_writers(state)) break;
+      boundary += wiredtiger_slots::bytes_of(state);
+    }
+    if (oldest_ != oldest) freed_.store(oldest_, std::memory_order_release);  // [freed]
+    return boundary;
+  }
+
+  /// Drainer: closes the oldest slot and opens the next one, if it is the active one and not empty.
+  bool close_active(Lsn begin) {
+    if (active_.load(std::memory_order_relaxed) != oldest_) return false;
+    Slot& slot = slot_of(oldest_);
+    std::uint64_t state = slot.state.load(std::memory_order_relaxed);
+    while (!wiredtiger_slots::is_closed(state) && wiredtiger_slots::bytes_of(state) != 0) {
+      if (slot.state.compare_exchange(state, state | wiredtiger_slots::kClosed, std::memory_order_relaxed,
+                                      std::memory_order_relaxed)) {
+        open(oldest_ + 1, begin + wiredtiger_slots::bytes_of(state), 0);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  const std::uint64_t slot_bytes_;  // a slot takes more only where that is one record
+  std::vector<Slot> slots_;
+  std::uint64_t oldest_ = 0;  // the drainer's: all before it are free
+  alignas(kCacheLine) typename Platform::template Atomic<std::uint64_t> active_;  // [active] a slot's number
+  alignas(kCacheLine) typename Platform::template Atomic<
+      std::uint64_t> freed_;  // [freed] slots below are; the drainer writes
+};
+static_assert(LogBufferAlgorithm<WiredTigerSlots<>>);
+
+}  // namespace muster

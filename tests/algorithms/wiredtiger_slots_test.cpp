@@ -1,0 +1,103 @@
+// What makes the slots themselves: sharing, closing, and the pool that may run dry.
+#include <thread>
+
+#include "algorithms/wiredtiger_slots.h"
+#include "tests/algorithms/drive.h"
+#include "tests/catch.h"
+
+namespace muster {
+namespace {
+
+Reservation filled(WiredTigerSlots<>& log, WorkerId worker, std::uint32_t size) {
+  const Reservation r = log.reserve(worker, size);
+  test::fill(r);
+  return r;
+}
+
+}  // namespace
+
+TEST_CASE("WiredTigerSlots: records that share a slot come below the boundary together") {
+  WiredTigerSlots<> log({.capacity = 4096, .max_workers = 2});
+  const WorkerId first = log.attach();
+  const WorkerId second = log.attach();
+  const Reservation early = filled(log, first, 10);
+  const Reservation late = filled(log, second, 10);
+  log.publish(first, early);
+  CHECK(log.advance() == 0);
+  log.publish(second, late);
+  CHECK(log.advance() == 20);
+}
+
+TEST_CASE("WiredTigerSlots: a record that does not fit into half a ring's slot is in the next one") {
+  WiredTigerSlots<> log({.capacity = 4096, .max_workers = 2});
+  const WorkerId first = log.attach();
+  const WorkerId second = log.attach();
+  const Reservation early = filled(log, first, 2000);
+  const Reservation late = filled(log, second, 49);
+  CHECK(late.begin == 2000);
+  log.publish(first, early);
+  CHECK(log.advance() == 2000);
+  log.publish(second, late);
+  CHECK(log.advance() == 2049);
+}
+
+TEST_CASE("WiredTigerSlots: advancing past a stopped writer uses no slots up") {
+  WiredTigerSlots<> log({.capacity = 4096, .max_workers = 2, .slot_pool = 2});
+  const WorkerId stopped = log.attach();
+  const Reservation open = filled(log, stopped, 10);
+  std::atomic<std::uint32_t> published{0};
+  std::jthread other([&] {
+    const WorkerId worker = log.attach();
+    for (int i = 0; i < 20; ++i) {
+      log.publish(worker, filled(log, worker, 10));
+      ++published;
+    }
+  });
+  bool held = true;
+  const bool done = test::eventually([&] {
+    held = held && log.advance() == 0;
+    return published == 20;
+  });
+  CHECK(done);
+  CHECK(held);
+  log.publish(stopped, open);
+  other.join();
+  CHECK(log.advance() == 210);
+}
+
+TEST_CASE("WiredTigerSlots: where all slots are in use, a worker waits for the oldest") {
+  WiredTigerSlots<> log({.capacity = 4096, .max_workers = 2, .slot_pool = 2});
+  const WorkerId slow = log.attach();
+  const Reservation open = filled(log, slow, 10);
+  std::atomic<std::uint32_t> published{0};
+  std::jthread quick([&] {
+    const WorkerId worker = log.attach();
+    for (int i = 0; i < 2; ++i) {
+      log.publish(worker, filled(log, worker, 2040));
+      ++published;
+    }
+  });
+  CHECK(test::eventually([&] { return published == 1; }));
+  bool waits = true;
+  for (int i = 0; i < 200; ++i) {
+    waits = waits && published == 1 && log.advance() == 0;
+    std::this_thread::yield();
+  }
+  CHECK(waits);
+  log.publish(slow, open);
+  CHECK(test::eventually([&] { return log.advance() == 10 + 2 * 2040; }));
+}
+
+TEST_CASE("WiredTigerSlots: the contract holds, whatever the pool") {
+  for (const std::uint32_t pool : {2u, 3u, 128u}) {
+    for (const std::uint32_t large : {0u, 4096u}) {
+      const LogBufferOptions options{.capacity = 4096, .max_workers = 4, .slot_pool = pool};
+      WiredTigerSlots<> log(options);
+      INFO("pool " << pool << ", large " << large);
+      CHECK(test::drive(log, options, {.workers = 4, .records = 3000, .size_max = 300, .large_size = large})
+                .total() == 0);
+    }
+  }
+}
+
+}  // namespace muster
