@@ -73,8 +73,8 @@ def eleda(name, why, *edits, **more):
     return Mutant("eleda", "Eleda", name, why, list(edits), **more)
 
 
-def consolidation(name, why, *edits, **more):
-    return Mutant("consolidation", "Consolidation", name, why, list(edits), **more)
+def of(algorithm, type_, name, why, *edits, **more):
+    return Mutant(algorithm, type_, name, why, list(edits), **more)
 
 
 FLAG_BLACK = "    self.flag.store(black(self.last_end), std::memory_order_release);    // [flag]\n"
@@ -211,6 +211,120 @@ MUTANTS = [
     ),
     eleda("no_hop", "safe, slower: the boundary crawls only", ("    Lsn boundary = hop(this->last_found(), limit);\n", "    Lsn boundary = this->last_found();\n"), wrong=False),
     eleda("no_crawl", "the boundary hops only, and stays below a range that is not full", ("    boundary = crawl(boundary, limit);\n", "")),
+    of(
+        "mysql_link_buf",
+        "MysqlLinkBuf",
+        "stale_link",
+        "links hold sizes, and one of an earlier lap is not told from a new one",
+        ("store(reservation.end(), std::memory_order_release)", "store(reservation.bytes.size(), std::memory_order_release)"),
+        (
+            """\
+    for (Lsn end; (end = link_at(boundary).load(std::memory_order_acquire)) > boundary;) {  // [link]
+      boundary = end;
+    }
+""",
+            """\
+    const Lsn limit = reserved();
+    for (Lsn size; boundary < limit && (size = link_at(boundary).load(std::memory_order_acquire)) != 0;) {
+      boundary += size;
+    }
+""",
+        ),
+    ),
+    of(
+        "mysql_link_buf",
+        "MysqlLinkBuf",
+        "no_window",
+        "a link is written before the one that stands in its slot has been followed",
+        (
+            "    if (window_ < ring_.capacity()) wait_for_window(reservation.begin, workers_[worker]);\n",
+            "    if (false) wait_for_window(reservation.begin, workers_[worker]);\n",
+        ),
+    ),
+    of(
+        "postgres_insert_locks",
+        "PostgresInsertLocks",
+        "end_after_scan",
+        "the reserved end is read after the locks",
+        ("    Lsn boundary = tail_.load(std::memory_order_acquire);  // [tail] the cutoff, before the scan\n", "    Lsn boundary = ~Lsn{0};\n"),
+        (
+            "    return this->found(std::max(boundary, this->last_found()));",
+            "    boundary = std::min(boundary, tail_.load(std::memory_order_acquire));\n"
+            "    return this->found(std::max(boundary, this->last_found()));",
+        ),
+    ),
+    of(
+        "postgres_insert_locks",
+        "PostgresInsertLocks",
+        "waits_with_its_old_position",
+        "a holder that waits for room has not published where it begins",
+        ("    locks_[self.held].word.store(held(begin), std::memory_order_release);  // [word]\n", ""),
+    ),
+    of(
+        "ermia",
+        "Ermia",
+        "cutoff_after_scan",
+        "the cutoff is read after the LSNs",
+        ("    Lsn boundary = this->tail_before_scan();\n", "    Lsn boundary = ~Lsn{0};\n"),
+        (
+            "    return this->found(std::max(boundary, this->last_found()));",
+            "    boundary = std::min(boundary, this->tail_before_scan());\n"
+            "    return this->found(std::max(boundary, this->last_found()));",
+        ),
+    ),
+    of(
+        "fasterlog_epoch",
+        "FasterlogEpoch",
+        "enters_after_taking",
+        "the epoch is entered when the space has been taken",
+        ("      enter(self);\n      do {\n", "      do {\n"),
+        (
+            "          return {begin, ring_.bytes(begin, size)};\n        }\n      } while",
+            "          enter(self);\n          return {begin, ring_.bytes(begin, size)};\n        }\n      } while",
+        ),
+    ),
+    of(
+        "fasterlog_epoch",
+        "FasterlogEpoch",
+        "waits_inside",
+        "room is waited for inside an epoch",
+        (
+            "      ring_.wait_for_room(begin + size, self.room);\n      enter(self);\n",
+            "      enter(self);\n      ring_.wait_for_room(begin + size, self.room);\n",
+        ),
+    ),
+    of(
+        "decoupled",
+        "Decoupled",
+        "released_out_of_order",
+        "who has copied does not wait for its predecessor",
+        (
+            "    Platform::await(published_, my_turn, std::memory_order_acquire, WaitFor::predecessor);  // [published]\n",
+            "    (void)my_turn;\n",
+        ),
+    ),
+    of(
+        "consolidation",
+        "Consolidation",
+        "first_leaver_publishes",
+        "the first of a group to leave publishes for all",
+        ("    return bytes_of(before) == size;", "    return bytes_of(before) != ~std::uint64_t{0} && size != 0;"),
+        file="consolidation_array.h",
+    ),
+    of(
+        "consolidation_delegated",
+        "ConsolidationDelegated",
+        "forgets_what_was_left",
+        "who releases does not look for ranges that were left to it",
+        ("      if (left <= end) return;\n", "      if (left != ~Lsn{0}) return;\n"),
+    ),
+    of(
+        "wiredtiger_slots",
+        "WiredTigerSlots",
+        "writers_ignored",
+        "a closed slot counts as written while somebody copies",
+        ("      if (wiredtiger_slots::has_writers(state)) break;\n", ""),
+    ),
 ]
 
 

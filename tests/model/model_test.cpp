@@ -1,0 +1,124 @@
+// A bounded share of scripts/model: the smallest shapes, to the end where that is near.
+#include "tests/catch.h"
+#include "tests/model/programs.h"
+#include "tests/model/search.h"
+
+namespace muster::model {
+namespace {
+
+Shape shape(std::uint32_t workers, std::uint32_t records, std::uint32_t advances, std::size_t capacity = 8,
+            std::vector<std::uint32_t> sizes = {3}, bool churn = false) {
+  Shape shape;
+  shape.workers = workers;
+  shape.records = records;
+  shape.advances = advances;
+  shape.options.capacity = capacity;
+  shape.sizes = std::move(sizes);
+  shape.churn = churn;
+  return shape;
+}
+
+/// From small to large: whoever is wrong is found out in one of them.
+std::vector<Shape> shapes() {
+  return {shape(2, 1, 1),         shape(2, 1, 1, 8, {3}, true),
+          shape(2, 2, 1, 4, {2}), shape(2, 2, 2, 4, {1, 2, 3}),
+          shape(2, 2, 2, 8, {3}), shape(2, 3, 2, 4, {2})};
+}
+
+std::string violation(const Subject& subject, const Shape& shape, std::uint64_t executions,
+                      const Weakening& weakening = {}) {
+  Execution execution;
+  execution.weaken(weakening);
+  const std::unique_ptr<Program> program = subject.make(shape);
+  return search_reduced(execution, *program, {.executions = executions}).violation;
+}
+
+/// The first violation that some shape shows.
+std::string violation(const Subject& subject, const Weakening& weakening = {}) {
+  for (const Shape& shape : shapes()) {
+    if (std::string found = violation(subject, shape, 60'000, weakening); !found.empty()) return found;
+  }
+  return "";
+}
+
+const Subject& find(const std::vector<Subject>& all, std::string_view name) {
+  for (const Subject& subject : all) {
+    if (subject.name == name) return subject;
+  }
+  throw std::logic_error("no such subject");
+}
+
+}  // namespace
+
+TEST_CASE("Model: every safe algorithm keeps the contract, in all executions of the smallest shapes",
+          "[model]") {
+  for (const Subject& subject : subjects()) {
+    if (subject.mutant || subject.info.unsafe) continue;
+    INFO(subject.name);
+    for (const bool churn : {false, true}) {
+      Execution execution;
+      const std::unique_ptr<Program> program = subject.make(shape(2, 1, 1, 8, {3}, churn));
+      const Report report = search_reduced(execution, *program, {.executions = 100'000});
+      CHECK(report.violation == "");
+      CHECK(report.exhausted);
+    }
+    CHECK(violation(subject, shape(2, 2, 1, 4, {2}), 5'000) == "");
+    CHECK(violation(subject, shape(2, 2, 2, 8, {3}), 5'000) == "");
+  }
+}
+
+TEST_CASE("Model: random schedules of a larger shape find nothing in any safe algorithm", "[model]") {
+  for (const Subject& subject : subjects()) {
+    if (subject.mutant || subject.info.unsafe) continue;
+    INFO(subject.name);
+    Execution execution;
+    const std::unique_ptr<Program> program = subject.make(shape(3, 3, 3, 8, {3, 1, 2}, true));
+    CHECK(search_random(execution, *program, 1, 3, {.executions = 1000}).violation == "");
+  }
+}
+
+TEST_CASE("Model: what is wrong is found out, and a variant that is safe is not", "[model]") {
+  for (const Subject& subject : subjects()) {
+    if (!subject.mutant && (!subject.info.unsafe || subject.name == "null")) continue;
+    INFO(subject.name << ": " << subject.why);
+    CHECK((violation(subject) != "") == (subject.wrong || !subject.mutant));
+  }
+}
+
+TEST_CASE("Model: a mutex as log buffer is not wrong in any shape", "[model]") {
+  const std::vector<Subject> all = subjects();
+  for (const Shape& shape : shapes()) CHECK(violation(find(all, "mutex"), shape, 60'000) == "");
+}
+
+TEST_CASE("Model: each order of `border_collie` is needed", "[model]") {
+  const std::vector<Subject> all = subjects();
+  const Subject& subject = find(all, "border_collie");
+  std::vector<Site> sites;
+  {
+    Execution execution;
+    execution.collect_sites(&sites);
+    const std::unique_ptr<Program> program = subject.make(shape(2, 3, 2, 4, {2}));
+    search_random(execution, *program, 1, 3, {.executions = 300});
+  }
+  CHECK(sites.size() == 9);
+  for (const Site& site : sites) {
+    INFO(file_name(site.where) << ":" << site.where.line() << " " << site.location);
+    Weakening weakening;
+    weakening.file = file_name(site.where);
+    weakening.line = site.where.line();
+    weakening.column = site.where.column();
+    CHECK(violation(subject, weakening) != "");
+  }
+}
+
+TEST_CASE("Model: why there is a cutoff, without any stale read", "[model]") {
+  const std::vector<Subject> all = subjects();
+  Execution execution;
+  execution.make_sequential(true);
+  const std::unique_ptr<Program> program = find(all, "border_collie:cutoff_after_scan").make(shape(2, 1, 1));
+  const Report report = search_bounded(execution, *program, 2, {});
+  CHECK(report.exhausted);
+  CHECK(report.violation.find("hole") == 0);
+}
+
+}  // namespace muster::model
