@@ -1,6 +1,7 @@
 """Figures and tables of results made by hand: drawn, the same each time, and refused where they would mislead."""
 
 import json
+import re
 import tempfile
 import unittest
 import xml.etree.ElementTree as xml
