@@ -25,10 +25,11 @@ namespace muster {
 ///             what others have published in its slot. It does not need that: no slot is longer than the ring,
 ///             so its room is free once the boundary has come to the slot's beginning.
 /// Invariants  Slots are numbered in the order of opening, number n is n mod pool, and each begins where the
-///             one before ended. Exactly one of them is the active one; whoever closes it, and only he, opens
-///             the next. A slot stays closed until advance() has freed it, and slots are freed in order: there
-///             are a pool of slots between the oldest unfreed one and the first that may not be opened.
-///             advance() closes a slot only when all before it are free, so that it never waits for one.
+///             one before ended. At most one of them is open; whoever closes it, and only he, opens the next,
+///             once the one that he closed has been announced as active: a thread that last looked a lap ago
+///             may find it open, join and close it before that. A slot stays closed until advance() has freed
+///             it, and slots are freed in order, so that the next is free unless the whole pool is in use.
+///             advance() closes a slot only when all before it are free, and so never waits for one.
 /// Ordering    [slot]   its state. Opened with release, joined with acquire: who joins knows where it begins.
 ///                      Left with release, looked at by the drainer with acquire: every copy in a slot without
 ///                      writers is visible; joining and closing continue the release sequences of those who
@@ -37,9 +38,9 @@ namespace muster {
 ///                      or closed since, and then a later one active or soon to be so.
 ///             [freed]  released by the drainer, acquired by who opens the slot again: those who used it
 ///                      before have looked at it for the last time.
-///             [begin]  of a slot: carried by the above for everybody but reserved(), which reads it from
-///                      outside, with acquire: who sees a later beginning sees that the slot is not active.
-/// Source      WiredTiger, src/log/log_slot.c (releases 3.2 to 10), after Aether's consolidation array.
+///             [begin]  of a slot, for reserved(), which looks from outside: released and acquired, so that who
+///                      sees a later beginning or state than the slot's that he saw active sees it no longer so.
+/// Source      WiredTiger, src/log/log_slot.c, after Aether's consolidation array.
 /// Differs     The state counts writers where WiredTiger adds up released bytes, so that a record of any size
 ///             may join; WiredTiger copies large ones past the buffer. Slots are used in turn, so that written
 ///             ones need no sorting: it sorts a pool of slots, in which free ones are searched for. Its lock
@@ -67,11 +68,17 @@ inline constexpr bool has_writers(std::uint64_t state) {
   return state % kByte != 0;
 }
 
+struct Opening {
+  std::uint64_t number = 0;
+  Lsn begin = 0;
+};
+
 template <class Platform>
 struct alignas(kCacheLine) Slot {
   typename Platform::template Atomic<std::uint64_t> state;  // [slot]
-  typename Platform::template Atomic<Lsn> begin;            // [begin]
-  typename Platform::template Cell<std::uint64_t> number;   // whoever closes it reads
+  typename Platform::template Cell<Opening>
+      opening;                                    // who opens it writes, who has joined or closed it reads
+  typename Platform::template Atomic<Lsn> begin;  // [begin] the opening's, for reserved() alone
 };
 
 template <class Platform>
@@ -111,7 +118,7 @@ class WiredTigerSlots : public LogBufferBase<Platform, wiredtiger_slots::Worker<
     active_.describe("active");
     freed_.describe("freed");
     slots_[0].begin.store(options.start, std::memory_order_relaxed);  // before any thread shares it
-    slots_[0].number.write(0);
+    slots_[0].opening.write({0, options.start});
   }
 
   Reservation reserve(WorkerId worker, std::uint32_t size) {
@@ -177,13 +184,16 @@ class WiredTigerSlots : public LogBufferBase<Platform, wiredtiger_slots::Worker<
         if (slot.state.compare_exchange(state, state + record, std::memory_order_acquire,
                                         std::memory_order_relaxed)) {  // [slot]
           self.slot = &slot;
-          return slot.begin.load(std::memory_order_relaxed) + wiredtiger_slots::bytes_of(state);
+          return slot.opening.read().begin + wiredtiger_slots::bytes_of(state);
         }
       } else if (slot.state.compare_exchange(state, state | wiredtiger_slots::kClosed,
                                              std::memory_order_acquire,
                                              std::memory_order_relaxed)) {  // [slot]
-        const Lsn begin = slot.begin.load(std::memory_order_relaxed) + wiredtiger_slots::bytes_of(state);
-        const std::uint64_t next = slot.number.read() + 1;  // `active` may be a lap behind
+        const auto [number, slot_begin] = slot.opening.read();              // `active` may be a lap behind
+        const Lsn begin = slot_begin + wiredtiger_slots::bytes_of(state);
+        const auto is_active = [number = number](std::uint64_t now) { return now >= number; };
+        Platform::await(active_, is_active, std::memory_order_relaxed, WaitFor::predecessor);
+        const std::uint64_t next = number + 1;
         const auto is_free = [&](std::uint64_t freed) { return next < freed + slots_.size(); };
         Platform::await(freed_, is_free, std::memory_order_acquire, WaitFor::room);  // [freed]
         self.slot = &slot_of(next);
@@ -196,7 +206,7 @@ class WiredTigerSlots : public LogBufferBase<Platform, wiredtiger_slots::Worker<
   /// Whoever has closed the slot before.
   void open(std::uint64_t number, Lsn begin, std::uint64_t state) {
     Slot& slot = slot_of(number);
-    slot.number.write(number);
+    slot.opening.write({number, begin});
     slot.begin.store(begin, std::memory_order_release);  // [begin]
     slot.state.store(state, std::memory_order_release);  // [slot]
     active_.store(number, std::memory_order_release);    // [active]
