@@ -20,9 +20,9 @@ Shape shape(std::uint32_t workers, std::uint32_t records, std::uint32_t advances
 
 /// From small to large: whoever is wrong is found out in one of them.
 std::vector<Shape> shapes() {
-  return {shape(2, 1, 1),         shape(2, 1, 1, 8, {3}, true),
-          shape(2, 2, 1, 4, {2}), shape(2, 2, 2, 4, {1, 2, 3}),
-          shape(2, 2, 2, 8, {3}), shape(2, 3, 2, 4, {2})};
+  return {shape(2, 1, 1),         shape(2, 1, 1, 8, {3}, true), shape(2, 2, 1, 4, {2}),
+          shape(2, 2, 1, 8, {2}), shape(2, 2, 2, 4, {1, 2, 3}), shape(2, 2, 2, 8, {3}),
+          shape(2, 3, 2, 4, {2})};
 }
 
 std::string violation(const Subject& subject, const Shape& shape, std::uint64_t executions,
