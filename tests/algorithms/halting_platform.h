@@ -149,7 +149,7 @@ class Stage {
 /// A platform on which a thread of a Stage can be stopped before every access to an atomic or a mutex.
 struct HaltingPlatform {
   static constexpr std::size_t kMinCapacity = NativePlatform::kMinCapacity;
-  static constexpr std::uint32_t kListChunk = NativePlatform::kListChunk;
+  static constexpr std::uint32_t kListChunk = 8;  // a list grows now and then, also in a short test
   using Memory = NativePlatform::Memory;
   template <class T>
   using Cell = NativePlatform::Cell<T>;
