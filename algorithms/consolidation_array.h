@@ -22,11 +22,11 @@ namespace muster {
 ///             than the limit that join() is given. Sizes are at least 1, so that a slot is empty exactly when
 ///             its byte count is 0.
 /// Ordering    [slot]    filled with release, awaited with acquire: members see their range. Left with acq_rel:
-///                       what the last one does comes after everybody's copy. Closed with release, looked at
-///                       with acquire: who finds a slot closed finds its successor at its position.
+///                       what the last one does comes after everybody's copy. Opened, joined and closed
+///                       relaxed: that hands on nothing but the state itself.
 ///             [open]    which slot stands at a position: released by the leader, acquired by who wants to
-///                       join: the slot has been opened for him. He may be late and find it closed, and looks
-///                       again, or open elsewhere, which is as good.
+///                       join: he sees it open, or open no longer, and then another opening there has been or
+///                       is about to be stored. He may also find it open elsewhere, which is as good.
 ///             spares    read and written under the lock. The members' last look at a slot comes before it is
 ///                       reused, since they published before, which its user has acquired.
 template <class Platform, class Range>
@@ -53,7 +53,7 @@ class ConsolidationArray {
         spares_(spares) {
     for (std::uint32_t i = 0; i < positions_ + spares; ++i) slots_[i].state_.describe("slot", i);
     for (std::uint32_t i = 0; i < positions_; ++i) {
-      open_[i].slot.describe("open", i);
+      open_[i].opening.describe("open", i);
       open_at(i, slots_[i]);
     }
     for (std::uint32_t i = 0; i < spares; ++i) spares_[i].write({&slots_[positions_ + i], options.start});
@@ -69,9 +69,14 @@ class ConsolidationArray {
     // Every worker begins at a place of its own, so that several slots fill where several threads arrive.
     std::uint32_t position = worker % positions_;
     for (std::uint32_t full = 0;;) {
-      Slot& slot = slots_[open_[position].slot.load(std::memory_order_acquire)];  // [open]
-      std::uint64_t state = slot.state_.load(std::memory_order_acquire);          // [slot]
-      if (phase_of(state) != Phase::open) continue;  // its successor stands at this position now
+      const std::uint64_t opening = open_[position].opening.load(std::memory_order_acquire);  // [open]
+      Slot& slot = slots_[slot_index(opening)];
+      std::uint64_t state = slot.state_.load(std::memory_order_relaxed);
+      if (phase_of(state) != Phase::open) {  // its successor stands at this position now
+        const auto another = [opening](std::uint64_t now) { return now != opening; };
+        Platform::await(open_[position].opening, another, std::memory_order_relaxed, WaitFor::predecessor);
+        continue;
+      }
       if (bytes_of(state) + size <= limit) {
         if (slot.state_.compare_exchange(state, state + size, std::memory_order_relaxed,
                                          std::memory_order_relaxed))
@@ -92,7 +97,7 @@ class ConsolidationArray {
   /// Leader, lock held: the bytes that have joined.
   std::uint64_t close(Slot& group) {
     open_at(group.position_.read(), *spares_[next_spare_.read()].read().slot);
-    return bytes_of(group.state_.exchange(pack(Phase::closed, 0), std::memory_order_release));  // [slot]
+    return bytes_of(group.state_.exchange(pack(Phase::closed, 0), std::memory_order_relaxed));
   }
 
   /// Leader, lock held.
@@ -136,12 +141,18 @@ class ConsolidationArray {
 
  private:
   struct alignas(kCacheLine) Open {
-    typename Platform::template Atomic<std::uint32_t> slot;  // [open] index into slots_; a leader writes
+    typename Platform::template Atomic<std::uint64_t> opening;  // [open] a leader writes
   };
   struct Spare {
     Slot* slot;
     Lsn published;  // the slot is free once the boundary has come here
   };
+
+  /// An opening: how many there have been at the position, so that no two are alike, and the slot's index.
+  static constexpr std::uint32_t kIndexBits = 32;
+  static constexpr std::uint32_t slot_index(std::uint64_t opening) {
+    return static_cast<std::uint32_t>(opening);
+  }
 
   static constexpr std::uint64_t pack(Phase phase, std::uint64_t bytes) {
     return (static_cast<std::uint64_t>(phase) << 62) | bytes;
@@ -162,8 +173,10 @@ class ConsolidationArray {
   void open_at(std::uint32_t position, Slot& slot) {
     slot.position_.write(position);
     slot.state_.store(pack(Phase::open, 0), std::memory_order_relaxed);  // carried by [open]
-    open_[position].slot.store(static_cast<std::uint32_t>(&slot - slots_.data()),
-                               std::memory_order_release);  // [open]
+    const std::uint64_t last = open_[position].opening.load(std::memory_order_relaxed);
+    const std::uint64_t count = (last >> kIndexBits) + 1;
+    const auto index = static_cast<std::uint64_t>(&slot - slots_.data());
+    open_[position].opening.store(count << kIndexBits | index, std::memory_order_release);  // [open]
   }
 
   const std::uint32_t positions_;
