@@ -38,8 +38,8 @@ namespace muster {
 ///                      or closed since, and then a later one active or soon to be so.
 ///             [freed]  released by the drainer, acquired by who opens the slot again: those who used it
 ///                      before have looked at it for the last time.
-///             [begin]  of a slot, for reserved(), which looks from outside: released and acquired, so that who
-///                      sees a later beginning or state than the slot's that he saw active sees it no longer so.
+///             [begin]  of a slot, for reserved(), which looks from outside: released and acquired. Who sees
+///                      the beginning or the state of a later opening then sees another slot active.
 /// Source      WiredTiger, src/log/log_slot.c, after Aether's consolidation array.
 /// Differs     The state counts writers where WiredTiger adds up released bytes, so that a record of any size
 ///             may join; WiredTiger copies large ones past the buffer. Slots are used in turn, so that written

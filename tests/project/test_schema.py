@@ -62,6 +62,9 @@ class RealOutput(unittest.TestCase):
 
 
 class Schema(unittest.TestCase):
+    # Options of algorithms that were not there when the first results were kept.
+    LATER = ("delegation_chain", "slot_pool", "insert_locks", "link_window")
+
     def test_samples_fit(self):
         for workload in ("append", "ycsb"):
             results.check(samples.result(workload), workload)
@@ -89,7 +92,8 @@ class Schema(unittest.TestCase):
                 with self.subTest(workload=workload, path=path):
                     self.refused(workload, lambda d: at(d, path).update(unknown=1))
                     for key in at(samples.result(workload), path):
-                        self.refused(workload, lambda d: at(d, path).pop(key))
+                        if key not in self.LATER:
+                            self.refused(workload, lambda d: at(d, path).pop(key))
                         self.refused(workload, lambda d: at(d, path).update({key: {"another": "type"}}))
 
     def test_what_belongs_to_the_other_workload_is_refused(self):
