@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <map>
@@ -20,6 +21,7 @@
 #include <thread>
 #include <vector>
 
+#include "algorithms/backoff.h"
 #include "algorithms/registry.h"
 #include "tests/engine/txn/crash/load.h"
 
@@ -54,11 +56,21 @@ class Child {
     ::close(ends[1]);
     reader_ = std::thread([this, from = ends[0]] {
       Report report;
-      while (::read(from, &report, sizeof report) == sizeof report) reports_.push_back(report);
+      while (::read(from, &report, sizeof report) == sizeof report) {
+        reports_.push_back(report);
+        if (report.kind == Report::acknowledged) acknowledged_.store(true, std::memory_order_relaxed);
+      }
+      ended_.store(true, std::memory_order_relaxed);
       ::close(from);
     });
   }
 
+  /// Until it has acknowledged a commit, or has ended.
+  void await_acknowledgement() const {
+    for (Backoff backoff;
+         !acknowledged_.load(std::memory_order_relaxed) && !ended_.load(std::memory_order_relaxed);
+         backoff.pause()) {}
+  }
   void kill() { ::kill(process_, SIGKILL); }
   /// Its wait status, once it and its reports have ended.
   int wait() {
@@ -73,6 +85,8 @@ class Child {
   pid_t process_ = -1;
   std::thread reader_;
   std::vector<Report> reports_;
+  // For the one who waits; the reports themselves are read when the reader has been joined.
+  std::atomic<bool> acknowledged_{false}, ended_{false};
 };
 
 /// The kills of one algorithm and policy over one database.
@@ -86,7 +100,7 @@ class Loop {
     for (std::uint64_t kill = 0; kill < kills; ++kill) {
       options_.early_lock_release = kill % 2 == 1;
       options_.seed = random();
-      load(std::chrono::microseconds(1'000 + random() % 400'000));
+      load(std::chrono::microseconds(1'000 + random() % 400'000), kill == 0);
       // Every third recovery is killed as well, soon or late.
       if (kill % 3 == 2) interrupt_recovery(std::chrono::microseconds(random() % 60'000));
       if (!verify(kill)) return false;
@@ -113,8 +127,10 @@ class Loop {
     return all;
   }
 
-  void load(std::chrono::microseconds time) {
+  /// The first load of a loop is killed when there is something to lose, the others whatever they do.
+  void load(std::chrono::microseconds time, bool first) {
     Child child(arguments("load"));
+    if (first) child.await_acknowledgement();
     std::this_thread::sleep_for(time);
     child.kill();
     const int status = child.wait();
