@@ -59,8 +59,8 @@ def read(path):
     want(trace.get("schema") == 1, "schema", trace.get("schema"), "1")
     for key in ("algorithm", "mutant", "violation", "search", "command"):
         want(isinstance(trace.get(key), str), key, trace.get(key), "a text")
-    for key in ("seed", "preemptions"):
-        want(isinstance(trace.get(key), int), key, trace.get(key), "a number")
+    for key, missing in (("seed", None), ("preemptions", 0)):  # of a replay nobody knows how many it took
+        want(isinstance(trace.get(key, missing), int), key, trace.get(key), "a number")
     want(isinstance(trace.get("configuration"), dict), "configuration", trace.get("configuration"), "an object")
     threads, steps = trace.get("threads"), trace.get("steps")
     want(isinstance(threads, list) and threads, "threads", threads, "a list of names")
@@ -164,9 +164,8 @@ class Picture:
         trace = self.trace
         items = trace["configuration"].items()
         configuration = ", ".join(f"{key.replace('_', ' ')} {json.dumps(value)}" for key, value in items)
-        found = ", ".join(
-            part for part in (trace["search"], f"seed {trace['seed']}", f"preemptions {trace['preemptions']}") if part
-        )
+        preemptions = f"{trace['preemptions']} preemptions" if "preemptions" in trace else ""
+        found = ", ".join(part for part in (f"{trace['search']} search", f"seed {trace['seed']}", preemptions) if part)
         paragraphs = [
             f"Configuration: {configuration}. Found by: {found}.",
             "Time runs downwards, one step a row. Filled: writes; white: reads; grey: the record's bytes. An arrow leads from "
