@@ -24,7 +24,16 @@ namespace muster {
 /// Why the cutoff
 ///             A white flag says only what lies behind it. Taken as it stands, an idle worker's flag would
 ///             hold the boundary for ever; ignored, with the tail read after the scan in its place, a worker
-///             that was white when it was scanned may by then have an open reservation below that tail.
+///             that was white when it was scanned may by then have an open reservation below that tail. The
+///             explorer's shortest counterexample to a tail that is read after the scan (tests/model,
+///             border_collie:cutoff_after_scan), one worker and one idle one:
+///               worker 0                       collie
+///                                              load flag[0] -> white 0
+///                                              load flag[1] -> white 0
+///               store flag[0] <- black 0
+///               fetch_add tail 0 -> 3
+///                                              load tail -> 3
+///                                              boundary = 3, and nobody has copied 0..3
 /// Invariants  Every flag is at or below the begin of its worker's open reservation, if there is one. A
 ///             worker that waits for room has its flag at its own begin exactly: with a looser one the
 ///             boundary could not reach the space that everybody waits for. A detached worker's flag stays

@@ -21,7 +21,9 @@ namespace muster {
 /// Ordering    [published] released by whoever unlocks, acquired by the drainer.
 ///             tail_       written under the lock; relaxed, since reserved() promises nothing about bytes.
 /// Source      Aether, PVLDB 3 (2010), section A.3 (the variant without decoupling, C).
-/// Differs     byte counts where the paper packs counts and bytes.
+/// Differs     byte counts where the paper packs counts and bytes. Who finds a slot closed waits for the next one at
+///             that position, where the authors' code tries another: no loop reads the same again and again.
+///             A group never holds more than the ring.
 template <class Platform = NativePlatform>
 class Consolidation;
 

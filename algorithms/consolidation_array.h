@@ -183,7 +183,8 @@ class ConsolidationArray {
   std::vector<Slot> slots_;
   std::vector<Open> open_;
   std::vector<typename Platform::template Cell<Spare>> spares_;  // under the lock
-  typename Platform::template Cell<std::uint32_t> next_spare_;   // under the lock
+  alignas(kCacheLine)
+      typename Platform::template Cell<std::uint32_t> next_spare_;  // under the lock, at every group
 };
 
 }  // namespace muster

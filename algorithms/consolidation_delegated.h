@@ -183,7 +183,7 @@ class ConsolidationDelegated : public LogBufferBase<Platform, consolidation_dele
   }
 
   /// The range is filled: releases it, or leaves that to its predecessor.
-  void finish(const Range& range) {
+  void finish(Range range) {  // a copy: once the end is left, the group's slot is its next leader's
     const auto is_mine = [&](Lsn turn) { return turn == range.begin; };
     auto& turn = nodes_[range.node].turn;
     if (starts_chain(range.node)) {

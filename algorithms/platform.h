@@ -69,7 +69,7 @@ class CountedWait {
 /// so that the source that is measured on this one is the source that an execution explorer runs on another.
 ///
 /// An algorithm keeps to these: every order is explicit; waiting is await() only, with a predicate that stays
-/// true once it is; plain data that passes from thread to thread is a Cell; what only its own thread uses is
+/// true once it is, or in a loop that asks again; plain data that passes from thread to thread is a Cell; what only its own thread uses is
 /// a plain member.
 struct NativePlatform {
   /// Smallest ring that the platform can make, in bytes.

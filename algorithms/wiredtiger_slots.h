@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <string>
 #include <vector>
 
@@ -156,14 +157,16 @@ class WiredTigerSlots : public LogBufferBase<Platform, wiredtiger_slots::Worker<
       reject("max_workers", options.max_workers,
              "less than " + std::to_string(wiredtiger_slots::kByte) + ", what a slot can count");
     }
-    if (options.slot_pool < kMinPool || options.slot_pool > kMaxPool) {
-      reject("slot_pool", options.slot_pool, std::to_string(kMinPool) + " to " + std::to_string(kMaxPool));
+    if (!std::has_single_bit(options.slot_pool) || options.slot_pool < kMinPool ||
+        options.slot_pool > kMaxPool) {
+      reject("slot_pool", options.slot_pool,
+             "a power of two from " + std::to_string(kMinPool) + " to " + std::to_string(kMaxPool));
     }
     return options;
   }
 
-  Slot& slot_of(std::uint64_t number) { return slots_[number % slots_.size()]; }
-  const Slot& slot_of(std::uint64_t number) const { return slots_[number % slots_.size()]; }
+  Slot& slot_of(std::uint64_t number) { return slots_[number & (slots_.size() - 1)]; }
+  const Slot& slot_of(std::uint64_t number) const { return slots_[number & (slots_.size() - 1)]; }
 
   bool fits(std::uint64_t state, std::uint32_t size) const {
     const std::uint64_t joined = wiredtiger_slots::bytes_of(state);
@@ -244,7 +247,7 @@ class WiredTigerSlots : public LogBufferBase<Platform, wiredtiger_slots::Worker<
 
   const std::uint64_t slot_bytes_;  // a slot takes more only where that is one record
   std::vector<Slot> slots_;
-  std::uint64_t oldest_ = 0;  // the drainer's: all before it are free
+  alignas(kCacheLine) std::uint64_t oldest_ = 0;  // the drainer's: all before it are free
   alignas(kCacheLine) typename Platform::template Atomic<std::uint64_t> active_;  // [active] a slot's number
   alignas(kCacheLine) typename Platform::template Atomic<
       std::uint64_t> freed_;  // [freed] slots below are; the drainer writes

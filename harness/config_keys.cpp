@@ -269,7 +269,7 @@ std::vector<ConfigKey> make_keys() {
       power_of_two("log_buffer.delegation_chain", UsedBy::all,
                    [](auto& c) -> auto& { return c.database.log_buffer.delegation_chain; }, 1, 1024,
                    "every so many ranges one is not left to its predecessor's release; algorithm consolidation_delegated"),
-      integer("log_buffer.slot_pool", UsedBy::all, [](auto& c) -> auto& { return c.database.log_buffer.slot_pool; }, 2, 65536,
+      power_of_two("log_buffer.slot_pool", UsedBy::all, [](auto& c) -> auto& { return c.database.log_buffer.slot_pool; }, 2, 65536,
               "slots, one of which is active; algorithm wiredtiger_slots"),
       integer("log_buffer.insert_locks", UsedBy::all,
               [](auto& c) -> auto& { return c.database.log_buffer.insert_locks; }, 1, 256,

@@ -292,7 +292,7 @@ TEST_CASE("Registry: an option out of range is refused with its name, value and 
   }
   for (const std::uint32_t pool : {1u, 65537u}) {
     CHECK_THROWS_WITH(make_log_buffer("wiredtiger_slots", {.slot_pool = pool}),
-                      "slot_pool = " + std::to_string(pool) + ": want 2 to 65536");
+                      "slot_pool = " + std::to_string(pool) + ": want a power of two from 2 to 65536");
   }
   CHECK_THROWS_WITH(make_log_buffer("wiredtiger_slots", {.max_workers = 1u << 24}),
                     "max_workers = 16777216: want less than 16777216, what a slot can count");

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include <charconv>
 #include <chrono>
 #include <fstream>
 #include <iostream>
@@ -102,7 +103,18 @@ void take_options(Request_& request) {
       for (const auto& [name, member] : kOptions) names += (names.empty() ? "" : ", ") + name;
       throw std::invalid_argument("--option = " + option + ": want NAME=VALUE, NAME one of " + names);
     }
-    request.shape.options.*known->second = static_cast<std::uint32_t>(std::stoul(option.substr(equals + 1)));
+    const std::string_view value = std::string_view(option).substr(equals + 1);
+    std::uint32_t& into = request.shape.options.*known->second;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), into);
+    if (error != std::errc{} || end != value.data() + value.size()) {
+      throw std::invalid_argument("--option = " + option + ": want an integer from 0 to 4294967295");
+    }
+  }
+  for (const std::uint32_t size : request.shape.sizes) {
+    if (size == 0 || size > request.shape.options.capacity) {
+      throw std::invalid_argument(
+          fmt::format("--sizes: {}: want 1 to {}, the capacity", size, request.shape.options.capacity));
+    }
   }
 }
 
@@ -248,6 +260,13 @@ int explore(Request_ request) {
     fmt::print("{}: {} executions ({} abandoned) in {:.2f} s, nothing found{}\n", subject.name,
                report.executions, report.abandoned, report.seconds, report.exhausted ? ", exhausted" : "");
   }
+  if (!complete && request.search == "bounded") {
+    fmt::print(stderr,
+               "muster_model: not all executions of at most {} preemptions: fewer --preemptions, or more "
+               "--seconds\n",
+               request.preemptions);
+    return kNotExhausted;
+  }
   if (!complete) {
     const double total_h = report.explored > 0 ? report.seconds / report.explored / 3600 : 0;
     fmt::print(stderr,
@@ -350,7 +369,13 @@ int run(int argc, char** argv) {
   explore_command->add_option("--trace", request.trace_file,
                               "write the counterexample there, for plots/interleaving.py");
   explore_command->add_flag("--json", request.json, "one line of JSON in place of words");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    fmt::print(stderr, "muster_model: {}\n", error.what());
+    return kRequest;
+  }
   if (list_command->parsed()) return list();
   return sites_command->parsed() ? sites(request) : explore(request);
 }

@@ -325,6 +325,42 @@ MUTANTS = [
         "a closed slot counts as written while somebody copies",
         ("      if (wiredtiger_slots::has_writers(state)) break;\n", ""),
     ),
+    of(
+        "wiredtiger_slots",
+        "WiredTigerSlots",
+        "closes_before_it_is_announced",
+        "a slot is replaced before who opened it has announced it: the active number falls",
+        (
+            "        Platform::await(active_, is_active, std::memory_order_relaxed, WaitFor::predecessor);\n",
+            "        (void)is_active;\n",
+        ),
+    ),
+    of(
+        "border_collie_naive",
+        "BorderCollieNaive",
+        "empty_slot_skipped",
+        "a slot without owner counts as infinity",
+        ("flag == kNoOwner ? before_scan : flag", "flag"),
+    ),
+    of(
+        "mutex",
+        "Mutex",
+        "published_at_once",
+        "the end is published when it is reserved",
+        (
+            "    tail_.store(begin + size, std::memory_order_relaxed);\n",
+            "    tail_.store(begin + size, std::memory_order_relaxed);\n"
+            "    published_.store(begin + size, std::memory_order_release);\n",
+        ),
+    ),
+    of(
+        "consolidation_decoupled",
+        "ConsolidationDecoupled",
+        "first_leaver_publishes",
+        "the first of a group to leave publishes for all",
+        ("    return bytes_of(before) == size;", "    return bytes_of(before) != ~std::uint64_t{0} && size != 0;"),
+        file="consolidation_array.h",
+    ),
 ]
 
 
