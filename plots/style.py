@@ -217,7 +217,8 @@ def finish(figure, axes, caption, out):
             handles.setdefault(label, handle)
     titles = list(results.TITLES.values())
     labels = sorted(handles, key=lambda label: (titles.index(label) if label in titles else len(titles), label))
-    columns = max(1, min(len(labels), 3 if figure.get_figwidth() < 8 else 7))
+    longest_inches = 0.55 + 0.072 * max(map(len, labels), default=0)  # with its line, in the legend's font
+    columns = max(1, min(len(labels), int(figure.get_figwidth() / longest_inches)))
     width = int(figure.get_figwidth() * 17.5)
     text = "\n".join(line for paragraph in caption for line in textwrap.wrap(paragraph, width))
     legend_inches = 0.19 * -(-len(labels) // columns) + 0.15

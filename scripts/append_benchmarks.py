@@ -18,6 +18,18 @@ from results import Spread
 NAME = re.compile(r"append/(?P<algorithm>\w+)/bytes:(?P<bytes>\d+)/real_time/threads:(?P<threads>\d+)")
 
 
+def check_lengths(document, seconds):
+    """The library fixes a benchmark's iterations in one short trial; one that was interrupted spoils all of it."""
+    if seconds < 0.01:
+        return  # to try things out
+    for entry in document["benchmarks"]:
+        measured = entry["iterations"] * entry["real_time"] / 1e9
+        if measured < seconds / 20:
+            raise benchmarks.Failure(
+                f"{entry['run_name']}: {measured:.1g} s measured where {seconds} were asked for: the machine is too busy"
+            )
+
+
 def shares(document):
     """A list for the document: one entry an algorithm, record size and number of threads."""
     rates = {}
@@ -80,6 +92,7 @@ def main():
         minutes = len(names) * arguments.repetitions * arguments.seconds * 2 / 60
         print(f"{len(names)} benchmarks, {arguments.repetitions} times each: about {minutes:.0f} min", file=sys.stderr)
     document = benchmarks.run(names, arguments.filter, arguments.repetitions, arguments.seconds)
+    check_lengths(document, arguments.seconds)
     document["context"]["command"] = benchmarks.command_line("append_benchmarks")
     document["shares"] = shares(document)
     if arguments.out:

@@ -10,6 +10,7 @@ from project import BUILD, MUSTER, ROOT
 
 import advance_benchmarks
 import append_benchmarks
+import benchmarks
 import instructions
 
 
@@ -36,6 +37,12 @@ class Figures(unittest.TestCase):
         table = append_benchmarks.table(found, units=1)
         self.assertIn("2 threads, oversubscribed: 1 processing units", table)
         self.assertEqual(table.count("0.50 0.45-0.65"), 2)
+
+    def test_a_repetition_that_was_far_too_short_is_refused(self):
+        entry = {"run_name": "append/bound/bytes:48/real_time/threads:1", "iterations": 1000, "real_time": 50.0}
+        append_benchmarks.check_lengths({"benchmarks": [{**entry, "iterations": 2_000_000}]}, 0.1)
+        with self.assertRaisesRegex(benchmarks.Failure, "bound/bytes:48.*too busy"):
+            append_benchmarks.check_lengths({"benchmarks": [entry]}, 0.1)
 
     def test_cost_of_an_advance_is_without_the_clock(self):
         entries = []
