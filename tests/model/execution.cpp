@@ -107,7 +107,8 @@ Execution::Outcome Execution::run(Program& program, Chooser& chooser) {
 void Execution::settle() {
   settling_ = true;
   ThreadId thread = 0;
-  while (violation_.empty()) {
+  for (std::size_t steps = 0; violation_.empty(); ++steps) {
+    if (steps == kMaxSteps) violation_ = "no progress: nothing comes to an end, though everybody may go on";
     ThreadId next = choices(thread) != 0 ? thread : kNone;
     for (ThreadId t = 0; t < thread_count_ && next == kNone; ++t) {
       if (choices(t) != 0) next = t;
@@ -200,6 +201,7 @@ bool Execution::is_weakened(const std::source_location& where, bool failure) con
     if (file_name(where) != weakening_.file) return false;
     weakened_file_ = where.file_name();
   }
+  weakening_met_ = true;
   return true;
 }
 
@@ -236,7 +238,7 @@ Reply Execution::perform(const Request& request) {
     if (writes) message.value = modified(request, message.value);
     return reply;
   }
-  if (sites_ != nullptr) note_site(request);
+  if (sites_ != nullptr && !settling_) note_site(request);
   Thread& thread = threads_[running_];
   thread.request = request;
   thread.fiber.leave();

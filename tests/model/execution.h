@@ -165,6 +165,8 @@ class Execution {
   static Execution& current() { return *current_; }
 
   void weaken(Weakening weakening) { weakening_ = std::move(weakening); }
+  /// Whether some execution has come to the place that is weakened.
+  bool weakening_met() const { return weakening_met_; }
   /// Sequential consistency: each load returns the newest message, whatever its order says. Data races are still
   /// told by what the orders promise.
   void make_sequential(bool sequential) { sequential_ = sequential; }
@@ -251,6 +253,7 @@ class Execution {
   bool settling_ = false;
   bool sequential_ = false;
   Weakening weakening_;
+  mutable bool weakening_met_ = false;
   mutable const char* weakened_file_ = nullptr;  // the pointer that was found to name weakening_.file
   Recorder* recorder_ = nullptr;
   std::vector<Site>* sites_ = nullptr;

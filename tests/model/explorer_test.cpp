@@ -1,5 +1,7 @@
 // The explorer itself: the litmus tests have exactly the outcomes that C++20 allows (but for those that its head
 // gives up), and the reduced search sees each class of executions that the full one sees.
+#include <random>
+
 #include "tests/catch.h"
 #include "tests/model/litmus.h"
 
@@ -48,6 +50,53 @@ std::set<std::string> outcomes(const Bodies& bodies, std::size_t registers, bool
 }
 
 using Outcomes = std::set<std::string>;
+
+/// Two or three short threads of random steps on two locations.
+Bodies random_program(std::minstd_rand& random) {
+  const auto below = [&](std::uint32_t n) { return random() % n; };
+  const auto any_order = [&](std::initializer_list<std::memory_order> orders) {
+    return *(orders.begin() + below(static_cast<std::uint32_t>(orders.size())));
+  };
+  Bodies bodies;
+  for (std::uint32_t t = 0, threads = 2 + below(2); t < threads; ++t) {
+    std::vector<Litmus::Body> steps;
+    for (std::uint32_t i = 0, n = 1 + below(threads == 2 ? 4 : 2); i < n; ++i) {
+      const auto where = below(2) == 0 ? &State::x : &State::y;
+      const std::uint64_t value = 1 + below(3);
+      const std::memory_order loads = any_order({relaxed, acquire});
+      const std::memory_order stores = any_order({relaxed, release});
+      const std::memory_order both = any_order({relaxed, acquire, release, acq_rel});
+      switch (below(7)) {
+        case 0:
+        case 1:
+          steps.push_back([=](State& s) { (s.*where).load(loads); });
+          break;
+        case 2:
+        case 3:
+          steps.push_back([=](State& s) { (s.*where).store(value, stores); });
+          break;
+        case 4:
+          steps.push_back([=](State& s) { (s.*where).fetch_add(value, both); });
+          break;
+        case 5:
+          steps.push_back([=](State& s) {
+            std::uint64_t expected = value - 1;
+            (s.*where).compare_exchange(expected, value, both, loads);
+          });
+          break;
+        default:  // of what others may write, and may write over; or nobody does, which is a deadlock
+          steps.push_back([=](State& s) {
+            const auto is_there = [=](std::uint64_t v) { return v % 2 == value % 2; };
+            CheckingPlatform<>::await(s.*where, is_there, loads, WaitFor::lock);
+          });
+      }
+    }
+    bodies.push_back([=](State& s) {
+      for (const Litmus::Body& step : steps) step(s);
+    });
+  }
+  return bodies;
+}
 
 }  // namespace
 
@@ -245,6 +294,21 @@ TEST_CASE("Explorer: both searches see the same classes, when threads do a bit o
             },
             [](State& s) { s.r[1] = s.y.exchange(5, relaxed); }},
            2, sequential);
+}
+
+TEST_CASE("Explorer: both searches see the same classes of random programs", "[explorer]") {
+  const bool sequential = GENERATE(false, true);
+  std::minstd_rand random(1);
+  std::uint32_t compared = 0, missed = 0;
+  for (int i = 0; i < 3000; ++i) {
+    const Bodies bodies = random_program(random);
+    const Seen all = explore(bodies, 0, false, sequential);
+    if (!all.report.violation.empty()) continue;  // a deadlock: the reduced search ends there
+    ++compared;
+    missed += explore(bodies, 0, true, sequential).classes != all.classes ? 1 : 0;
+  }
+  CHECK(compared > 1000);
+  CHECK(missed == 0);
 }
 
 TEST_CASE("Explorer: a data race is found, whichever side is weak", "[explorer]") {

@@ -54,6 +54,10 @@ void Contract::reserved(const Reservation& reservation, Lsn returned_before) {
     fail("overwrite: a reservation ends at " + std::to_string(reservation.end()) +
          ", and only the space below " + std::to_string(recycled_) + " is recycled");
   }
+  const std::byte* const begins = reservation.bytes.data() - reservation.begin % capacity_;
+  if (ring_begin_ == nullptr) ring_begin_ = begins;
+  if (begins != ring_begin_)
+    fail("bytes: those of " + range(reservation.begin, reservation.end()) + " lie elsewhere");
   returned_ = std::max(returned_, reservation.end());
   ranges_.emplace_back(reservation.begin, reservation.end());
 }
@@ -67,7 +71,17 @@ void Contract::advanced(Lsn boundary) {
   if (boundary != boundary_ && std::none_of(ranges_.begin(), ranges_.end(), ends_there)) {
     fail("cut: the boundary " + std::to_string(boundary) + " is inside a reservation");
   }
+  previous_boundary_ = boundary_;
   boundary_ = boundary;
+}
+
+void Contract::observed(Lsn end, const Reservation& own) {
+  if (end < own.end()) {
+    fail("reserved: " + std::to_string(end) + ", and the worker that asks has reserved up to " +
+         std::to_string(own.end()));
+  }
+  if (end > most_)
+    fail("reserved: " + std::to_string(end) + ", and all records end at " + std::to_string(most_));
 }
 
 void Contract::ended(Lsn boundary, Lsn reserved) {

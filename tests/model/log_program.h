@@ -19,6 +19,8 @@ struct Shape {
   std::vector<std::uint32_t> sizes{3};  // of the records, in turn, in bytes
   std::uint32_t idle = 0;               // workers that are attached and do nothing
   bool churn = false;  // workers attach and detach among the steps, not before and after them
+  bool lag = false;  // the drainer recycles up to the boundary before the last, as one that still writes does
+  bool observe = false;  // workers ask for the end of what is reserved when they have published
   LogBufferOptions options{.capacity = 8,
                            .max_workers = 0,
                            .start = 0,
@@ -59,17 +61,26 @@ class Contract {
         start_(shape.options.start),
         recycled_(start_),
         boundary_(start_),
-        returned_(start_) {}
+        previous_boundary_(start_),
+        returned_(start_),
+        most_(start_) {
+    for (ThreadId w = 0; w < shape.workers; ++w) {
+      for (std::uint32_t i = 0; i < shape.records; ++i) most_ += shape.size_of(w, i);
+    }
+  }
 
   /// The largest end that any reserve has returned by now.
   Lsn returned() const { return returned_; }
   Lsn boundary() const { return boundary_; }
+  Lsn previous_boundary() const { return previous_boundary_; }
   Lsn recycled() const { return recycled_; }
 
   void reserved(const Reservation& reservation, Lsn returned_before);
   void copied(const Reservation& reservation) { ring_.copy(reservation.begin, reservation.end()); }
   void advanced(Lsn boundary);
   void recycling(Lsn upto) { recycled_ = upto; }
+  /// `end`, which a worker was told that has published `own`.
+  void observed(Lsn end, const Reservation& own);
   /// Nothing is in flight.
   void ended(Lsn boundary, Lsn reserved);
 
@@ -79,7 +90,10 @@ class Contract {
   const Lsn start_;
   Lsn recycled_;
   Lsn boundary_;
+  Lsn previous_boundary_;
   Lsn returned_;
+  Lsn most_;                               // where the log ends once every record is in it
+  const std::byte* ring_begin_ = nullptr;  // as the first reservation's bytes say
   std::vector<std::pair<Lsn, Lsn>> ranges_;
 };
 
@@ -136,6 +150,7 @@ class LogProgram : public Program {
       execution.mark("publish");
       log_->publish(worker, reservation);
       execution.mark("published");
+      if (shape_.observe) contract_->observed(log_->reserved(), reservation);
     }
     if (shape_.churn || A::info.stalls_on_idle) {
       execution.mark("detach");
@@ -144,34 +159,36 @@ class LogProgram : public Program {
     }
   }
 
-  void advance() {
+  void advance(bool lag) {
     Execution& execution = Execution::current();
     execution.mark("advance");
     const Lsn boundary = log_->advance();
     if (execution.recording()) execution.mark("boundary", std::to_string(boundary));
     contract_->advanced(boundary);
-    if (boundary == contract_->recycled()) return;
-    execution.mark("recycle", std::to_string(boundary));
-    contract_->recycling(boundary);
-    log_->recycle(boundary);
+    const Lsn upto = lag ? contract_->previous_boundary() : boundary;
+    if (upto == contract_->recycled()) return;
+    execution.mark("recycle", std::to_string(upto));
+    contract_->recycling(upto);
+    log_->recycle(upto);
   }
 
   void drain() {
     Execution& execution = Execution::current();
-    for (std::uint32_t i = 0; i < shape_.advances; ++i) advance();
+    for (std::uint32_t i = 0; i < shape_.advances; ++i) advance(shape_.lag);
     for (;;) {  // not searched: one way to the end from wherever the search has led
       execution.rest();
       bool all_finished = true;
       for (ThreadId t = 0; t < shape_.workers; ++t) all_finished = all_finished && execution.finished(t);
       if (all_finished) break;
-      const Lsn before = contract_->boundary();
-      advance();
-      if (contract_->boundary() == before) {
-        execution.fail("deadlock: workers wait, and the boundary stays at " + std::to_string(before));
+      const Lsn before = contract_->boundary() + contract_->recycled();
+      advance(false);
+      if (contract_->boundary() + contract_->recycled() == before) {
+        execution.fail("deadlock: workers wait, and the boundary stays at " +
+                       std::to_string(contract_->boundary()));
       }
     }
     execution.join_all();
-    advance();
+    advance(false);
     contract_->ended(contract_->boundary(), log_->reserved());
   }
 

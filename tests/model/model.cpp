@@ -122,7 +122,8 @@ Json shape_json(const Shape& shape) {
   Json json{{"workers", shape.workers},   {"records", shape.records},
             {"advances", shape.advances}, {"capacity", shape.options.capacity},
             {"sizes", shape.sizes},       {"start", shape.options.start},
-            {"idle", shape.idle},         {"churn", shape.churn}};
+            {"idle", shape.idle},         {"churn", shape.churn},
+            {"lag", shape.lag},           {"observe", shape.observe}};
   for (const auto& [name, member] : kOptions) json[name] = shape.options.*member;
   return json;
 }
@@ -136,6 +137,8 @@ std::string shape_arguments(const Shape& shape) {
   if (shape.options.start != 0) text += fmt::format(" --start {}", shape.options.start);
   if (shape.idle != 0) text += fmt::format(" --idle {}", shape.idle);
   if (shape.churn) text += " --churn";
+  if (shape.lag) text += " --lag";
+  if (shape.observe) text += " --observe";
   const Shape defaults;
   for (const auto& [name, member] : kOptions) {
     if (shape.options.*member != defaults.options.*member) {
@@ -215,6 +218,14 @@ int explore(Request_ request) {
             {"abandoned", report.abandoned}, {"steps", report.steps},
             {"seconds", report.seconds},     {"exhausted", report.exhausted},
             {"explored", report.explored},   {"violation", report.violation}};
+  if (!request.weaken.empty()) {
+    json["weakening_met"] = execution.weakening_met();
+    if (!execution.weakening_met() && !request.json) {
+      throw std::invalid_argument(
+          "--weaken = " + request.weaken +
+          ": no execution of this shape comes there; want a place that `sites` lists");
+    }
+  }
   if (request.search == "bounded") json["preemptions"] = request.preemptions;
   if (!report.violation.empty()) {
     int preemptions = -1;
@@ -324,14 +335,20 @@ void add_shape(CLI::App& command, Request_& request) {
   command.add_option("--advances", shape.advances, "of the drainer, among the workers' steps")
       ->check(CLI::Range(0, 20))
       ->capture_default_str();
-  command.add_option("--capacity", shape.options.capacity, "of the ring, bytes")->capture_default_str();
+  command.add_option("--capacity", shape.options.capacity, "of the ring, bytes")
+      ->check(CLI::Range(4, 4096))
+      ->capture_default_str();
   command.add_option("--sizes", shape.sizes, "of the records, bytes, in turn")
       ->delimiter(',')
       ->capture_default_str();
-  command.add_option("--start", shape.options.start, "the first LSN")->capture_default_str();
+  command.add_option("--start", shape.options.start, "the first LSN")
+      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 62))
+      ->capture_default_str();
   command.add_option("--idle", shape.idle, "workers that are attached and do nothing")
       ->check(CLI::Range(0, 8));
   command.add_flag("--churn", shape.churn, "workers attach and detach among the steps");
+  command.add_flag("--lag", shape.lag, "the drainer recycles up to the boundary before the last");
+  command.add_flag("--observe", shape.observe, "workers ask for reserved() when they have published");
   command.add_option("--option", request.options, "NAME=VALUE of the log buffer");
   command.add_option("--seed", request.seed)->capture_default_str();
   command.add_option("--changes", request.changes, "of priorities, by a random search")
@@ -358,6 +375,7 @@ int run(int argc, char** argv) {
   explore_command->add_option("--preemptions", request.preemptions, "of a bounded search, at most")
       ->capture_default_str();
   explore_command->add_option("--seconds", request.limits.seconds, "give up after these")
+      ->check(CLI::Range(0.0, 1e9))
       ->capture_default_str();
   explore_command->add_option("--executions", request.limits.executions, "give up after these");
   explore_command

@@ -91,6 +91,10 @@ class Reduced : public Chooser {
       event.before_own.steps[t] = static_cast<std::uint16_t>(event.step);
       const Message& newest = execution.location(request.location).messages.back();
       event.source = newest.event;
+      if (execution.sequential() && request.action == Action::compare_exchange) {
+        event.writes = newest.value == request.expected;
+        event.failed_exchange = !event.writes;
+      }
       find_races(execution, event, request.location, event.before_own, false);
     }
   }
@@ -202,7 +206,8 @@ class Reduced : public Chooser {
       if (earlier.thread == event.thread || !conflict(earlier, event, execution.sequential())) continue;
       if (before.knows(earlier.thread, earlier.step)) continue;
       const bool locks = event.action == Action::lock;
-      if (!locks && something_between(execution, *it, event)) continue;
+      const bool awaits = event.action == Action::await;  // each value that serves, not the last one only
+      if (!locks && !awaits && something_between(execution, *it, event)) continue;
       reverse(execution, *it, event, has_been_taken);
       if (locks) break;  // with the last holder only: the others are its to race with
     }
@@ -257,7 +262,20 @@ class Reduced : public Chooser {
           !events[later.source].before.knows(first.thread, first.step)) {
         before.join(events[later.source].before);
       }
+      if (execution.sequential() && later.writes) {  // behind each load that is there without `first`
+        for (const std::uint32_t other : execution.location(later.location).events) {
+          if (other < end && !events[other].before.knows(first.thread, first.step))
+            before.join(events[other].before);
+        }
+      }
       if (is_initial(later, before)) initials |= static_cast<std::uint32_t>(bit(later.thread));
+    }
+    if ((initials & bit(later.thread)) != 0 && node.choices[later.thread] == 0) {
+      // It awaits what only `first` gave it there: whoever can go on may lead to another value that serves.
+      for (ThreadId t = 0; t < execution.threads(); ++t) {
+        if (node.choices[t] != 0) node.backtrack |= static_cast<std::uint32_t>(bit(t));
+      }
+      return;
     }
     if ((initials & node.backtrack) != 0) return;
     if ((initials & bit(later.thread)) != 0) {
@@ -515,6 +533,7 @@ std::vector<Decision> parse_schedule(const std::string& text) {
       decision.thread = static_cast<ThreadId>(std::stoul(word.substr(0, slash)));
       if (slash != std::string::npos)
         decision.message = static_cast<std::uint32_t>(std::stoul(word.substr(slash + 1)));
+      if (slash != std::string::npos && decision.message >= kMaxMessages) throw std::out_of_range("message");
     } catch (const std::exception&) {
       throw std::invalid_argument("--schedule: \"" + word + "\": want THREAD or THREAD/MESSAGE");
     }

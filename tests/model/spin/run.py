@@ -261,6 +261,7 @@ def main():
         begun = time.monotonic()
         found = verify_all(claims, begun + args.budget_s)
         wrong = [claim for claim, outcome in found if not as_expected(claim, outcome)]
+        late = [claim for claim, outcome in found if outcome.verdict == NOT_EXHAUSTED]
         if args.out:
             version = subprocess.run(["spin", "-V"], stdout=subprocess.PIPE, text=True, check=False).stdout.strip()
             claims_json = [as_json(claim, outcome) for claim, outcome in found]
@@ -272,6 +273,8 @@ def main():
         sys.exit(130)
     refuted = sum(bool(claim.refuted_by) for claim, _ in found)
     print(f"{len(found) - refuted} claims, {refuted} mutants, {len(wrong)} not as they should be")
+    if wrong and len(wrong) == len(late):
+        sys.exit(4)  # nothing is refuted that should hold: the budget, or the memory, was too small for some
     sys.exit(1 if wrong else 0)
 
 
