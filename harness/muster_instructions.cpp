@@ -16,7 +16,8 @@ namespace {
 
 constexpr std::uint32_t kRecord = 120;                    // bytes
 constexpr std::size_t kCapacity = std::size_t{16} << 20;  // bytes
-constexpr std::uint64_t kCountMax = kCapacity / kRecord;  // so that nothing need be recycled
+// No window of any algorithm is filled by so many: one thread would wait for itself.
+constexpr std::uint64_t kCountMax = (std::size_t{1} << 19) / kRecord;
 
 /// Reserve, copy, publish, and the loop around them.
 template <class A>
