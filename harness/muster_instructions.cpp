@@ -1,6 +1,5 @@
 // What scripts/instructions.py runs under callgrind: so many appends, or advances, of one algorithm by one thread,
 // what is counted in functions of its own. Without arguments it prints what it was built with, and where it runs.
-#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstring>
@@ -17,8 +16,8 @@ namespace {
 
 constexpr std::uint32_t kRecord = 120;                    // bytes
 constexpr std::size_t kCapacity = std::size_t{16} << 20;  // bytes
-constexpr std::uint64_t kCountMax = kCapacity / kRecord;
-constexpr std::uint64_t kRound = 1000;  // appends between advances
+// No window of any algorithm is filled by so many: one thread would wait for itself.
+constexpr std::uint64_t kCountMax = (std::size_t{1} << 19) / kRecord;
 
 /// Reserve, copy, publish, and the loop around them.
 template <class A>
@@ -41,13 +40,7 @@ template <class A>
 void run(std::string_view operation, std::uint64_t count) {
   A log({.capacity = kCapacity, .max_workers = 1});
   const WorkerId worker = log.attach();
-  if (operation == "append") {
-    for (; count > 0; count -= std::min(count, kRound)) {
-      counted_appends(log, worker, std::min(count, kRound));
-      log.recycle(log.advance());  // not counted; whose publish waits for the boundary would wait for ever
-    }
-    return;
-  }
+  if (operation == "append") return counted_appends(log, worker, count);
   for (; count > 0; --count) {
     log.publish(worker, log.reserve(worker, kRecord));
     log.recycle(counted_advance(log));

@@ -18,7 +18,7 @@ import benchmarks
 
 PROGRAM = benchmarks.ROOT / "build/release/bin/muster_instructions"
 MUSTER = benchmarks.ROOT / "build/release/bin/muster"
-COUNTS = (2_000, 10_000)
+COUNTS = (1_000, 4_000)
 COLLECTED = re.compile(r"Collected\s*:\s*(\d+)")
 
 
