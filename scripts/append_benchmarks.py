@@ -18,16 +18,20 @@ from results import Spread
 NAME = re.compile(r"append/(?P<algorithm>\w+)/bytes:(?P<bytes>\d+)/real_time/threads:(?P<threads>\d+)")
 
 
-def check_lengths(document, seconds):
-    """The library fixes a benchmark's iterations in one short trial; one that was interrupted spoils all of it."""
-    if seconds < 0.01:
-        return  # to try things out
+def leave_out_short(document, seconds):
+    """The library fixes a benchmark's iterations in one short trial; one that was interrupted spoils all of it.
+
+    Such benchmarks are named in the document and have no share; the others are worth their time.
+    """
+    short = {}
     for entry in document["benchmarks"]:
         measured = entry["iterations"] * entry["real_time"] / 1e9
-        if measured < seconds / 20:
-            raise benchmarks.Failure(
-                f"{entry['run_name']}: {measured:.1g} s measured where {seconds} were asked for: the machine is too busy"
-            )
+        if seconds >= 0.01 and measured < seconds / 20:  # less is to try things out
+            short[entry["run_name"]] = round(measured, 6)
+    document["benchmarks"] = [entry for entry in document["benchmarks"] if entry["run_name"] not in short]
+    document["too_short_s"] = short
+    for name, measured in short.items():
+        print(f"append_benchmarks: {name}: {measured:.1g} s measured where {seconds} were asked for: left out", file=sys.stderr)
 
 
 def shares(document):
@@ -92,7 +96,7 @@ def main():
         minutes = len(names) * arguments.repetitions * arguments.seconds * 2 / 60
         print(f"{len(names)} benchmarks, {arguments.repetitions} times each: about {minutes:.0f} min", file=sys.stderr)
     document = benchmarks.run(names, arguments.filter, arguments.repetitions, arguments.seconds)
-    check_lengths(document, arguments.seconds)
+    leave_out_short(document, arguments.seconds)
     document["context"]["command"] = benchmarks.command_line("append_benchmarks")
     document["shares"] = shares(document)
     if arguments.out:
