@@ -8,10 +8,12 @@ TEST_CASE("Waits: a wait that is over at once is not counted, a longer one is, b
   const NativePlatform::Atomic<int> atomic{7};
   for (const WaitFor what : {WaitFor::room, WaitFor::predecessor, WaitFor::lock}) {
     const WaitCounters before = this_thread_waits();
-    NativePlatform::await(atomic, [](int value) { return value == 7; }, std::memory_order_acquire, what);
+    NativePlatform::await(
+        atomic, [](int value) { return value == 7; }, std::memory_order_acquire, what);
     CHECK(this_thread_waits().of(what).count == WaitCounters(before).of(what).count);
     int looks = 0;
-    NativePlatform::await(atomic, [&](int) { return ++looks == 100; }, std::memory_order_acquire, what);
+    NativePlatform::await(
+        atomic, [&](int) { return ++looks == 100; }, std::memory_order_acquire, what);
     CHECK(this_thread_waits().of(what).count == WaitCounters(before).of(what).count + 1);
     CHECK(this_thread_waits().of(what).ns > WaitCounters(before).of(what).ns);
   }

@@ -49,7 +49,7 @@ class Documents(unittest.TestCase):
             place = folder.relative_to(ROOT).parts
             if not place or place[0].startswith(".") or (place[0] == "tests" and len(place) > 1):
                 continue  # the root's is longer; those of tests/ mirror the tree
-            if place[:2] == ("results", "reference") and len(place) > 2:
+            if place[:2] in (("results", "reference"), ("results", "model")) and len(place) > 2:
                 continue  # data only; the README above describes them
             with self.subTest(folder="/".join(place)):
                 readme = folder / "README.md"
