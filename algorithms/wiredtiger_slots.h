@@ -146,8 +146,12 @@ class WiredTigerSlots : public LogBufferBase<Platform, wiredtiger_slots::Worker<
       const Slot& slot = slot_of(active);
       const Lsn begin = slot.begin.load(std::memory_order_acquire);            // [begin]
       const std::uint64_t state = slot.state.load(std::memory_order_acquire);  // [slot]
-      if (active_.load(std::memory_order_relaxed) == active)                   // both were of one opening
+      // Both were of one opening: a later beginning brings a later active slot with it, a later state a later
+      // beginning.
+      if (active_.load(std::memory_order_relaxed) == active &&
+          slot.begin.load(std::memory_order_relaxed) == begin) {
         return begin + wiredtiger_slots::bytes_of(state);
+      }
     }
   }
 
@@ -187,15 +191,16 @@ class WiredTigerSlots : public LogBufferBase<Platform, wiredtiger_slots::Worker<
         if (slot.state.compare_exchange(state, state + record, std::memory_order_acquire,
                                         std::memory_order_relaxed)) {  // [slot]
           self.slot = &slot;
-          return slot.opening.read().begin + wiredtiger_slots::bytes_of(state);
+          const auto [number, slot_begin] = slot.opening.read();
+          await_announced(number, active);
+          return slot_begin + wiredtiger_slots::bytes_of(state);
         }
       } else if (slot.state.compare_exchange(state, state | wiredtiger_slots::kClosed,
                                              std::memory_order_acquire,
                                              std::memory_order_relaxed)) {  // [slot]
-        const auto [number, slot_begin] = slot.opening.read();              // `active` may be a lap behind
+        const auto [number, slot_begin] = slot.opening.read();
         const Lsn begin = slot_begin + wiredtiger_slots::bytes_of(state);
-        const auto is_active = [number = number](std::uint64_t now) { return now >= number; };
-        Platform::await(active_, is_active, std::memory_order_relaxed, WaitFor::predecessor);
+        await_announced(number, active);
         const std::uint64_t next = number + 1;
         const auto is_free = [&](std::uint64_t freed) { return next < freed + slots_.size(); };
         Platform::await(freed_, is_free, std::memory_order_acquire, WaitFor::room);  // [freed]
@@ -204,6 +209,14 @@ class WiredTigerSlots : public LogBufferBase<Platform, wiredtiger_slots::Worker<
         return begin;
       }
     }
+  }
+
+  /// Who found the slot by an active number that is a lap behind may be there before its opener has announced it: the
+  /// active number would fall, and reserved() be behind what its caller has.
+  void await_announced(std::uint64_t number, std::uint64_t active) {
+    if (number == active) return;
+    const auto is_announced = [number](std::uint64_t now) { return now >= number; };
+    Platform::await(active_, is_announced, std::memory_order_relaxed, WaitFor::predecessor);
   }
 
   /// Whoever has closed the slot before.

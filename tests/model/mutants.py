@@ -331,8 +331,8 @@ MUTANTS = [
         "closes_before_it_is_announced",
         "a slot is replaced before who opened it has announced it: the active number falls",
         (
-            "        Platform::await(active_, is_active, std::memory_order_relaxed, WaitFor::predecessor);\n",
-            "        (void)is_active;\n",
+            "    Platform::await(active_, is_announced, std::memory_order_relaxed, WaitFor::predecessor);\n",
+            "    (void)is_announced;\n",
         ),
     ),
     of(
