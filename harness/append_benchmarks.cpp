@@ -50,7 +50,9 @@ template <class A>
 class Drained {
  public:
   explicit Drained(std::size_t workers)
-      : log({.capacity = kCapacity, .max_workers = static_cast<std::uint32_t>(workers)}),
+      : log({.capacity = kCapacity,
+             .max_workers = static_cast<std::uint32_t>(workers),
+             .link_window = kCapacity}),  // a smaller one waits for this drainer, which MySQL's does not
         drainer_([this, workers](std::stop_token stop) {
           const Pinned pinned(unit_of(workers, workers));
           drain(stop);
