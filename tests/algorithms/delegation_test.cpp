@@ -6,15 +6,8 @@
 #include "tests/catch.h"
 
 namespace muster {
-namespace {
 
-Reservation filled(ConsolidationDelegated<>& log, WorkerId worker, std::uint32_t size) {
-  const Reservation r = log.reserve(worker, size);
-  test::fill(r);
-  return r;
-}
-
-}  // namespace
+using test::filled;
 
 TEST_CASE("Delegation: who has filled before his predecessors leaves, and the last of these releases all") {
   ConsolidationDelegated<> log({.capacity = 4096, .max_workers = 4});

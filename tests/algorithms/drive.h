@@ -25,6 +25,17 @@ inline void fill(const Reservation& r) {
   for (std::size_t i = 0; i < r.bytes.size(); ++i) r.bytes[i] = pattern(r.begin + i);
 }
 
+/// Reserves, and fills what it got; publishing is the caller's.
+Reservation filled(auto& log, WorkerId worker, std::uint32_t size) {
+  const Reservation r = log.reserve(worker, size);
+  fill(r);
+  return r;
+}
+
+void append(auto& log, WorkerId worker, std::uint32_t size) {
+  log.publish(worker, filled(log, worker, size));
+}
+
 struct DriveOptions {
   std::uint32_t workers = 2;
   std::uint32_t records = 2000;  // of each worker

@@ -5,15 +5,8 @@
 #include "tests/catch.h"
 
 namespace muster {
-namespace {
 
-void append(Eleda<>& log, WorkerId worker, std::uint32_t size) {
-  const Reservation r = log.reserve(worker, size);
-  test::fill(r);
-  log.publish(worker, r);
-}
-
-}  // namespace
+using test::append;
 
 TEST_CASE("Eleda: the boundary crawls from record to record, when it is near") {
   Eleda<> log({.capacity = 4096, .max_workers = 2, .hop_bits = 8});
@@ -83,11 +76,12 @@ TEST_CASE("Eleda: a boundary is a record's end, also while a record across an ed
   log.publish(worker, log.reserve(worker, 200));
   const Reservation across = log.reserve(worker, 100);  // [200, 300)
   std::vector<Lsn> boundaries;
-  InstrumentedPlatform::after_read = [&](std::string_view name, std::uint32_t) {
-    if (name == "count") boundaries.push_back(log.advance());
-  };
-  log.publish(worker, across);
-  InstrumentedPlatform::after_read = nullptr;
+  {
+    const test::Hooked hook([&](std::string_view name, std::uint32_t) {
+      if (name == "count") boundaries.push_back(log.advance());
+    });
+    log.publish(worker, across);
+  }
   REQUIRE(boundaries.size() == 2);  // the record counts in two ranges
   for (const Lsn boundary : boundaries) CHECK((boundary == 200 || boundary == 300));
   CHECK(log.advance() == 300);

@@ -1,23 +1,17 @@
 // What makes FasterLog's epochs themselves: what a tail waits for, and what it does not.
 #include "algorithms/fasterlog_epoch.h"
-#include "tests/algorithms/drive.h"
 #include "tests/algorithms/impatient_platform.h"
-#include "tests/algorithms/instrumented_platform.h"
+#include "tests/algorithms/overtaking.h"
 #include "tests/catch.h"
 
 namespace muster {
 
+using test::append;
+using test::Hooked;
 using test::ImpatientPlatform;
 using test::InstrumentedPlatform;
+using test::Overtaken;
 using test::waits_for;
-
-namespace {
-void append(auto& log, WorkerId worker, std::uint32_t size) {
-  const Reservation r = log.reserve(worker, size);
-  test::fill(r);
-  log.publish(worker, r);
-}
-}  // namespace
 
 TEST_CASE(
     "FasterlogEpoch: who has left an epoch and entered a younger one does not hold the older one's tail") {
@@ -72,21 +66,9 @@ TEST_CASE("FasterlogEpoch: the boundary reaches the end, however many tails have
 TEST_CASE(
     "FasterlogEpoch: the tail is looked at before the scan, so that a worker seen outside cannot be "
     "overtaken") {
-  FasterlogEpoch<InstrumentedPlatform> log({.capacity = 4096, .max_workers = 2});
-  const WorkerId a = log.attach();
-  const WorkerId b = log.attach();
-  append(log, a, 10);
-  append(log, b, 10);
-  Reservation open;
-  InstrumentedPlatform::after_read = [&](std::string_view name, std::uint32_t index) {
-    if (name != "entry" || index != a || !open.bytes.empty()) return;
-    open = log.reserve(a, 5);
-    append(log, b, 5);
-  };
-  const Lsn boundary = log.advance();
-  InstrumentedPlatform::after_read = nullptr;
-  REQUIRE(open.bytes.size() == 5);
-  CHECK(boundary <= open.begin);
+  const Overtaken scene = test::overtake_the_scan<FasterlogEpoch<InstrumentedPlatform>>("entry");
+  REQUIRE(scene.open.bytes.size() == 5);
+  CHECK(scene.held());
 }
 
 TEST_CASE("FasterlogEpoch: a worker that waits for room has taken nothing and holds nothing back") {
@@ -106,16 +88,15 @@ TEST_CASE(
   const WorkerId a = log.attach();
   const WorkerId b = log.attach();
   bool taken = false;
-  InstrumentedPlatform::after_read = [&](std::string_view name, std::uint32_t) {
+  const Hooked hook([&](std::string_view name, std::uint32_t) {
     if (name == "epoch" && !taken) {  // b has found room and is entering
       taken = true;
       append(log, a, 4000);
     } else if (name == "recycled" && taken) {  // b looks for room again
       log.recycle(log.advance());
     }
-  };
+  });
   const Reservation r = log.reserve(b, 500);
-  InstrumentedPlatform::after_read = nullptr;
   REQUIRE(taken);
   CHECK(r.begin == 4000);
   CHECK(log.advance() == 4000);

@@ -12,7 +12,8 @@ namespace muster::test {
 /// worker's step exactly there. One thread only.
 struct InstrumentedPlatform : NativePlatform {
   /// Called with the location's name and index. It is off while it runs.
-  static inline std::function<void(std::string_view name, std::uint32_t index)> after_read;
+  using Hook = std::function<void(std::string_view name, std::uint32_t index)>;
+  static inline Hook after_read;
 
   template <class T>
   class Atomic : public NativePlatform::Atomic<T> {
@@ -47,6 +48,15 @@ struct InstrumentedPlatform : NativePlatform {
     std::string_view name_ = "";
     std::uint32_t index_ = 0;
   };
+};
+
+/// The hook, as long as this lives.
+class Hooked {
+ public:
+  explicit Hooked(InstrumentedPlatform::Hook hook) { InstrumentedPlatform::after_read = std::move(hook); }
+  Hooked(const Hooked&) = delete;
+  Hooked& operator=(const Hooked&) = delete;
+  ~Hooked() { InstrumentedPlatform::after_read = nullptr; }
 };
 
 }  // namespace muster::test

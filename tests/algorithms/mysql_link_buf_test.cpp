@@ -9,16 +9,9 @@
 
 namespace muster {
 
+using test::append;
 using test::ImpatientPlatform;
 using test::waits_for;
-
-namespace {
-void append(auto& log, WorkerId worker, std::uint32_t size) {
-  const Reservation r = log.reserve(worker, size);
-  test::fill(r);
-  log.publish(worker, r);
-}
-}  // namespace
 
 TEST_CASE("MysqlLinkBuf: an old link leads nowhere, whatever the laps, the sizes and the window") {
   const std::uint32_t window = GENERATE(1u, 2u, 8u, 64u, 4096u, 1u << 20);

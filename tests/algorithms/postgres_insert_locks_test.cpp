@@ -1,23 +1,16 @@
 // What makes the insertion locks themselves: who takes which, and what the scan reads in them.
 #include "algorithms/postgres_insert_locks.h"
-#include "tests/algorithms/drive.h"
 #include "tests/algorithms/impatient_platform.h"
-#include "tests/algorithms/instrumented_platform.h"
+#include "tests/algorithms/overtaking.h"
 #include "tests/catch.h"
 
 namespace muster {
 
+using test::append;
 using test::ImpatientPlatform;
 using test::InstrumentedPlatform;
+using test::Overtaken;
 using test::waits_for;
-
-namespace {
-void append(auto& log, WorkerId worker, std::uint32_t size) {
-  const Reservation r = log.reserve(worker, size);
-  test::fill(r);
-  log.publish(worker, r);
-}
-}  // namespace
 
 TEST_CASE(
     "PostgresInsertLocks: a worker keeps to its lock, and goes on to the next one once it had to wait") {
@@ -52,21 +45,9 @@ TEST_CASE("PostgresInsertLocks: the boundary is the end, though a lock has not b
 
 TEST_CASE(
     "PostgresInsertLocks: the cutoff is read before the scan, so that a lock seen free cannot be overtaken") {
-  PostgresInsertLocks<InstrumentedPlatform> log({.capacity = 4096, .max_workers = 2});
-  const WorkerId a = log.attach();
-  const WorkerId b = log.attach();
-  append(log, a, 10);
-  append(log, b, 10);
-  Reservation open;
-  InstrumentedPlatform::after_read = [&](std::string_view name, std::uint32_t index) {
-    if (name != "word" || index != a || !open.bytes.empty()) return;
-    open = log.reserve(a, 5);
-    append(log, b, 5);
-  };
-  const Lsn boundary = log.advance();
-  InstrumentedPlatform::after_read = nullptr;
-  REQUIRE(open.bytes.size() == 5);
-  CHECK(boundary <= open.begin);
+  const Overtaken scene = test::overtake_the_scan<PostgresInsertLocks<InstrumentedPlatform>>("word");
+  REQUIRE(scene.open.bytes.size() == 5);
+  CHECK(scene.held());
 }
 
 TEST_CASE("PostgresInsertLocks: a holder that waits for room does not hold back what it waits for") {

@@ -6,15 +6,8 @@
 #include "tests/catch.h"
 
 namespace muster {
-namespace {
 
-Reservation filled(WiredTigerSlots<>& log, WorkerId worker, std::uint32_t size) {
-  const Reservation r = log.reserve(worker, size);
-  test::fill(r);
-  return r;
-}
-
-}  // namespace
+using test::filled;
 
 TEST_CASE("WiredTigerSlots: records that share a slot come below the boundary together") {
   WiredTigerSlots<> log({.capacity = 4096, .max_workers = 2});

@@ -1,13 +1,12 @@
 #include "workloads/ycsb.h"
 
-#include <stdlib.h>
-
-#include <filesystem>
+#include <functional>
 #include <string>
 #include <utility>
 
 #include "engine/io/memory_log_device.h"
 #include "tests/catch.h"
+#include "tests/temporary_directory.h"
 #include "tests/workloads/drive_workload.h"
 
 // Whether YCSB finds what an engine did wrong: a database that errs in one place stands between the two.
@@ -15,20 +14,6 @@
 namespace {
 
 using namespace muster;
-namespace fs = std::filesystem;
-
-class Folder {
- public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "muster_ycsb_XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  ~Folder() { fs::remove_all(path); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  fs::path path;
-};
 
 enum class Fault { none, loses_updates, tears_a_value, reads_a_stranger };
 
@@ -98,9 +83,9 @@ YcsbOptions small(YcsbMix mix) {
   return options;
 }
 
-DatabaseOptions in_memory(const Folder& folder) {
+DatabaseOptions in_memory(const TemporaryDirectory& folder) {
   DatabaseOptions options;
-  options.directory = folder.path;
+  options.directory = folder.path();
   options.log.device = "memory";
   options.frames = 1024;
   return options;
@@ -128,7 +113,7 @@ Ran run(const YcsbOptions& options, const DatabaseOptions& database, CommitPolic
 }
 
 std::string error(YcsbMix mix, Fault fault) {
-  const Folder folder;
+  const TemporaryDirectory folder;
   try {
     run(small(mix), in_memory(folder), CommitPolicy::async, 1, fault);
   } catch (const VerificationError& e) {
@@ -142,7 +127,7 @@ TEST_CASE("YCSB: every policy runs over every mix, and what it did is verified")
     for (const CommitPolicy policy :
          {CommitPolicy::durable, CommitPolicy::group, CommitPolicy::pipelined, CommitPolicy::async}) {
       INFO("mix " << static_cast<int>(mix) << ", policy " << static_cast<int>(policy));
-      const Folder folder;
+      const TemporaryDirectory folder;
       const Ran ran = run(small(mix), in_memory(folder), policy, 2);
       CHECK(ran.report.transactions->committed > 0);
       CHECK(ran.report.commit_latency_us.has_value() == (mix != YcsbMix::c));
@@ -152,7 +137,7 @@ TEST_CASE("YCSB: every policy runs over every mix, and what it did is verified")
 }
 
 TEST_CASE("YCSB: hot keys and long transactions meet in deadlocks, whose victims are tried again") {
-  const Folder folder;
+  const TemporaryDirectory folder;
   YcsbOptions options = small(YcsbMix::f);
   options.records = 4;
   options.operations = 4;
@@ -162,7 +147,7 @@ TEST_CASE("YCSB: hot keys and long transactions meet in deadlocks, whose victims
 }
 
 TEST_CASE("YCSB: early lock release changes no result") {
-  const Folder folder;
+  const TemporaryDirectory folder;
   DatabaseOptions database = in_memory(folder);
   database.early_lock_release = true;
   YcsbOptions options = small(YcsbMix::f);
@@ -171,7 +156,7 @@ TEST_CASE("YCSB: early lock release changes no result") {
 }
 
 TEST_CASE("YCSB: the log on files is read back, as many commits as were acknowledged") {
-  const Folder folder;
+  const TemporaryDirectory folder;
   DatabaseOptions database = in_memory(folder);
   database.log.device = "file";
   database.log.segment_bytes = 1 << 20;
@@ -182,7 +167,7 @@ TEST_CASE("YCSB: the log on files is read back, as many commits as were acknowle
 }
 
 TEST_CASE("YCSB: a log that is not on the disk fails the run") {
-  const Folder folder;
+  const TemporaryDirectory folder;
   DatabaseOptions database = in_memory(folder);
   database.log.device = "file";
   database.make_log_device = [](const LogOptions& log, Lsn) {

@@ -3,25 +3,10 @@
 #include "engine/error.h"
 #include "tests/catch.h"
 #include "tests/engine/index/tree_fixture.h"
+#include "tests/engine/named_file.h"
 
 namespace muster::test {
 namespace {
-
-/// A named file, so that it can be opened again after its first buffer manager is gone.
-class NamedFile {
- public:
-  NamedFile() {
-    std::string name = (std::filesystem::temp_directory_path() / "muster-redo-XXXXXX").string();
-    const int descriptor = ::mkstemp(name.data());
-    if (descriptor >= 0) ::close(descriptor);
-    path_ = name;
-  }
-  ~NamedFile() { std::filesystem::remove(path_); }
-  File open() const { return File::open(path_, O_RDWR); }
-
- private:
-  std::filesystem::path path_;
-};
 
 void change_at_random(std::mt19937_64& random, BTree& tree, ChangeLog& log, int steps) {
   for (int i = 0; i < steps; ++i) {

@@ -10,7 +10,7 @@
 #include "engine/io/file_log_device.h"
 #include "engine/io/memory_log_device.h"
 #include "tests/catch.h"
-#include "tests/engine/temporary_directory.h"
+#include "tests/temporary_directory.h"
 
 namespace muster {
 namespace {

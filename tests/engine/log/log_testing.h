@@ -9,7 +9,7 @@
 #include "engine/io/file.h"
 #include "engine/log/log_manager.h"
 #include "engine/log/log_reader.h"
-#include "tests/engine/temporary_directory.h"
+#include "tests/temporary_directory.h"
 
 namespace muster {
 

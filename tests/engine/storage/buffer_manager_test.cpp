@@ -16,28 +16,13 @@
 #include "engine/storage/guards.h"
 #include "engine/storage/page_words.h"
 #include "tests/catch.h"
+#include "tests/engine/named_file.h"
 
 namespace muster::test {
 namespace {
 
 constexpr TableId kTable = 5;
 constexpr std::size_t kFrames = BufferManager::kFramesMin;
-
-/// A named file, for tests that look at it or open it in another way.
-class NamedFile {
- public:
-  NamedFile() {
-    std::string name = (std::filesystem::temp_directory_path() / "muster-buffer-XXXXXX").string();
-    const int descriptor = ::mkstemp(name.data());
-    if (descriptor >= 0) ::close(descriptor);
-    path_ = name;
-  }
-  ~NamedFile() { std::filesystem::remove(path_); }
-  File open(int flags = O_RDWR) const { return File::open(path_, flags); }
-
- private:
-  std::filesystem::path path_;
-};
 
 File unnamed_file() {
   return File::open(std::filesystem::temp_directory_path(), O_TMPFILE | O_RDWR);

@@ -4,8 +4,8 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <system_error>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "engine/database.h"
