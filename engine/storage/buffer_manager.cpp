@@ -13,9 +13,9 @@
 namespace muster {
 namespace {
 
-constexpr std::size_t kStretch = 64;      // frames that one call of the clock hand looks at
-constexpr int kPatience = 10'000;         // pauses until "every frame is latched" is believed: a second or two
-constexpr std::uint64_t kNoPage = 0;      // in frames_
+constexpr std::size_t kStretch = 64;  // frames that one call of the clock hand looks at
+constexpr int kPatience = 10'000;     // pauses until "every frame is latched" is believed: a second or two
+constexpr std::uint64_t kNoPage = 0;  // in frames_
 constexpr unsigned kPageNumberBits = 40;  // below the table's id, in frames_
 
 std::uint64_t resident(TableId table, PageNumber page) {
