@@ -4,9 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "algorithms/consolidation_array.h"
-#include "algorithms/handoff_lock.h"
-#include "algorithms/workers.h"
+#include "algorithms/consolidating.h"
 
 namespace muster {
 
@@ -41,7 +39,6 @@ namespace muster {
 ///                         acquires them.
 ///             [published] released by whoever releases a range, acquired by the drainer and by the lock's
 ///                         holder that starts on a chain of nodes.
-///             tail_       written under the lock; relaxed, since reserved() promises nothing about bytes.
 /// Source      Aether, PVLDB 3 (2010), section A.3, and VLDBJ 2012 (doi 10.1007/s00778-011-0260-8), delegated
 ///             buffer release (CDME).
 /// Differs     a ring of nodes where the paper links them into a queue like an MCS lock's: the lock that
@@ -59,10 +56,8 @@ struct Range {
 };
 
 template <class Platform>
-struct Worker {
-  typename ConsolidationArray<Platform, Range>::Slot* group = nullptr;  // of the open reservation, if in one
-  std::uint32_t node = 0;                                               // of the open reservation, if alone
-  typename Ring<Platform>::KnownRoom room;
+struct Locked {
+  typename Platform::template Cell<std::uint32_t> next_node;
 };
 
 template <class Platform>
@@ -71,15 +66,17 @@ struct alignas(kCacheLine) Node {
       turn;  // [turn] the range's begin, or its end from an owner who left
 };
 
+template <class Platform>
+using Base = Consolidating<ConsolidationDelegated<Platform>, Platform, Range, Locked<Platform>>;
+
 }  // namespace consolidation_delegated
 
 template <class Platform>
-class ConsolidationDelegated : public LogBufferBase<Platform, consolidation_delegated::Worker<Platform>> {
+class ConsolidationDelegated : public consolidation_delegated::Base<Platform> {
   using Range = consolidation_delegated::Range;
-  using Worker = consolidation_delegated::Worker<Platform>;
-  using Array = ConsolidationArray<Platform, Range>;
-  using Base = LogBufferBase<Platform, Worker>;
-  using Base::ring_, Base::workers_;
+  using Base = consolidation_delegated::Base<Platform>;
+  using Base::lock_, Base::locked_, Base::published_;
+  friend Base;
 
  public:
   static constexpr std::uint32_t kMaxChain = 1024;
@@ -91,99 +88,54 @@ class ConsolidationDelegated : public LogBufferBase<Platform, consolidation_dele
                                       .advance = Progress::wait_free};
 
   explicit ConsolidationDelegated(const LogBufferOptions& options)
-      : Base(options),
-        chain_(checked(options.delegation_chain)),
+      : Base(options, nodes_for(options) + 1),
+        chain_(options.delegation_chain),
         chain_begins_(options.max_workers + 1),
-        nodes_(chain_begins_.size() * chain_),
-        array_(options, static_cast<std::uint32_t>(nodes_.size()) + 1),
-        tail_(options.start),
-        published_(options.start) {
-    tail_.describe("tail");
-    published_.describe("published");
+        nodes_(nodes_for(options)) {
     for (auto& begin : chain_begins_) begin.write(options.start);
     for (std::uint32_t i = 0; i < nodes_.size(); ++i) {
       nodes_[i].turn.describe("turn", i);
       nodes_[i].turn.store(options.start, std::memory_order_relaxed);  // before any thread shares it
     }
-    next_node_.write(0);
-  }
-
-  Reservation reserve(WorkerId worker, std::uint32_t size) {
-    ring_.check_size(size);
-    Worker& self = workers_[worker];
-    if (lock_.try_lock()) {
-      const Range range = take(size, self);
-      lock_.unlock();
-      self.group = nullptr;
-      self.node = range.node;
-      return {range.begin, ring_.bytes(range.begin, size)};
-    }
-    const auto [group, offset] = array_.join(worker, size, ring_.capacity());
-    self.group = group;
-    if (offset == 0) {
-      lead(*group, self);
-    } else {
-      array_.await_range(*group);
-    }
-    const Lsn begin = array_.range(*group).begin + offset;
-    return {begin, ring_.bytes(begin, size)};
+    locked_.next_node.write(0);
   }
 
   void publish(WorkerId worker, const Reservation& reservation) {
-    const Worker& self = workers_[worker];
-    if (self.group == nullptr) {
-      finish({reservation.begin, reservation.end(), self.node});
-    } else if (array_.leave(*self.group, reservation.bytes.size())) {
-      finish(array_.range(*self.group));
-    }
+    if (const std::optional<Range> range = this->filled(worker, reservation)) finish(*range);
   }
 
-  Lsn advance() { return this->found(published_.load(std::memory_order_acquire)); }  // [published]
-  Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }
-
-  /// For tests and diagnosis.
-  typename Array::Joined joined() const { return array_.joined(); }
-
  private:
-  static std::uint32_t checked(std::uint32_t chain) {
+  static std::uint32_t nodes_for(const LogBufferOptions& options) {
+    const std::uint32_t chain = options.delegation_chain;
     if (!std::has_single_bit(chain) || chain > kMaxChain) {
       reject("delegation_chain", chain, "a power of two from 1 to " + std::to_string(kMaxChain));
     }
-    return chain;
+    return chain * (options.max_workers + 1);
   }
 
   bool starts_chain(std::uint32_t node) const { return (node & (chain_ - 1)) == 0; }
   std::uint32_t after(std::uint32_t node) const { return node + 1 == nodes_.size() ? 0 : node + 1; }
 
-  /// Lock held: the next `size` bytes and their node.
-  Range take(std::uint64_t size, Worker& self) {
-    const Lsn begin = tail_.load(std::memory_order_relaxed);
-    const std::uint32_t node = next_node_.read();
-    if (starts_chain(node)) start_chain(node / chain_, begin);
-    ring_.wait_for_room(begin + size, self.room);
-    tail_.store(begin + size, std::memory_order_relaxed);
-    next_node_.write(after(node));
-    return {begin, begin + size, node};
+  Range take(std::uint64_t bytes, typename Base::Worker& self) {
+    const std::uint32_t node = locked_.next_node.read();
+    if (starts_chain(node)) start_chain(node / chain_);
+    const Lsn begin = this->take_bytes(bytes, self);
+    locked_.next_node.write(after(node));
+    return {begin, begin + bytes, node};
   }
+  void before_closing() {}  // more slots than nodes: the next one's last group is published
+  void taken() { lock_.unlock(); }
 
   /// Lock held: waits until all that the chain's nodes were last used for is published.
-  void start_chain(std::uint32_t chain, Lsn begin) {
+  void start_chain(std::uint32_t chain) {
     const Lsn last_end = chain_begins_[chain + 1 == chain_begins_.size() ? 0 : chain + 1].read();
     const auto is_reached = [last_end](Lsn published) { return published >= last_end; };
     Platform::await(published_, is_reached, std::memory_order_acquire, WaitFor::predecessor);  // [published]
-    chain_begins_[chain].write(begin);
-  }
-
-  /// The first of a group: reserves for all who have joined by the time the lock is free.
-  void lead(typename Array::Slot& group, Worker& self) {
-    lock_.lock();
-    const std::uint64_t joined = array_.close(group);
-    array_.fill(group, take(joined, self));
-    lock_.unlock();
+    chain_begins_[chain].write(this->reserved());
   }
 
   /// The range is filled: releases it, or leaves that to its predecessor.
-  void finish(Range range) {  // a copy: once the end is left, the group's slot is its next leader's
+  void finish(const Range& range) {
     const auto is_mine = [&](Lsn turn) { return turn == range.begin; };
     auto& turn = nodes_[range.node].turn;
     if (starts_chain(range.node)) {
@@ -206,14 +158,9 @@ class ConsolidationDelegated : public LogBufferBase<Platform, consolidation_dele
     }
   }
 
-  const std::uint32_t chain_;                                        // nodes, a power of two
+  alignas(kCacheLine) const std::uint32_t chain_;  // nodes, a power of two; off published_'s line
   std::vector<typename Platform::template Cell<Lsn>> chain_begins_;  // under the lock
   std::vector<consolidation_delegated::Node<Platform>> nodes_;       // in the order of LSNs
-  Array array_;
-  alignas(kCacheLine) HandoffLock<Platform> lock_;
-  typename Platform::template Atomic<Lsn> tail_;                           // the lock's holder writes
-  typename Platform::template Cell<std::uint32_t> next_node_;              // under the lock
-  alignas(kCacheLine) typename Platform::template Atomic<Lsn> published_;  // handed on; the drainer reads
 };
 static_assert(LogBufferAlgorithm<ConsolidationDelegated<>>);
 

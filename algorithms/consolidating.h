@@ -1,0 +1,110 @@
+#pragma once
+
+#include <optional>
+
+#include "algorithms/consolidation_array.h"
+#include "algorithms/handoff_lock.h"
+#include "algorithms/workers.h"
+
+namespace muster {
+
+template <class Platform, class Range>
+struct ConsolidatingWorker {
+  typename ConsolidationArray<Platform, Range>::Slot* group = nullptr;  // of the open reservation, if in one
+  Range alone;                                                          // of the open reservation, if not
+  typename Ring<Platform>::KnownRoom room;
+};
+
+/// What the consolidating algorithms do alike.
+///
+/// Protocol    reserve  the lock is free: take it and reserve for oneself. It is busy: join a group
+///                      (consolidation_array.h), whose leader waits for the lock, closes the group and reserves for
+///                      everybody in it. The others wait for that; each copies at its own offset.
+///             publish  the algorithm's own, for what filled() returns
+///             advance  read what was last published
+/// Ordering    [published] released by whoever moves it, acquired by the drainer: the copies below are visible.
+///             tail_       written under the lock; relaxed, since reserved() promises nothing about bytes.
+///
+/// An `Algorithm` derives from this and says, each with the lock held:
+///   Range take(bytes, Worker&)  the next range: take_bytes(), and what else `Range` has
+///   void before_closing()       what a leader has to wait for, before it opens a spare slot
+///   void taken()                lets the lock go now, or leaves that to publish
+/// `Range` has `begin` and `end`; `Locked` is the algorithm's own share of the lock's line.
+template <class Algorithm, class Platform, class Range, class Locked>
+class Consolidating : public LogBufferBase<Platform, ConsolidatingWorker<Platform, Range>> {
+ public:
+  Reservation reserve(WorkerId worker, std::uint32_t size) {
+    ring_.check_size(size);
+    Worker& self = workers_[worker];
+    if (lock_.try_lock()) {
+      self.group = nullptr;
+      self.alone = algorithm().take(size, self);
+      algorithm().taken();
+      return {self.alone.begin, ring_.bytes(self.alone.begin, size)};
+    }
+    const auto [group, offset] = array_.join(worker, size, ring_.capacity());
+    self.group = group;
+    if (offset == 0) {
+      lead(*group, self);
+    } else {
+      array_.await_range(*group);
+    }
+    const Lsn begin = array_.range(*group).begin + offset;
+    return {begin, ring_.bytes(begin, size)};
+  }
+
+  Lsn advance() { return this->found(published_.load(std::memory_order_acquire)); }  // [published]
+  Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }
+
+  /// For tests and diagnosis.
+  typename ConsolidationArray<Platform, Range>::Joined joined() const { return array_.joined(); }
+
+ protected:
+  using Worker = ConsolidatingWorker<Platform, Range>;
+  using Base = LogBufferBase<Platform, Worker>;
+  using Base::ring_, Base::workers_;
+
+  /// `spares`: how many groups may be closed and not yet published.
+  Consolidating(const LogBufferOptions& options, std::uint32_t spares)
+      : Base(options), array_(options, spares), tail_(options.start), published_(options.start) {
+    tail_.describe("tail");
+    published_.describe("published");
+  }
+
+  /// A worker has filled its bytes: the range that is full thereby, its own or its group's; none while others of its
+  /// group still fill theirs. A copy, since the group's slot is its next leader's once the range is published.
+  std::optional<Range> filled(WorkerId worker, const Reservation& reservation) {
+    const Worker& self = workers_[worker];
+    if (self.group == nullptr) return self.alone;
+    if (!array_.leave(*self.group, reservation.bytes.size())) return std::nullopt;
+    return array_.range(*self.group);
+  }
+
+  /// Lock held: where the next `bytes` begin.
+  Lsn take_bytes(std::uint64_t bytes, Worker& self) {
+    const Lsn begin = tail_.load(std::memory_order_relaxed);
+    ring_.wait_for_room(begin + bytes, self.room);
+    tail_.store(begin + bytes, std::memory_order_relaxed);
+    return begin;
+  }
+
+  ConsolidationArray<Platform, Range> array_;
+  alignas(kCacheLine) HandoffLock<Platform> lock_;
+  typename Platform::template Atomic<Lsn> tail_;                           // the lock's holder writes
+  Locked locked_;                                                          // the lock's holder uses
+  alignas(kCacheLine) typename Platform::template Atomic<Lsn> published_;  // [published] the drainer reads
+
+ private:
+  Algorithm& algorithm() { return static_cast<Algorithm&>(*this); }
+
+  /// The first of a group.
+  void lead(typename ConsolidationArray<Platform, Range>::Slot& group, Worker& self) {
+    lock_.lock();
+    algorithm().before_closing();
+    const std::uint64_t joined = array_.close(group);
+    array_.fill(group, algorithm().take(joined, self));
+    algorithm().taken();
+  }
+};
+
+}  // namespace muster
