@@ -21,18 +21,29 @@ inline constexpr std::size_t kCacheLine = 128;
 /// descheduled, sleep when it takes long. On a machine with more threads than processing units a pure spin
 /// burns the very time slice that the awaited thread needs.
 ///
+/// Who has slept is late by as long, and where threads wait for each other in turn, as for the end of the log, the next
+/// must not lose its patience over that: it would sleep as well, and be late in its turn, for ever. So everybody
+/// yields for much longer than anybody sleeps.
+///
 ///   for (Backoff backoff; !condition(); backoff.pause()) {}
 class Backoff {
  public:
   void pause() {
     if (round_ < kSpinRounds) {
       for (std::uint32_t i = 0; i < (1u << round_); ++i) relax();
-    } else if (round_ < kYieldRounds) {
+      ++round_;
+      return;
+    }
+    const auto now = std::chrono::steady_clock::now();
+    if (round_ == kSpinRounds) {
+      ++round_;
+      yield_until_ = now + kYield;
+    }
+    if (now < yield_until_) {
       sched_yield();
     } else {
       std::this_thread::sleep_for(kSleep);
     }
-    if (round_ < kYieldRounds) ++round_;
   }
 
  private:
@@ -44,11 +55,12 @@ class Backoff {
 #endif
   }
 
-  static constexpr std::uint32_t kSpinRounds = 7;    // 127 pauses in all: about a microsecond
-  static constexpr std::uint32_t kYieldRounds = 64;  // then about 57 trips through the scheduler
-  static constexpr std::chrono::microseconds kSleep{50};
+  static constexpr std::uint32_t kSpinRounds = 7;  // 127 pauses in all: about a microsecond
+  static constexpr std::chrono::microseconds kYield{500};
+  static constexpr std::chrono::microseconds kSleep{50};  // the system's timer adds about as much
 
   std::uint32_t round_ = 0;
+  std::chrono::steady_clock::time_point yield_until_;
 };
 
 }  // namespace muster

@@ -53,7 +53,7 @@ using Outcomes = std::set<std::string>;
 
 /// Two or three short threads of random steps on two locations.
 Bodies random_program(std::minstd_rand& random) {
-  const auto below = [&](std::uint32_t n) { return random() % n; };
+  const auto below = [&](std::uint32_t n) { return static_cast<std::uint32_t>(random() % n); };
   const auto any_order = [&](std::initializer_list<std::memory_order> orders) {
     return *(orders.begin() + below(static_cast<std::uint32_t>(orders.size())));
   };
