@@ -1,7 +1,5 @@
 #pragma once
 
-#include <optional>
-
 #include "algorithms/consolidation_array.h"
 #include "algorithms/handoff_lock.h"
 #include "algorithms/workers.h"
@@ -42,15 +40,7 @@ class Consolidating : public LogBufferBase<Platform, ConsolidatingWorker<Platfor
       algorithm().taken();
       return {self.alone.begin, ring_.bytes(self.alone.begin, size)};
     }
-    const auto [group, offset] = array_.join(worker, size, ring_.capacity());
-    self.group = group;
-    if (offset == 0) {
-      lead(*group, self);
-    } else {
-      array_.await_range(*group);
-    }
-    const Lsn begin = array_.range(*group).begin + offset;
-    return {begin, ring_.bytes(begin, size)};
+    return reserve_in_group(worker, size, self);
   }
 
   Lsn advance() { return this->found(published_.load(std::memory_order_acquire)); }  // [published]
@@ -72,12 +62,12 @@ class Consolidating : public LogBufferBase<Platform, ConsolidatingWorker<Platfor
   }
 
   /// A worker has filled its bytes: the range that is full thereby, its own or its group's; none while others of its
-  /// group still fill theirs. A copy, since the group's slot is its next leader's once the range is published.
-  std::optional<Range> filled(WorkerId worker, const Reservation& reservation) {
+  /// group still fill theirs. A group's is there until it is published. A pointer, since its members are read one by
+  /// one: a copy would be a load as wide as two stores just before, which no processor forwards.
+  const Range* filled(WorkerId worker, const Reservation& reservation) {
     const Worker& self = workers_[worker];
-    if (self.group == nullptr) return self.alone;
-    if (!array_.leave(*self.group, reservation.bytes.size())) return std::nullopt;
-    return array_.range(*self.group);
+    if (self.group == nullptr) return &self.alone;
+    return array_.leave(*self.group, reservation.bytes.size()) ? &array_.range(*self.group) : nullptr;
   }
 
   /// Lock held: where the next `bytes` begin.
@@ -96,6 +86,19 @@ class Consolidating : public LogBufferBase<Platform, ConsolidatingWorker<Platfor
 
  private:
   Algorithm& algorithm() { return static_cast<Algorithm&>(*this); }
+
+  /// Out of line, so that callers inline what a thread alone does.
+  [[gnu::noinline]] Reservation reserve_in_group(WorkerId worker, std::uint32_t size, Worker& self) {
+    const auto [group, offset] = array_.join(worker, size, ring_.capacity());
+    self.group = group;
+    if (offset == 0) {
+      lead(*group, self);
+    } else {
+      array_.await_range(*group);
+    }
+    const Lsn begin = array_.range(*group).begin + offset;
+    return {begin, ring_.bytes(begin, size)};
+  }
 
   /// The first of a group.
   void lead(typename ConsolidationArray<Platform, Range>::Slot& group, Worker& self) {

@@ -53,8 +53,8 @@ class Consolidation : public consolidation::Base<Platform> {
   explicit Consolidation(const LogBufferOptions& options) : Base(options, 1) {}
 
   void publish(WorkerId worker, const Reservation& reservation) {
-    const std::optional<Range> range = this->filled(worker, reservation);
-    if (!range) return;
+    const Range* const range = this->filled(worker, reservation);
+    if (range == nullptr) return;
     published_.store(range->end, std::memory_order_release);  // [published]
     lock_.unlock();
   }

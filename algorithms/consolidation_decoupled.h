@@ -66,11 +66,12 @@ class ConsolidationDecoupled : public consolidation_decoupled::Base<Platform> {
   }
 
   void publish(WorkerId worker, const Reservation& reservation) {
-    const std::optional<Range> range = this->filled(worker, reservation);
-    if (!range) return;
-    const auto my_turn = [&](Lsn published) { return published == range->begin; };
+    const Range* const range = this->filled(worker, reservation);
+    if (range == nullptr) return;
+    const Lsn begin = range->begin, end = range->end;
+    const auto my_turn = [begin](Lsn published) { return published == begin; };
     Platform::await(published_, my_turn, std::memory_order_acquire, WaitFor::predecessor);  // [published]
-    published_.store(range->end, std::memory_order_release);                                // [published]
+    published_.store(end, std::memory_order_release);                                       // [published]
   }
 
  private:

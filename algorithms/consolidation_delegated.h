@@ -101,7 +101,8 @@ class ConsolidationDelegated : public consolidation_delegated::Base<Platform> {
   }
 
   void publish(WorkerId worker, const Reservation& reservation) {
-    if (const std::optional<Range> range = this->filled(worker, reservation)) finish(*range);
+    const Range* const range = this->filled(worker, reservation);
+    if (range != nullptr) finish(range->begin, range->end, range->node);
   }
 
  private:
@@ -135,16 +136,16 @@ class ConsolidationDelegated : public consolidation_delegated::Base<Platform> {
   }
 
   /// The range is filled: releases it, or leaves that to its predecessor.
-  void finish(const Range& range) {
-    const auto is_mine = [&](Lsn turn) { return turn == range.begin; };
-    auto& turn = nodes_[range.node].turn;
-    if (starts_chain(range.node)) {
+  void finish(Lsn begin, Lsn end, std::uint32_t node) {
+    const auto is_mine = [begin](Lsn turn) { return turn == begin; };
+    auto& turn = nodes_[node].turn;
+    if (starts_chain(node)) {
       Platform::await(turn, is_mine, std::memory_order_acquire, WaitFor::predecessor);  // [turn]
     } else if (!is_mine(turn.load(std::memory_order_acquire)) &&                        // [turn]
-               !is_mine(turn.exchange(range.end, std::memory_order_acq_rel))) {         // [turn]
+               !is_mine(turn.exchange(end, std::memory_order_acq_rel))) {               // [turn]
       return;
     }
-    release(range.node, range.end);
+    release(node, end);
   }
 
   /// With the turn: publishes up to `end`, and what has been left to the predecessor behind that.

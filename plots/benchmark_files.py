@@ -2,9 +2,9 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
+import command
 import style
 
 import results
@@ -60,14 +60,9 @@ def main(name, description, key, draw):
     parser.add_argument("files", metavar="FILE", nargs="+", help="what the script's --out wrote, of one machine and build")
     parser.add_argument("--out", metavar="FILE", required=True, help="the figure: FILE.svg and FILE.png are written")
     arguments = parser.parse_args()
-    try:
+
+    def drawn():
         entries, context = load(arguments.files, key)
-        paths = draw(entries, context, arguments.out)
-    except results.ResultError as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        sys.exit(2)
-    except OSError as error:
-        print(f"{name}: --out = {arguments.out}: {error.strerror}; want a file that can be written", file=sys.stderr)
-        sys.exit(3)
-    for path in paths:
-        print(f"figure: {path}")
+        return draw(entries, context, arguments.out)
+
+    command.report(name, arguments.out, drawn)

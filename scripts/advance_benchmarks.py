@@ -80,7 +80,7 @@ def main():
     names = benchmarks.listed(PATTERN)
     # How long one takes is fixed by its number of iterations.
     document = benchmarks.run(names, PATTERN, arguments.repetitions, seconds=1)
-    document["context"]["command"] = benchmarks.command_line("advance_benchmarks")
+    document["context"]["command"] = benchmarks.command_line("advance_benchmarks.py")
     document["costs"] = costs(document)
     if arguments.out:
         benchmarks.write(document, arguments.out)

@@ -97,7 +97,7 @@ def main():
         print(f"{len(names)} benchmarks, {arguments.repetitions} times each: about {minutes:.0f} min", file=sys.stderr)
     document = benchmarks.run(names, arguments.filter, arguments.repetitions, arguments.seconds)
     leave_out_short(document, arguments.seconds)
-    document["context"]["command"] = benchmarks.command_line("append_benchmarks")
+    document["context"]["command"] = benchmarks.command_line("append_benchmarks.py")
     document["shares"] = shares(document)
     if arguments.out:
         benchmarks.write(document, arguments.out)

@@ -11,6 +11,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BENCH = ROOT / "build/release/bin/muster_bench"
+INSTRUCTIONS = ROOT / "build/release/bin/muster_instructions"
 # Where it ran is said by the machine's description; its name and folders are nobody's business.
 PRIVATE = ("host_name", "executable")
 
@@ -77,6 +78,23 @@ def run(names, pattern, repetitions, seconds):
     return document
 
 
+def output(command):
+    """What a program says, on stdout and on stderr."""
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+    except FileNotFoundError as error:
+        raise MachineError(f"{error.filename} is not there: want scripts/setup first") from error
+    if done.returncode != 0:
+        last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        raise Failure(f"{' '.join(command)}: {last}")
+    return done.stdout, done.stderr
+
+
+def context(script):
+    """The build and the machine as a benchmark's JSON describes them, for what is not one of the library's."""
+    return {**json.loads(output([str(INSTRUCTIONS)])[0]), "command": command_line(script)}
+
+
 def write(document, out):
     """One line an entry of a list, so that what changes from run to run can be read."""
     lines = []
@@ -86,11 +104,16 @@ def write(document, out):
             lines.append(f" {json.dumps(key)}: [\n{entries}\n ]")
         else:
             lines.append(f" {json.dumps(key)}: " + json.dumps(value, indent=2).replace("\n", "\n "))
+    write_text("{\n" + ",\n".join(lines) + "\n}\n", out)
+
+
+def write_text(text, out):
+    """The whole file or none."""
     path = pathlib.Path(out)
     partial = path.with_name(path.name + ".new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
         partial.rename(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
@@ -98,7 +121,7 @@ def write(document, out):
 
 
 def command_line(script):
-    return " ".join([f"scripts/{script}.py", *map(shlex.quote, sys.argv[1:])])
+    return " ".join([f"scripts/{script}", *map(shlex.quote, sys.argv[1:])])
 
 
 def main(script, action):

@@ -8,41 +8,27 @@ list, is spread over all. Needs scripts/setup.
 
 import argparse
 import json
-import pathlib
 import re
-import subprocess
 import sys
 import tempfile
 
 import benchmarks
 
-PROGRAM = benchmarks.ROOT / "build/release/bin/muster_instructions"
 MUSTER = benchmarks.ROOT / "build/release/bin/muster"
 COUNTS = (1_000, 4_000)
 COLLECTED = re.compile(r"Collected\s*:\s*(\d+)")
 
 
-def output(command):
-    try:
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-    except FileNotFoundError as error:
-        raise benchmarks.MachineError(f"{error.filename} is not there: want scripts/setup first") from error
-    if done.returncode != 0:
-        last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
-        raise benchmarks.Failure(f"{' '.join(command)}: {last}")
-    return done.stdout, done.stderr
-
-
 def counted(algorithm, operation, count):
     with tempfile.TemporaryDirectory() as folder:
-        _, said = output(
+        _, said = benchmarks.output(
             [
                 "valgrind",
                 "--tool=callgrind",
                 f"--callgrind-out-file={folder}/callgrind.out",
                 "--collect-atstart=no",
                 "--toggle-collect=*counted_*",
-                str(PROGRAM),
+                str(benchmarks.INSTRUCTIONS),
                 algorithm,
                 operation,
                 str(count),
@@ -69,10 +55,9 @@ def main():
     )
     parser.add_argument("--out", metavar="FILE", help="write them there, as JSON")
     arguments = parser.parse_args()
-    context = json.loads(output([str(PROGRAM)])[0])
-    context["valgrind"] = output(["valgrind", "--version"])[0].strip()
-    context["command"] = benchmarks.command_line(pathlib.Path(__file__).stem)
-    names = [algorithm["name"] for algorithm in json.loads(output([str(MUSTER), "list", "--json"])[0])]
+    context = benchmarks.context("instructions.py")
+    context["valgrind"] = benchmarks.output(["valgrind", "--version"])[0].strip()
+    names = [algorithm["name"] for algorithm in json.loads(benchmarks.output([str(MUSTER), "list", "--json"])[0])]
     found = []
     for name in names:
         if sys.stderr.isatty():

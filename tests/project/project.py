@@ -24,5 +24,9 @@ def files(*suffixes):
                 yield Path(folder) / name
 
 
+def is_release():
+    return BUILD == ROOT / "build/release"  # which is the build that the scripts run
+
+
 def run(*command, **options):
     return subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, **options)

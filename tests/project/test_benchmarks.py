@@ -8,7 +8,7 @@ import unittest
 from pathlib import Path
 
 import project
-from project import BUILD, MUSTER, ROOT
+from project import MUSTER, ROOT
 
 import advance_benchmarks
 import append_benchmarks
@@ -18,10 +18,6 @@ import instructions
 
 def algorithms():
     return [a["name"] for a in json.loads(project.run(MUSTER, "list", "--json").stdout)]
-
-
-def is_release():
-    return BUILD == ROOT / "build/release"  # which is the build that the scripts measure
 
 
 class Figures(unittest.TestCase):
@@ -61,7 +57,7 @@ class Figures(unittest.TestCase):
         self.assertIn("12 11-14", advance_benchmarks.table([clock, mutex]))
 
 
-@unittest.skipUnless(is_release(), "the scripts measure build/release")
+@unittest.skipUnless(project.is_release(), "the scripts measure build/release")
 class Runs(unittest.TestCase):
     def run_script(self, name, *words):
         with tempfile.TemporaryDirectory() as folder:
@@ -103,7 +99,7 @@ class Runs(unittest.TestCase):
             self.assertEqual((done.returncode, done.stderr.count("\n"), document), (2, 1, None), done.stderr)
         self.assertEqual(self.run_script("append_benchmarks", "--repetitions", "0")[0].returncode, 2)
         for words in (("border_collie", "append", "0"), ("border_collie", "drain", "1"), ("silo", "append", "1"), ("null",)):
-            done = project.run(BUILD / "bin/muster_instructions", *words)
+            done = project.run(project.BUILD / "bin/muster_instructions", *words)
             self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
 
     def test_what_cannot_be_written_is_said(self):

@@ -1,0 +1,83 @@
+"""The programs that scripts/model explores: how many workers append how much to a ring of which size."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """Workers x records, and so on; its text is what the explorer takes."""
+
+    workers: int
+    records: int
+    advances: int
+    capacity: int = 8
+    sizes: str = "3"
+    churn: bool = False
+    lag: bool = False
+    observe: bool = False
+    idle: int = 0
+    options: tuple = ()
+    only: str = ""  # algorithms whose name has this
+
+    @property
+    def name(self):
+        sizes = f"{self.workers}w x {self.records}r, {self.advances}a, ring {self.capacity}, sizes {self.sizes}"
+        flags = {"churn": self.churn, "lag": self.lag, "observed": self.observe, f"{self.idle} idle": self.idle}
+        return ", ".join([sizes, *(word for word, flag in flags.items() if flag), *self.options])
+
+    @property
+    def arguments(self):
+        values = {
+            "--workers": self.workers,
+            "--records": self.records,
+            "--advances": self.advances,
+            "--capacity": self.capacity,
+            "--sizes": self.sizes,
+        }
+        if self.idle:
+            values["--idle"] = self.idle
+        flags = {"--churn": self.churn, "--lag": self.lag, "--observe": self.observe}
+        words = [str(word) for pair in values.items() for word in pair] + [word for word, flag in flags.items() if flag]
+        return words + [word for option in self.options for word in ("--option", option)]
+
+    def fits(self, algorithm):
+        return self.only in algorithm
+
+
+# Rings of 8 bytes wrap under 3-byte records and fill; rings of 4 are full after one or two records.
+EXHAUSTIVE = [
+    Shape(2, 1, 1, churn=True),
+    Shape(2, 2, 2),
+    Shape(2, 2, 2, 4, "3,1"),
+    Shape(3, 1, 2),
+    Shape(2, 1, 2, 8, "3", churn=True),
+    Shape(2, 2, 2, 4, "2", lag=True),
+    Shape(2, 3, 2),
+    Shape(3, 2, 2),
+    Shape(3, 1, 1, options=("consolidation_slots=2",), only="consolidation"),
+    Shape(2, 2, 1, options=("delegation_chain=1",), only="delegated"),
+]
+# From small to large: a mutant is tried on one after the other until it is found out.
+SHAPES = [
+    Shape(2, 1, 1),
+    Shape(2, 1, 1, churn=True),
+    Shape(2, 2, 1, 4, "2"),
+    Shape(2, 2, 1, 8, "2"),
+    Shape(2, 2, 1, 4, "2", observe=True),
+    Shape(2, 2, 2, 4, "1,2,3"),
+    Shape(2, 1, 2, idle=1),
+    Shape(2, 2, 2, 8, "3"),
+    Shape(3, 1, 2),
+    Shape(2, 3, 2, 4, "2"),
+    Shape(2, 3, 3, 8, "3,2"),
+    Shape(2, 3, 2, 8, "2", options=("delegation_chain=1",), only="delegated"),
+]
+RANDOM = [
+    Shape(3, 3, 4, 8, "3,1,2"),
+    Shape(4, 3, 4, 16, "5,3"),
+    Shape(3, 3, 3, 8, "3,2", churn=True),
+    Shape(3, 3, 4, 8, "3,2", lag=True, observe=True),
+    Shape(2, 6, 6, 4, "2,1,3"),
+    Shape(4, 3, 3, 16, "3,2", options=("consolidation_slots=2", "delegation_chain=1"), only="consolidation"),
+    Shape(3, 4, 8, 16, "5", options=("slot_pool=4",), only="wiredtiger"),
+]

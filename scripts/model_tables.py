@@ -1,0 +1,124 @@
+"""What scripts/model found, for a reader: tables.md from what stands in model.json."""
+
+import collections
+
+DRAWN_STEPS = 80  # a longer counterexample is no picture any more: its trace is linked
+
+
+def trace_name(subject):
+    return subject.replace(":", "-")
+
+
+def markdown(document):
+    parts = (exhaustive, random, mutants, weakenings, spin)
+    lines = [
+        "# Executions explored",
+        "",
+        head(document["context"]),
+        "w workers, r records each, a advances of the drainer among their steps; C++20's weak behaviours included.",
+        "Where a search did not come to its end in half its share of the budget, preemptions were bounded in the other.",
+    ]
+    for part in parts:
+        lines += part(document)
+    return "\n".join(lines) + "\n"
+
+
+def head(context):
+    machine = f"{context['processing_units']} processing units of {context['cpu_model']}"
+    build = f"commit {context['git_commit'][:12]}{'-dirty' * context['git_commit'].endswith('-dirty')}"
+    return f"Made by `{context['command']}` on {machine}: {context['seconds']:.0f} s, {build}, {context['compiler']}."
+
+
+def by_shape(results, cell):
+    """A row an algorithm, a column a shape."""
+    shapes = list(dict.fromkeys(result["shape"] for result in results))
+    rows = collections.defaultdict(dict)
+    for result in results:
+        rows[result["algorithm"]][result["shape"]] = cell(result)
+    return table(
+        ["algorithm", *shapes], [[name, *(cells.get(shape, "") for shape in shapes)] for name, cells in rows.items()]
+    )
+
+
+def table(head_cells, rows):
+    lines = [head_cells, ["---"] * len(head_cells), *rows]
+    return ["| " + " | ".join(str(cell) for cell in line) + " |" for line in lines]
+
+
+def exhaustive(document):
+    def cell(result):
+        if not result["reached"]:
+            return "not reached"
+        if result["violation"]:
+            return f"**{result['violation']}**"
+        if result["exhausted"]:
+            return f"{result['executions']:,} ({result['seconds']:.1f} s)"
+        text = f"{result['executions']:,} in {result['seconds']:.0f} s, not all"
+        if "bounded" not in result:
+            return text
+        bounded = result["bounded"]
+        limit = f"at most {bounded['preemptions']} preemption{'' if bounded['preemptions'] == 1 else 's'}"
+        return f"{text}; all {bounded['executions']:,} of {limit} ({bounded['seconds']:.0f} s)"
+
+    return ["", "## Safe algorithms, every execution up to equivalence", "", *by_shape(document["exhaustive"], cell)]
+
+
+def random(document):
+    def cell(result):
+        if not result["reached"]:
+            return "not reached"
+        violation = f" **{result['violation']}**" if result["violation"] else ""
+        return f"{result['executions']:,} ({result['seconds']:.0f} s){violation}"
+
+    return ["", "## Larger shapes, random schedules (PCT)", "", *by_shape(document["random"], cell)]
+
+
+def tried(result):
+    """How far somebody was looked at who was not found out."""
+    reduced = [t for t in result["tried"] if t["search"] == "reduced"]
+    executions = sum(t["executions"] for t in result["tried"] if t["search"] == "random")
+    exhausted = sum(t["exhausted"] for t in reduced)
+    return f"{exhausted} of {len(reduced)} shapes exhausted, {executions:,} random executions"
+
+
+def mutants(document):
+    def row(mutant):
+        shortest = mutant.get("shortest") or {}
+        if mutant["found"]:
+            verdict = "found: " + shortest.get("violation", mutant["violation"])
+        else:
+            verdict = f"passes: {tried(mutant)}" if mutant["reached"] else "not reached"
+        steps = shortest.get("steps", "")
+        ending = "svg" if shortest and steps <= DRAWN_STEPS else "json"
+        name = mutant["name"]
+        linked = f"[{name}](counterexamples/{trace_name(name)}.{ending})" if shortest else name
+        why = mutant["why"] or "unsafe as published"
+        return [linked, why, verdict, f"{mutant['executions']:,}", mutant.get("shape", ""), steps]
+
+    columns = ["mutant", "what is wrong", "verdict", "executions", "smallest shape", "steps of the shortest counterexample"]
+    heading = ["", "## Mutants, and variants that are safe", ""]
+    return heading + table(columns, [row(mutant) for mutant in document["mutants"]])
+
+
+def weakenings(document):
+    def verdict(found):
+        if found["found"]:
+            return found["violation"].split(":")[0]
+        if found["met"]:
+            return f"**survives**: {tried(found)}"
+        return "never met" if found["reached"] else "not reached"
+
+    def row(weaker):
+        source = weaker["source"].replace("|", "\\|")
+        place = [weaker["algorithm"], weaker["site"], f"`{source}`"]
+        return [*place, weaker["order"], weaker["weaker"], verdict(weaker), f"{weaker['executions']:,}"]
+
+    found = document["weakenings"]
+    killed = sum(weaker["found"] for weaker in found)
+    heading = ["", "## Memory orders, each made weaker in turn", "", f"{killed} of {len(found)} found out.", ""]
+    columns = ["algorithm", "place", "source", "order", "weaker", "verdict", "executions"]
+    return heading + table(columns, [row(weaker) for weaker in found])
+
+
+def spin(document):
+    return ["", "## Spin", "", "```", document["spin"]["table"], "```"] if document["spin"] else []

@@ -1,0 +1,109 @@
+"""scripts/model: what its tables say of what it found, and that it runs."""
+
+import json
+import tempfile
+import unittest
+from pathlib import Path
+
+import project
+from project import ROOT
+
+import model_shapes
+import model_tables
+
+CONTEXT = {
+    "command": "scripts/model",
+    "processing_units": "2",
+    "cpu_model": "a processor",
+    "git_commit": "0123456789abcdef-dirty",
+    "compiler": "GNU 12.2.0",
+    "seconds": 59.6,
+}
+SEARCH = {"algorithm": "mutex", "shape": "2w x 1r", "reached": True, "executions": 1200, "seconds": 0.1, "violation": ""}
+HUNT = {"reached": True, "met": True, "found": False, "executions": 40, "violation": ""}
+TRIED = [
+    {"search": "reduced", "exhausted": True, "executions": 10},
+    {"search": "reduced", "exhausted": False, "executions": 10},
+    {"search": "random", "exhausted": False, "executions": 20},
+]
+
+
+def tables(**more):
+    found = {"exhaustive": [], "random": [], "mutants": [], "weakenings": [], "spin": None}
+    return model_tables.markdown({"context": CONTEXT, **found, **more})
+
+
+class Tables(unittest.TestCase):
+    def test_the_head_says_what_ran_where(self):
+        self.assertIn("`scripts/model` on 2 processing units of a processor: 60 s, commit 0123456789ab-dirty", tables())
+
+    def test_a_search_says_whether_it_came_to_its_end(self):
+        bounded = {"preemptions": 1, "executions": 77, "seconds": 3}
+        of_cells = {
+            "| mutex | 1,200 (0.1 s) |": {"exhausted": True},
+            "| mutex | 1,200 in 0 s, not all |": {"exhausted": False},
+            "not all; all 77 of at most 1 preemption (3 s) |": {"exhausted": False, "bounded": bounded},
+            "| mutex | **a hole** |": {"exhausted": False, "violation": "a hole"},
+            "| mutex | not reached |": {"reached": False},
+        }
+        for cell, more in of_cells.items():
+            self.assertIn(cell, tables(exhaustive=[{**SEARCH, **more}]))
+
+    def test_a_mutant_that_is_found_out_has_its_counterexample_linked(self):
+        found = {**HUNT, "name": "a:wrong", "why": "", "found": True, "violation": "a hole"}
+        for steps, ending in ((model_tables.DRAWN_STEPS, "svg"), (model_tables.DRAWN_STEPS + 1, "json")):
+            text = tables(mutants=[{**found, "shortest": {"steps": steps, "violation": "a hole"}}])
+            self.assertIn(f"[a:wrong](counterexamples/a-wrong.{ending})", text)
+        text = tables(mutants=[{**HUNT, "name": "a:safe", "why": "slow", "tried": TRIED}])
+        self.assertIn("passes: 1 of 2 shapes exhausted, 20 random executions", text)
+
+    def test_a_weaker_order_that_survives_stands_out(self):
+        weaker = {**HUNT, "algorithm": "a", "site": "a.h:1:2", "source": "x | y", "order": "acquire", "weaker": "relaxed"}
+        text = tables(weakenings=[{**weaker, "tried": TRIED}, {**weaker, "found": True, "violation": "data race: of x"}])
+        self.assertIn("1 of 2 found out", text)
+        self.assertIn("| **survives**: 1 of 2 shapes exhausted, 20 random executions |", text)
+        self.assertIn("| data race |", text)
+        self.assertIn("`x \\| y`", text)
+
+
+class Shapes(unittest.TestCase):
+    def test_no_two_have_one_name(self):
+        for shapes in (model_shapes.EXHAUSTIVE, model_shapes.SHAPES, model_shapes.RANDOM):
+            self.assertEqual(len({shape.name for shape in shapes}), len(shapes))
+
+
+@unittest.skipUnless(project.is_release(), "scripts/model explores with build/release")
+class Runs(unittest.TestCase):
+    def model(self, *words):
+        return project.run(ROOT / "scripts/model", *words, cwd="/")
+
+    def test_one_algorithm_and_its_mutants(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "made"
+            done = self.model("--only", "^mutex", "--budget-s", "8", "--executions", "10", "--out", out)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            document = json.loads((out / "model.json").read_text(encoding="utf-8"))
+            self.assertEqual([m["found"] for m in document["mutants"]], [True])
+            self.assertTrue(all(search["exhausted"] for search in document["exhaustive"][:2]))
+            for picture in ("svg", "png"):
+                self.assertTrue((out / f"counterexamples/mutex-published_at_once.{picture}").exists())
+            self.assertEqual((out / "tables.md").read_text(encoding="utf-8"), model_tables.markdown(document))
+
+    def test_a_mistake_is_one_line_and_a_code(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "file"
+            file.write_text("", encoding="utf-8")
+            mistakes = {
+                ("--only", "no such"): (2, "--only = no such: matches no algorithm"),
+                ("--only", "("): (2, "--only = (: "),
+                ("--only", "^mutex", "--out", file): (3, f"--out = {file}: "),
+            }
+            for words, (code, line) in mistakes.items():
+                done = self.model(*words)
+                self.assertEqual(done.returncode, code)
+                self.assertTrue(done.stderr.startswith(f"model: {line}"), done.stderr)
+                self.assertEqual(len(done.stderr.splitlines()), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
