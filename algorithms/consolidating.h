@@ -62,8 +62,9 @@ class Consolidating : public LogBufferBase<Platform, ConsolidatingWorker<Platfor
   }
 
   /// A worker has filled its bytes: the range that is full thereby, its own or its group's; none while others of its
-  /// group still fill theirs. A group's is there until it is published. A pointer, since its members are read one by
-  /// one: a copy would be a load as wide as two stores just before, which no processor forwards.
+  /// group still fill theirs. A group's is there until it is published, by this worker or, once it has left that to a
+  /// predecessor, at any moment: read it before. A pointer, and its members read one by one: a copy would be a load
+  /// as wide as the two stores before it, which x86 does not forward.
   const Range* filled(WorkerId worker, const Reservation& reservation) {
     const Worker& self = workers_[worker];
     if (self.group == nullptr) return &self.alone;

@@ -88,7 +88,7 @@ class ConsolidationDelegated : public consolidation_delegated::Base<Platform> {
                                       .advance = Progress::wait_free};
 
   explicit ConsolidationDelegated(const LogBufferOptions& options)
-      : Base(options, nodes_for(options) + 1),
+      : Base(options, static_cast<std::uint32_t>(nodes_for(options) + 1)),
         chain_(options.delegation_chain),
         chain_begins_(options.max_workers + 1),
         nodes_(nodes_for(options)) {
@@ -106,12 +106,12 @@ class ConsolidationDelegated : public consolidation_delegated::Base<Platform> {
   }
 
  private:
-  static std::uint32_t nodes_for(const LogBufferOptions& options) {
+  static std::size_t nodes_for(const LogBufferOptions& options) {
     const std::uint32_t chain = options.delegation_chain;
     if (!std::has_single_bit(chain) || chain > kMaxChain) {
       reject("delegation_chain", chain, "a power of two from 1 to " + std::to_string(kMaxChain));
     }
-    return chain * (options.max_workers + 1);
+    return chain * (std::size_t{options.max_workers} + 1);
   }
 
   bool starts_chain(std::uint32_t node) const { return (node & (chain_ - 1)) == 0; }
@@ -135,7 +135,8 @@ class ConsolidationDelegated : public consolidation_delegated::Base<Platform> {
     chain_begins_[chain].write(this->reserved());
   }
 
-  /// The range is filled: releases it, or leaves that to its predecessor.
+  /// The range is filled: releases it, or leaves that to its predecessor. Values, not the group's range: once the end
+  /// is left, the slot is its next leader's.
   void finish(Lsn begin, Lsn end, std::uint32_t node) {
     const auto is_mine = [begin](Lsn turn) { return turn == begin; };
     auto& turn = nodes_[node].turn;

@@ -32,7 +32,8 @@ namespace muster {
 ///             recent_written, whose default of 1 Mi links (innodb_log_recent_written_size) is kept.
 /// Differs     The drainer alone follows links, at every advance. In MySQL 8.0's later releases workers do, too,
 ///             when they have written one, so that there the window waits for nobody but the slowest of
-///             them; here it also waits for a drainer that takes its time. A window larger than the ring is cut to it: no record begins farther ahead.
+///             them; here it also waits for a drainer that takes its time. A window larger than the ring is
+///             cut to it: no record begins farther ahead.
 ///             A worker remembers how far it has seen the window reach, and does not look at the boundary
 ///             for every record.
 template <class Platform = NativePlatform>

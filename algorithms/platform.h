@@ -18,8 +18,9 @@ enum class WaitFor : std::uint8_t {
 };
 
 /// What one thread has waited for since it started. Counted where the wait has begun already, so that an
-/// operation that need not wait pays nothing, and only where it outlasts a few pauses, about 0.1 us: for what is
-/// shorter, as most turns of threads that follow each other are, looking at the clock twice would be the longer wait.
+/// operation that need not wait pays nothing. `ns` leaves out the first few pauses of each wait, about 0.1 us: most
+/// turns of threads that follow each other are over by then, and looking at the clock twice would be the longer wait.
+/// A wait that begins anew, as for a lock that somebody else got first, counts anew.
 struct WaitCounters {
   struct Counter {
     std::uint64_t count = 0;
@@ -47,22 +48,20 @@ inline WaitCounters& this_thread_waits() {
   return counters;
 }
 
-/// Adds the time from its construction to its destruction to this thread's counters.
-class CountedWait {
+/// Adds the time from its construction to its destruction to a counter.
+class TimedWait {
  public:
-  explicit CountedWait(WaitFor what) : what_(what) {}
-  CountedWait(const CountedWait&) = delete;
-  CountedWait& operator=(const CountedWait&) = delete;
-  ~CountedWait() {
-    WaitCounters::Counter& counter = this_thread_waits().of(what_);
-    ++counter.count;
-    counter.ns += static_cast<std::uint64_t>(
+  explicit TimedWait(WaitCounters::Counter& counter) : counter_(counter) {}
+  TimedWait(const TimedWait&) = delete;
+  TimedWait& operator=(const TimedWait&) = delete;
+  ~TimedWait() {
+    counter_.ns += static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start_)
             .count());
   }
 
  private:
-  WaitFor what_;
+  WaitCounters::Counter& counter_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
@@ -70,8 +69,8 @@ class CountedWait {
 /// so that the source that is measured on this one is the source that an execution explorer runs on another.
 ///
 /// An algorithm keeps to these: every order is explicit; waiting is await() only, with a predicate that stays
-/// true once it is, or in a loop that asks again; plain data that passes from thread to thread is a Cell; what only its own thread uses is
-/// a plain member.
+/// true once it is, or in a loop that asks again; plain data that passes from thread to thread is a Cell; what only
+/// its own thread uses is a plain member.
 struct NativePlatform {
   /// Smallest ring that the platform can make, in bytes.
   static constexpr std::size_t kMinCapacity = 4096;
@@ -114,7 +113,14 @@ struct NativePlatform {
    public:
     void lock() {
       if (mutex_.try_lock()) return;
-      const CountedWait wait(WaitFor::lock);
+      WaitCounters::Counter& counter = this_thread_waits().lock;
+      ++counter.count;
+      Backoff backoff;
+      for (int pauses = 0; pauses < kUntimed; ++pauses) {
+        backoff.pause();
+        if (mutex_.try_lock()) return;
+      }
+      const TimedWait wait(counter);
       mutex_.lock();
     }
     bool try_lock() { return mutex_.try_lock(); }
@@ -135,17 +141,19 @@ struct NativePlatform {
   }
 
  private:
-  static constexpr int kUncounted = 3;  // pauses of Backoff's
+  static constexpr int kUntimed = 3;  // pauses of Backoff's
 
   template <class T, class Predicate>
   [[gnu::noinline, gnu::cold]] static void await_slowly(const Atomic<T>& atomic, Predicate predicate,
                                                         std::memory_order order, WaitFor what) {
+    WaitCounters::Counter& counter = this_thread_waits().of(what);
+    ++counter.count;
     Backoff backoff;
-    for (int pauses = 0; pauses < kUncounted; ++pauses) {
+    for (int pauses = 0; pauses < kUntimed; ++pauses) {
       backoff.pause();
       if (predicate(atomic.load(order))) return;
     }
-    const CountedWait wait(what);
+    const TimedWait wait(counter);
     for (; !predicate(atomic.load(order)); backoff.pause()) {}
   }
 };

@@ -1,7 +1,9 @@
 """Runs build/release/bin/muster_bench for the scripts that look at its benchmarks, and writes what it found."""
 
 import argparse
+import contextlib
 import json
+import math
 import pathlib
 import shlex
 import signal
@@ -33,8 +35,8 @@ class MachineError(Failure):
 def positive(kind):
     def convert(text):
         value = kind(text)
-        if value <= 0:
-            raise argparse.ArgumentTypeError(f"{text}: want more than 0")
+        if not 0 < value < math.inf:
+            raise argparse.ArgumentTypeError(f"{text}: want more than 0, and an end")
         return value
 
     convert.__name__ = kind.__name__  # as argparse's messages call it
@@ -92,7 +94,8 @@ def output(command):
 
 def context(script):
     """The build and the machine as a benchmark's JSON describes them, for what is not one of the library's."""
-    return {**json.loads(output([str(INSTRUCTIONS)])[0]), "command": command_line(script)}
+    described = json.loads(output([str(INSTRUCTIONS)])[0])
+    return {**described, "command": command_line(script)}
 
 
 def write(document, out):
@@ -116,8 +119,9 @@ def write_text(text, out):
         partial.write_text(text, encoding="utf-8")
         partial.rename(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise MachineError(f"--out = {path}: {error.strerror}") from error
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise MachineError(f"--out = {path}: {error.strerror}; want a file that can be written") from error
 
 
 def command_line(script):

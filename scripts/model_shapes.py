@@ -47,15 +47,15 @@ class Shape:
 # Rings of 8 bytes wrap under 3-byte records and fill; rings of 4 are full after one or two records.
 EXHAUSTIVE = [
     Shape(2, 1, 1, churn=True),
+    Shape(2, 1, 2, churn=True),
     Shape(2, 2, 2),
     Shape(2, 2, 2, 4, "3,1"),
     Shape(3, 1, 2),
-    Shape(2, 1, 2, 8, "3", churn=True),
     Shape(2, 2, 2, 4, "2", lag=True),
-    Shape(2, 3, 2),
-    Shape(3, 2, 2),
     Shape(3, 1, 1, options=("consolidation_slots=2",), only="consolidation"),
     Shape(2, 2, 1, options=("delegation_chain=1",), only="delegated"),
+    Shape(2, 3, 2),
+    Shape(3, 2, 2),
 ]
 # From small to large: a mutant is tried on one after the other until it is found out.
 SHAPES = [

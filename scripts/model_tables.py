@@ -16,7 +16,7 @@ def markdown(document):
         "",
         head(document["context"]),
         "w workers, r records each, a advances of the drainer among their steps; C++20's weak behaviours included.",
-        "Where a search did not come to its end in half its share of the budget, preemptions were bounded in the other.",
+        "Where half a search's share of the budget did not see its end, the other half saw all of so many preemptions.",
     ]
     for part in parts:
         lines += part(document)
@@ -95,7 +95,7 @@ def mutants(document):
         why = mutant["why"] or "unsafe as published"
         return [linked, why, verdict, f"{mutant['executions']:,}", mutant.get("shape", ""), steps]
 
-    columns = ["mutant", "what is wrong", "verdict", "executions", "smallest shape", "steps of the shortest counterexample"]
+    columns = ["mutant", "what is wrong", "verdict", "executions", "smallest shape", "steps of the counterexample"]
     heading = ["", "## Mutants, and variants that are safe", ""]
     return heading + table(columns, [row(mutant) for mutant in document["mutants"]])
 

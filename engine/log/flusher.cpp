@@ -257,6 +257,7 @@ void Flusher::run() {
       const bool idle = due == Clock::time_point::max();
       if (!(idle && worked && asked_soon())) sleep_until(std::min(due, idle_flush));
       worked = false;
+      hole = Backoff();
     } else if (try_take()) {
       const bool moved = drain();
       release();

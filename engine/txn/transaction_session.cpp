@@ -159,8 +159,8 @@ void TransactionSession::commit_changes(Callback callback, void* context) {
   } catch (...) {
     // The engine has failed and tells everybody: nobody takes for committed what these locks have hidden.
     if (active_) {
-      engine_.fail(
-          std::current_exception());  // before the locks go: no commit record, and nothing taken back
+      // Before the locks go: no commit record, and nothing taken back.
+      engine_.fail(std::current_exception());
       finish();
       held = engine_.locks.release_shared(locks_);
     }

@@ -14,7 +14,7 @@ namespace muster {
 namespace {
 
 using AllDecoupled = std::tuple<Decoupled<>, ConsolidationDecoupled<>, ConsolidationDelegated<>>;
-using Consolidating = std::tuple<ConsolidationDecoupled<>, ConsolidationDelegated<>>;
+using DecoupledInGroups = std::tuple<ConsolidationDecoupled<>, ConsolidationDelegated<>>;
 
 /// The ring is full, and five workers want 10 bytes each: one takes the lock and waits for room, the others
 /// meet at it. Then there is room, and nobody publishes before all have their reservations.
@@ -91,7 +91,7 @@ TEMPLATE_LIST_TEST_CASE("Decoupled: a worker reserves while an earlier reservati
 }
 
 TEMPLATE_LIST_TEST_CASE("Decoupled: threads that meet at a busy lock form groups, which fill at once", "",
-                        Consolidating) {
+                        DecoupledInGroups) {
   for (const std::uint32_t slots : {1u, 2u, 4u}) {
     const Arrival arrival = arrive_at_a_full_ring<TestType>(slots);
     CHECK(arrival.joined);
@@ -111,7 +111,7 @@ TEMPLATE_LIST_TEST_CASE("Decoupled: threads that meet at a busy lock form groups
   }
 }
 
-TEMPLATE_LIST_TEST_CASE("Decoupled: a group never asks for more than the ring holds", "", Consolidating) {
+TEMPLATE_LIST_TEST_CASE("Decoupled: a group never asks for more than the ring holds", "", DecoupledInGroups) {
   const LogBufferOptions options{.capacity = 4096, .max_workers = 8, .consolidation_slots = 1};
   TestType log(options);
   CHECK(
@@ -120,7 +120,7 @@ TEMPLATE_LIST_TEST_CASE("Decoupled: a group never asks for more than the ring ho
 }
 
 TEMPLATE_LIST_TEST_CASE("Decoupled: slots serve again and again, when a few workers share many groups", "",
-                        Consolidating) {
+                        DecoupledInGroups) {
   const LogBufferOptions options{.capacity = 4096, .max_workers = 4, .consolidation_slots = 2};
   TestType log(options);
   CHECK(

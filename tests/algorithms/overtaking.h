@@ -12,8 +12,6 @@ namespace muster::test {
 struct Overtaken {
   Lsn boundary = 0;
   Reservation open;
-
-  bool held() const { return boundary <= open.begin; }
 };
 
 /// While the scan stands between worker 0's `word` and worker 1's, worker 0 reserves and worker 1 appends behind it. An

@@ -359,7 +359,8 @@ std::string row(const AlgorithmInfo& info, const Observed& observed) {
   for (const auto& [operation, declared] : declared_by(info)) {
     const Progress seen = observed.progress(operation);
     line << " | " << to_string(seen);
-    if (observed.accesses.contains(operation)) line << ", " << observed.accesses.at(operation);
+    if (seen == Progress::wait_free && observed.accesses.contains(operation))
+      line << ", " << observed.accesses.at(operation);
     if (seen != declared) line << " (**declared " << to_string(declared) << "**)";
   }
   line << " | " << observed.stops << " |\n";

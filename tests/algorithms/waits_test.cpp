@@ -20,4 +20,16 @@ TEST_CASE("Waits: a wait that is over at once is not counted, a longer one is, b
   CHECK(this_thread_waits().room.count == this_thread_waits().lock.count);
 }
 
+TEST_CASE("Waits: one that is over within a few pauses counts, and no clock is read for it") {
+  const NativePlatform::Atomic<int> atomic{7};
+  for (const int over_at : {2, 3, 4}) {
+    const WaitCounters before = this_thread_waits();
+    int looks = 0;
+    NativePlatform::await(
+        atomic, [&](int) { return ++looks == over_at; }, std::memory_order_acquire, WaitFor::room);
+    CHECK(this_thread_waits().room.count == before.room.count + 1);
+    CHECK(this_thread_waits().room.ns == before.room.ns);
+  }
+}
+
 }  // namespace muster

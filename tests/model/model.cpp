@@ -1,5 +1,5 @@
-// muster_model: explores executions of the log buffers' own sources. `muster_model --help` says how; tests/model/README.md
-// says what it means.
+// muster_model: explores executions of the log buffers' own sources. `muster_model --help` says how;
+// tests/model/README.md says what it means.
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
@@ -32,7 +32,7 @@ const std::map<std::string, std::uint32_t LogBufferOptions::*> kOptions{
     {"link_window", &LogBufferOptions::link_window},
 };
 
-struct Request_ {
+struct CommandLine {
   std::string subject;
   Shape shape;
   std::vector<std::string> options;
@@ -94,7 +94,7 @@ const Subject& find_subject(const std::vector<Subject>& all, const std::string& 
   throw std::invalid_argument("SUBJECT = " + name + ": want one that `muster_model list` lists");
 }
 
-void take_options(Request_& request) {
+void take_options(CommandLine& request) {
   for (const std::string& option : request.options) {
     const auto equals = option.find('=');
     const auto known = kOptions.find(option.substr(0, equals));
@@ -148,7 +148,7 @@ std::string shape_arguments(const Shape& shape) {
   return text;
 }
 
-Report search(Execution& execution, Program& program, const Request_& request) {
+Report search(Execution& execution, Program& program, const CommandLine& request) {
   if (!request.schedule.empty()) return replay(execution, program, parse_schedule(request.schedule));
   if (request.search == "random") {
     return search_random(execution, program, request.seed, request.changes, request.limits);
@@ -161,7 +161,7 @@ Report search(Execution& execution, Program& program, const Request_& request) {
 
 /// A counterexample for a reader, if there is one with up to three preemptions: a hole rather than a race of data, an
 /// interleaving rather than a stale read, then as few preemptions and as few steps as possible.
-void shorten(Execution& execution, Program& program, const Request_& request, Report& report,
+void shorten(Execution& execution, Program& program, const CommandLine& request, Report& report,
              int& preemptions) {
   if (!request.schedule.empty()) return;
   const auto start = std::chrono::steady_clock::now();
@@ -202,7 +202,7 @@ void write_atomically(const std::string& file, const Json& json) {
   }
 }
 
-int explore(Request_ request) {
+int explore(CommandLine request) {
   take_options(request);
   const std::vector<Subject> all = subjects();
   const Subject& subject = find_subject(all, request.subject);
@@ -291,7 +291,7 @@ int explore(Request_ request) {
 }
 
 /// Every order that is not relaxed, where a bounded share of the executions meets it.
-int sites(Request_ request) {
+int sites(CommandLine request) {
   take_options(request);
   const std::vector<Subject> all = subjects();
   const std::unique_ptr<Program> program = find_subject(all, request.subject).make(request.shape);
@@ -325,7 +325,7 @@ int list() {
   return 0;
 }
 
-void add_shape(CLI::App& command, Request_& request) {
+void add_shape(CLI::App& command, CommandLine& request) {
   Shape& shape = request.shape;
   command.add_option("SUBJECT", request.subject, "an algorithm, or algorithm:mutant")->required();
   command.add_option("--workers", shape.workers)->check(CLI::Range(1, 6))->capture_default_str();
@@ -360,7 +360,7 @@ int run(int argc, char** argv) {
       "Explores executions of the log buffers' own sources.\nExit codes: 0 nothing found, 1 a violation, "
       "2 mend the request, 3 mend the machine, 4 nothing found but not all looked at."};
   app.require_subcommand(1);
-  Request_ request;
+  CommandLine request;
   CLI::App* const list_command = app.add_subcommand("list", "the algorithms and their mutants, as JSON");
   CLI::App* const sites_command =
       app.add_subcommand("sites", "the memory orders that an algorithm uses, as JSON");

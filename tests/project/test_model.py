@@ -80,7 +80,7 @@ class Runs(unittest.TestCase):
     def test_one_algorithm_and_its_mutants(self):
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "made"
-            done = self.model("--only", "^mutex", "--budget-s", "8", "--executions", "10", "--out", out)
+            done = self.model("--only", "^mutex", "--budget-s", "30", "--executions", "10", "--out", out)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             document = json.loads((out / "model.json").read_text(encoding="utf-8"))
             self.assertEqual([m["found"] for m in document["mutants"]], [True])
