@@ -23,7 +23,7 @@ inline constexpr std::size_t kCacheLine = 128;
 ///
 /// Who has slept is late by as long, and where threads wait for each other in turn, as for the end of the log, the next
 /// must not lose its patience over that: it would sleep as well, and be late in its turn, for ever. So everybody
-/// yields for much longer than anybody sleeps. Time that is spent elsewhere between two pauses counts too: whoever
+/// yields for longer than anybody sleeps. Time that is spent elsewhere between two pauses counts too: whoever
 /// has got what it waited for begins with a new one.
 ///
 ///   for (Backoff backoff; !condition(); backoff.pause()) {}
@@ -57,7 +57,7 @@ class Backoff {
   }
 
   static constexpr std::uint32_t kSpinRounds = 7;  // 127 pauses in all: about a microsecond
-  static constexpr std::chrono::microseconds kYield{500};
+  static constexpr std::chrono::microseconds kYield{200};
   static constexpr std::chrono::microseconds kSleep{50};  // the system's timer adds about as much
 
   std::uint32_t round_ = 0;
