@@ -21,10 +21,9 @@ inline constexpr std::size_t kCacheLine = 128;
 /// descheduled, sleep when it takes long. On a machine with more threads than processing units a pure spin
 /// burns the very time slice that the awaited thread needs.
 ///
-/// Who has slept is late by as long, and where threads wait for each other in turn, as for the end of the log, the next
-/// must not lose its patience over that: it would sleep as well, and be late in its turn, for ever. So everybody
-/// yields for longer than anybody sleeps. Time that is spent elsewhere between two pauses counts too: whoever
-/// has got what it waited for begins with a new one.
+/// Who has slept is late by as long, and where threads wait for each other in turn, as for the end of the log, the
+/// next must not lose its patience over that: it would sleep as well, and be late in its turn, for ever. So
+/// everybody yields for longer than anybody sleeps.
 ///
 ///   for (Backoff backoff; !condition(); backoff.pause()) {}
 class Backoff {
@@ -32,19 +31,12 @@ class Backoff {
   void pause() {
     if (round_ < kSpinRounds) {
       for (std::uint32_t i = 0; i < (1u << round_); ++i) relax();
-      ++round_;
-      return;
-    }
-    const auto now = std::chrono::steady_clock::now();
-    if (round_ == kSpinRounds) {
-      ++round_;
-      yield_until_ = now + kYield;
-    }
-    if (now < yield_until_) {
+    } else if (round_ < kYieldRounds) {
       sched_yield();
     } else {
       std::this_thread::sleep_for(kSleep);
     }
+    if (round_ < kYieldRounds) ++round_;
   }
 
  private:
@@ -57,11 +49,11 @@ class Backoff {
   }
 
   static constexpr std::uint32_t kSpinRounds = 7;  // 127 pauses in all: about a microsecond
-  static constexpr std::chrono::microseconds kYield{200};
+  // Then yields: about 170 us of them where nobody else wants to run.
+  static constexpr std::uint32_t kYieldRounds = 512;
   static constexpr std::chrono::microseconds kSleep{50};  // the system's timer adds about as much
 
   std::uint32_t round_ = 0;
-  std::chrono::steady_clock::time_point yield_until_;
 };
 
 }  // namespace muster
