@@ -112,7 +112,14 @@ struct NativePlatform {
   class Mutex {
    public:
     void lock() {
-      if (mutex_.try_lock()) return;
+      if (!mutex_.try_lock()) [[unlikely]]
+        lock_slowly();
+    }
+    bool try_lock() { return mutex_.try_lock(); }
+    void unlock() { mutex_.unlock(); }
+
+   private:
+    [[gnu::noinline, gnu::cold]] void lock_slowly() {
       WaitCounters::Counter& counter = this_thread_waits().lock;
       ++counter.count;
       Backoff backoff;
@@ -123,10 +130,7 @@ struct NativePlatform {
       const TimedWait wait(counter);
       mutex_.lock();
     }
-    bool try_lock() { return mutex_.try_lock(); }
-    void unlock() { mutex_.unlock(); }
 
-   private:
     std::mutex mutex_;
   };
 
