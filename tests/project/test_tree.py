@@ -56,6 +56,12 @@ class Documents(unittest.TestCase):
                 self.assertTrue(readme.is_file(), "no README.md")
                 self.assertLessEqual(len(readme.read_text(encoding="utf-8").splitlines()), 60)
 
+    def test_no_kept_result_names_a_path_of_its_machine(self):
+        for path in project.files(".json", ".md", ".svg"):
+            if path.relative_to(ROOT).parts[0] in ("results", "plots"):
+                text = path.read_text(encoding="utf-8")
+                self.assertIsNone(re.search(r"""(?<=[\s"'=`])/(tmp|home|root|work|mnt)/""", text), path)
+
     def test_every_relative_link_leads_somewhere(self):
         for path in project.files(".md"):
             text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
