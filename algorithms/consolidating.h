@@ -6,6 +6,12 @@
 
 namespace muster {
 
+/// What is reserved at once, by one thread or by a group. An algorithm's own may say more.
+struct ConsolidatedRange {
+  Lsn begin = 0;
+  Lsn end = 0;
+};
+
 template <class Platform, class Range>
 struct ConsolidatingWorker {
   typename ConsolidationArray<Platform, Range>::Slot* group = nullptr;  // of the open reservation, if in one
@@ -24,10 +30,10 @@ struct ConsolidatingWorker {
 ///             tail_       written under the lock; relaxed, since reserved() promises nothing about bytes.
 ///
 /// An `Algorithm` derives from this and says, each with the lock held:
-///   Range take(bytes, Worker&)  the next range: take_bytes(), and what else `Range` has
 ///   void before_closing()       what a leader has to wait for, before it opens a spare slot
 ///   void taken()                lets the lock go now, or leaves that to publish
-/// `Range` has `begin` and `end`; `Locked` is the algorithm's own share of the lock's line.
+///   Range take(bytes, Worker&)  the next range, where `Range` is more than a ConsolidatedRange
+/// `Locked` is the algorithm's own share of the lock's line.
 template <class Algorithm, class Platform, class Range, class Locked>
 class Consolidating : public LogBufferBase<Platform, ConsolidatingWorker<Platform, Range>> {
  public:
@@ -77,6 +83,12 @@ class Consolidating : public LogBufferBase<Platform, ConsolidatingWorker<Platfor
     ring_.wait_for_room(begin + bytes, self.room);
     tail_.store(begin + bytes, std::memory_order_relaxed);
     return begin;
+  }
+
+  /// Lock held.
+  Range take(std::uint64_t bytes, Worker& self) {
+    const Lsn begin = take_bytes(bytes, self);
+    return {begin, begin + bytes};
   }
 
   ConsolidationArray<Platform, Range> array_;

@@ -23,21 +23,15 @@ class Consolidation;
 
 namespace consolidation {
 
-struct Range {
-  Lsn begin = 0;
-  Lsn end = 0;
-};
-
 struct Locked {};
 
 template <class Platform>
-using Base = Consolidating<Consolidation<Platform>, Platform, Range, Locked>;
+using Base = Consolidating<Consolidation<Platform>, Platform, ConsolidatedRange, Locked>;
 
 }  // namespace consolidation
 
 template <class Platform>
 class Consolidation : public consolidation::Base<Platform> {
-  using Range = consolidation::Range;
   using Base = consolidation::Base<Platform>;
   using Base::lock_, Base::published_;
   friend Base;
@@ -53,17 +47,13 @@ class Consolidation : public consolidation::Base<Platform> {
   explicit Consolidation(const LogBufferOptions& options) : Base(options, 1) {}
 
   void publish(WorkerId worker, const Reservation& reservation) {
-    const Range* const range = this->filled(worker, reservation);
+    const ConsolidatedRange* const range = this->filled(worker, reservation);
     if (range == nullptr) return;
     published_.store(range->end, std::memory_order_release);  // [published]
     lock_.unlock();
   }
 
  private:
-  Range take(std::uint64_t bytes, typename Base::Worker& self) {
-    const Lsn begin = this->take_bytes(bytes, self);
-    return {begin, begin + bytes};
-  }
   void before_closing() {}  // who had the lock before has published, and the one spare slot is free
   void taken() {}           // the lock goes when the range is published
 };

@@ -31,24 +31,18 @@ class ConsolidationDecoupled;
 
 namespace consolidation_decoupled {
 
-struct Range {
-  Lsn begin = 0;
-  Lsn end = 0;
-};
-
 template <class Platform>
 struct Locked {
   typename Platform::template Cell<Lsn> known_published;  // what a holder has acquired
 };
 
 template <class Platform>
-using Base = Consolidating<ConsolidationDecoupled<Platform>, Platform, Range, Locked<Platform>>;
+using Base = Consolidating<ConsolidationDecoupled<Platform>, Platform, ConsolidatedRange, Locked<Platform>>;
 
 }  // namespace consolidation_decoupled
 
 template <class Platform>
 class ConsolidationDecoupled : public consolidation_decoupled::Base<Platform> {
-  using Range = consolidation_decoupled::Range;
   using Base = consolidation_decoupled::Base<Platform>;
   using Base::array_, Base::lock_, Base::locked_, Base::published_;
   friend Base;
@@ -66,7 +60,7 @@ class ConsolidationDecoupled : public consolidation_decoupled::Base<Platform> {
   }
 
   void publish(WorkerId worker, const Reservation& reservation) {
-    const Range* const range = this->filled(worker, reservation);
+    const ConsolidatedRange* const range = this->filled(worker, reservation);
     if (range == nullptr) return;
     const Lsn begin = range->begin, end = range->end;
     const auto my_turn = [begin](Lsn published) { return published == begin; };
@@ -75,11 +69,6 @@ class ConsolidationDecoupled : public consolidation_decoupled::Base<Platform> {
   }
 
  private:
-  Range take(std::uint64_t bytes, typename Base::Worker& self) {
-    const Lsn begin = this->take_bytes(bytes, self);
-    return {begin, begin + bytes};
-  }
-
   /// The line that every publisher writes is read once in as many groups as there are spares.
   void before_closing() {
     const Lsn upto = array_.spare_from();

@@ -49,9 +49,7 @@ class ConsolidationDelegated;
 
 namespace consolidation_delegated {
 
-struct Range {
-  Lsn begin = 0;
-  Lsn end = 0;
+struct Range : ConsolidatedRange {
   std::uint32_t node = 0;
 };
 
@@ -122,7 +120,7 @@ class ConsolidationDelegated : public consolidation_delegated::Base<Platform> {
     if (starts_chain(node)) start_chain(node / chain_);
     const Lsn begin = this->take_bytes(bytes, self);
     locked_.next_node.write(after(node));
-    return {begin, begin + bytes, node};
+    return {{begin, begin + bytes}, node};
   }
   void before_closing() {}  // more slots than nodes: the next one's last group is published
   void taken() { lock_.unlock(); }

@@ -61,6 +61,7 @@ EXHAUSTIVE = [
 SHAPES = [
     Shape(2, 1, 1),
     Shape(2, 1, 1, churn=True),
+    Shape(2, 1, 1, observe=True),
     Shape(2, 2, 1, 4, "2"),
     Shape(2, 2, 1, 8, "2"),
     Shape(2, 2, 1, 4, "2", observe=True),
@@ -81,3 +82,8 @@ RANDOM = [
     Shape(4, 3, 3, 16, "3,2", options=("consolidation_slots=2", "delegation_chain=1"), only="consolidation"),
     Shape(3, 4, 8, 16, "5", options=("slot_pool=4",), only="wiredtiger"),
 ]
+# Where an order is needed that only guided_test finds out, and what stands there.
+GUIDED = {
+    "consolidation_decoupled": "const Lsn published = published_.load(std::memory_order_acquire);",
+    "consolidation_delegated": "Platform::await(published_, is_reached, std::memory_order_acquire",
+}

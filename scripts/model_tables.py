@@ -10,13 +10,13 @@ def trace_name(subject):
 
 
 def markdown(document):
-    parts = (exhaustive, random, mutants, weakenings, spin)
+    parts = (exhaustive, sequential, random, mutants, weakenings, spin)
     lines = [
         "# Executions explored",
         "",
         head(document["context"]),
         "w workers, r records each, a advances of the drainer among their steps; C++20's weak behaviours included.",
-        "Where half a search's share of the budget did not see its end, the other half saw all of so many preemptions.",
+        "Where the budget did not see a search's end, it may have seen all executions of so many preemptions.",
     ]
     for part in parts:
         lines += part(document)
@@ -45,22 +45,30 @@ def table(head_cells, rows):
     return ["| " + " | ".join(str(cell) for cell in line) + " |" for line in lines]
 
 
-def exhaustive(document):
-    def cell(result):
-        if not result["reached"]:
-            return "not reached"
-        if result["violation"]:
-            return f"**{result['violation']}**"
-        if result["exhausted"]:
-            return f"{result['executions']:,} ({result['seconds']:.1f} s)"
-        text = f"{result['executions']:,} in {result['seconds']:.0f} s, not all"
-        if "bounded" not in result:
-            return text
-        bounded = result["bounded"]
-        limit = f"at most {bounded['preemptions']} preemption{'' if bounded['preemptions'] == 1 else 's'}"
-        return f"{text}; all {bounded['executions']:,} of {limit} ({bounded['seconds']:.0f} s)"
+def searched(result):
+    if not result["reached"]:
+        return "not reached"
+    if result["violation"]:
+        return f"**{result['violation']}**"
+    if result["exhausted"]:
+        return f"{result['executions']:,} ({result['seconds']:.1f} s)"
+    text = f"{result['executions']:,} in {result['seconds']:.0f} s, not all"
+    if "bounded" not in result:
+        return text
+    bounded = result["bounded"]
+    limit = f"at most {bounded['preemptions']} preemption{'' if bounded['preemptions'] == 1 else 's'}"
+    return f"{text}; all {bounded['executions']:,} of {limit} ({bounded['seconds']:.0f} s)"
 
-    return ["", "## Safe algorithms, every execution up to equivalence", "", *by_shape(document["exhaustive"], cell)]
+
+def exhaustive(document):
+    heading = ["", "## Safe algorithms, every execution up to equivalence", ""]
+    return heading + by_shape(document["exhaustive"], searched)
+
+
+def sequential(document):
+    heading = ["", "## The same by interleavings alone", ""]
+    why = "A load reads the newest value: whoever waits for one that comes and goes may miss it, a deadlock."
+    return [*heading, why, "", *by_shape(document["sequential"], searched)]
 
 
 def random(document):
@@ -104,6 +112,8 @@ def weakenings(document):
     def verdict(found):
         if found["found"]:
             return found["violation"].split(":")[0]
+        if found.get("guided"):
+            return "data race, by guided_test"
         if found["met"]:
             return f"**survives**: {tried(found)}"
         return "never met" if found["reached"] else "not reached"
@@ -114,7 +124,7 @@ def weakenings(document):
         return [*place, weaker["order"], weaker["weaker"], verdict(weaker), f"{weaker['executions']:,}"]
 
     found = document["weakenings"]
-    killed = sum(weaker["found"] for weaker in found)
+    killed = sum(weaker["found"] or weaker.get("guided", False) for weaker in found)
     heading = ["", "## Memory orders, each made weaker in turn", "", f"{killed} of {len(found)} found out.", ""]
     columns = ["algorithm", "place", "source", "order", "weaker", "verdict", "executions"]
     return heading + table(columns, [row(weaker) for weaker in found])

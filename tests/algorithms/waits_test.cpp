@@ -1,8 +1,27 @@
-// Where a worker's time goes is counted, by what it waited for.
+// Where a worker's time goes is counted, by what it waited for; and how long it is before a wait sleeps.
+#include <sys/resource.h>
+
 #include "algorithms/platform.h"
 #include "tests/catch.h"
 
 namespace muster {
+
+TEST_CASE(
+    "Waits: patience is counted in rounds, not by the clock; whoever is out of it sleeps in every round") {
+  const auto sleeps = [] {  // of this thread, so far
+    rusage usage{};
+    REQUIRE(getrusage(RUSAGE_THREAD, &usage) == 0);
+    return usage.ru_nvcsw;
+  };
+  Backoff backoff;
+  const long before = sleeps();
+  for (int i = 0; i < 512; ++i) backoff.pause();
+  CHECK(sleeps() == before);
+  for (int i = 1; i <= 20; ++i) {
+    backoff.pause();
+    CHECK(sleeps() == before + i);
+  }
+}
 
 TEST_CASE("Waits: a wait that is over at once is not counted, a longer one is, by what it was for") {
   const NativePlatform::Atomic<int> atomic{7};

@@ -251,30 +251,53 @@ std::uint64_t Execution::choices(ThreadId id) const {
   if (request.action == Action::finished || request.action == Action::rest) return 0;
   const Location& location = locations_[request.location];
   const std::uint32_t last = newest(location);
-  const std::uint32_t first = sequential_ ? last : thread.knowledge.oldest[request.location];
+  const std::uint32_t first = sequential_ || settling_ ? last : thread.knowledge.oldest[request.location];
   switch (request.action) {
     case Action::load:
-      return bits(first, last);
+      return not_subsumed(request, location, bits(first, last));
     case Action::await: {
       std::uint64_t satisfying = 0;
       for (std::uint32_t m = first; m <= last; ++m) {
         if (request.satisfied(request.predicate, location.messages[m].value)) satisfying |= bit(m);
       }
-      return satisfying;
+      return not_subsumed(request, location, satisfying);
     }
     case Action::compare_exchange: {
       // It fails on any value but the expected one; it succeeds on the newest only, or it would not be atomic.
-      std::uint64_t possible = bit(last);
-      for (std::uint32_t m = first; m < last; ++m) {
-        if (location.messages[m].value != request.expected) possible |= bit(m);
+      std::uint64_t failing = 0;
+      for (std::uint32_t m = first; m <= last; ++m) {
+        if (location.messages[m].value != request.expected) failing |= bit(m);
       }
-      return possible;
+      failing = not_subsumed(request, location, failing);
+      return location.messages[last].value == request.expected ? failing | bit(last) : failing;
     }
     case Action::lock:
       return location.messages[last].value == 0 ? bit(last) : 0;
     default:
       return bit(last);
   }
+}
+
+/// Of `messages`, those that bring what no older one brings. Whoever reads an older message of the same value, from
+/// which it learns no more, may do all that it may do after reading the newer one, and more: whatever goes wrong
+/// after this one goes wrong after that one. But for a wait that an old message ends and the newest does not: the
+/// search of interleavings alone is there for those.
+std::uint64_t Execution::not_subsumed(const Request& request, const Location& location,
+                                      std::uint64_t messages) const {
+  if (!skips_subsumed_) return messages;
+  const bool learns = acquires(request.action == Action::compare_exchange ? request.failure : request.order);
+  std::uint64_t chosen = 0;
+  for (; messages != 0; messages &= messages - 1) {
+    const Message& message = location.messages[static_cast<std::uint32_t>(std::countr_zero(messages))];
+    bool subsumed = false;
+    for (std::uint64_t older = chosen; older != 0 && !subsumed; older &= older - 1) {
+      const Message& other = location.messages[static_cast<std::uint32_t>(std::countr_zero(older))];
+      subsumed = (request.action == Action::await || other.value == message.value) &&
+                 (!learns || message.carried.covers(other.carried));
+    }
+    if (!subsumed) chosen |= messages & (~messages + 1);
+  }
+  return chosen;
 }
 
 void Execution::append(Thread& thread, Location& location, std::uint64_t value, std::memory_order order,

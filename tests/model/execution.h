@@ -171,6 +171,9 @@ class Execution {
   /// told by what the orders promise.
   void make_sequential(bool sequential) { sequential_ = sequential; }
   bool sequential() const { return sequential_; }
+  /// Whether a read leaves out the messages after which nothing can happen that cannot after an older one.
+  void skip_subsumed(bool skip) { skips_subsumed_ = skip; }
+  bool skips_subsumed() const { return skips_subsumed_; }
   /// Calls `recorder` at each step and mark; null: nobody.
   void record(Recorder* recorder) { recorder_ = recorder; }
   /// Collects the orders that the program uses, from now on.
@@ -225,6 +228,7 @@ class Execution {
     std::uint32_t steps = 0;
   };
 
+  std::uint64_t not_subsumed(const Request& request, const Location& location, std::uint64_t messages) const;
   void take_step(const Decision& decision);
   void settle();
   void resume(ThreadId thread);
@@ -252,6 +256,7 @@ class Execution {
   bool running_threads_ = false;
   bool settling_ = false;
   bool sequential_ = false;
+  bool skips_subsumed_ = true;
   Weakening weakening_;
   mutable bool weakening_met_ = false;
   mutable const char* weakened_file_ = nullptr;  // the pointer that was found to name weakening_.file

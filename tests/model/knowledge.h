@@ -19,6 +19,12 @@ struct Clock {
   std::array<std::uint16_t, kMaxThreads> steps{};
 
   bool knows(ThreadId thread, std::uint32_t step) const { return steps[thread] >= step; }
+  /// Whether it knows all that `other` knows.
+  bool covers(const Clock& other) const {
+    bool covers = true;
+    for (std::uint32_t t = 0; t < kMaxThreads; ++t) covers &= steps[t] >= other.steps[t];
+    return covers;
+  }
   void join(const Clock& other) {
     for (std::uint32_t t = 0; t < kMaxThreads; ++t) steps[t] = std::max(steps[t], other.steps[t]);
   }
@@ -31,6 +37,11 @@ struct Knowledge {
   Clock clock;
   std::array<std::uint8_t, kMaxLocations> oldest{};
 
+  bool covers(const Knowledge& other) const {
+    bool covers = clock.covers(other.clock);
+    for (std::uint32_t l = 0; l < kMaxLocations; ++l) covers &= oldest[l] >= other.oldest[l];
+    return covers;
+  }
   void join(const Knowledge& other) {
     clock.join(other.clock);
     for (std::uint32_t l = 0; l < kMaxLocations; ++l) oldest[l] = std::max(oldest[l], other.oldest[l]);

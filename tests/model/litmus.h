@@ -64,8 +64,8 @@ inline std::string class_of(const Execution& execution) {
     text += "|";
     for (const Event& e : execution.events()) {
       if (e.thread == t) {
-        text += std::to_string(static_cast<int>(e.action)) + (e.reads ? std::string("r").append(name(e.source)) : "") +
-                (e.writes ? "w" : "") + " ";
+        text += std::to_string(static_cast<int>(e.action)) +
+                (e.reads ? std::string("r").append(name(e.source)) : "") + (e.writes ? "w" : "") + " ";
       }
     }
   }

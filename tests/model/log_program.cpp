@@ -80,8 +80,9 @@ void Contract::observed(Lsn end, const Reservation& own) {
     fail("reserved: " + std::to_string(end) + ", and the worker that asks has reserved up to " +
          std::to_string(own.end()));
   }
-  if (end > most_)
-    fail("reserved: " + std::to_string(end) + ", and all records end at " + std::to_string(most_));
+  if (end > begun_)
+    fail("reserved: " + std::to_string(end) + ", and all that has been asked for ends at " +
+         std::to_string(begun_));
 }
 
 void Contract::ended(Lsn boundary, Lsn reserved) {

@@ -63,11 +63,7 @@ class Contract {
         boundary_(start_),
         previous_boundary_(start_),
         returned_(start_),
-        most_(start_) {
-    for (ThreadId w = 0; w < shape.workers; ++w) {
-      for (std::uint32_t i = 0; i < shape.records; ++i) most_ += shape.size_of(w, i);
-    }
-  }
+        begun_(start_) {}
 
   /// The largest end that any reserve has returned by now.
   Lsn returned() const { return returned_; }
@@ -75,6 +71,7 @@ class Contract {
   Lsn previous_boundary() const { return previous_boundary_; }
   Lsn recycled() const { return recycled_; }
 
+  void reserving(std::uint32_t size) { begun_ += size; }
   void reserved(const Reservation& reservation, Lsn returned_before);
   void copied(const Reservation& reservation) { ring_.copy(reservation.begin, reservation.end()); }
   void advanced(Lsn boundary);
@@ -92,7 +89,7 @@ class Contract {
   Lsn boundary_;
   Lsn previous_boundary_;
   Lsn returned_;
-  Lsn most_;                               // where the log ends once every record is in it
+  Lsn begun_;                              // where the log ends once all that has been asked for is in it
   const std::byte* ring_begin_ = nullptr;  // as the first reservation's bytes say
   std::vector<std::pair<Lsn, Lsn>> ranges_;
 };
@@ -143,6 +140,7 @@ class LogProgram : public Program {
     for (std::uint32_t i = 0; i < shape_.records; ++i) {
       execution.mark("reserve");
       const Lsn before = contract_->returned();
+      contract_->reserving(shape_.size_of(thread, i));
       const Reservation reservation = log_->reserve(worker, shape_.size_of(thread, i));
       contract_->reserved(reservation, before);
       if (execution.recording()) execution.mark("reserved", range(reservation.begin, reservation.end()));

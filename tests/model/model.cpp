@@ -161,8 +161,7 @@ Report search(Execution& execution, Program& program, const CommandLine& request
 
 /// A counterexample for a reader, if there is one with up to three preemptions: a hole rather than a race of data, an
 /// interleaving rather than a stale read, then as few preemptions and as few steps as possible.
-void shorten(Execution& execution, Program& program, const CommandLine& request, Report& report,
-             int& preemptions) {
+void shorten(Execution& execution, Program& program, CommandLine& request, Report& report, int& preemptions) {
   if (!request.schedule.empty()) return;
   const auto start = std::chrono::steady_clock::now();
   const auto left = [&] {
@@ -181,11 +180,12 @@ void shorten(Execution& execution, Program& program, const CommandLine& request,
       if (!best || hole) {
         best = std::move(shorter);
         preemptions = static_cast<int>(bound);
+        request.sequential = sequential;
       }
       if (hole) break;
     }
   }
-  execution.make_sequential(false);  // a sequential schedule replays on the weaker model as well
+  execution.make_sequential(request.sequential);
   if (!best) return;
   report.violation = best->violation;
   report.schedule = best->schedule;
@@ -230,7 +230,8 @@ int explore(CommandLine request) {
   if (!report.violation.empty()) {
     int preemptions = -1;
     shorten(execution, *program, request, report, preemptions);
-    const std::string arguments = fmt::format("{} {}{}", subject.name, shape_arguments(request.shape),
+    const std::string arguments = fmt::format("{} {}{}{}", subject.name, shape_arguments(request.shape),
+                                              request.sequential ? " --sequential" : "",
                                               request.weaken.empty() ? "" : " --weaken " + request.weaken);
     const std::string command =
         fmt::format("muster_model explore {} --schedule \"{}\"", arguments, format_schedule(report.schedule));

@@ -359,6 +359,21 @@ class Bounded : public Chooser {
 
 // ---- random ----
 
+/// Reads leave out nothing meanwhile: where not all is searched, there is nothing to save.
+class AllMessages {
+ public:
+  explicit AllMessages(Execution& execution) : execution_(execution), skipped_(execution.skips_subsumed()) {
+    execution.skip_subsumed(false);
+  }
+  AllMessages(const AllMessages&) = delete;
+  AllMessages& operator=(const AllMessages&) = delete;
+  ~AllMessages() { execution_.skip_subsumed(skipped_); }
+
+ private:
+  Execution& execution_;
+  const bool skipped_;
+};
+
 class Random : public Chooser {
  public:
   Random(std::uint64_t seed, std::uint32_t threads, std::uint32_t changes, std::size_t steps)
@@ -485,6 +500,7 @@ Report search_bounded(Execution& execution, Program& program, std::uint32_t pree
 
 Report search_random(Execution& execution, Program& program, std::uint64_t seed, std::uint32_t changes,
                      const Limits& limits) {
+  const AllMessages all_messages(execution);
   Report report;
   Budget budget(limits);
   std::size_t steps = 30;
@@ -504,6 +520,7 @@ Report search_random(Execution& execution, Program& program, std::uint64_t seed,
 }
 
 Report replay(Execution& execution, Program& program, const std::vector<Decision>& schedule) {
+  const AllMessages all_messages(execution);
   Report report;
   Replayed chooser(schedule);
   const Execution::Outcome outcome = execution.run(program, chooser);

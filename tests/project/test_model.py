@@ -29,7 +29,7 @@ TRIED = [
 
 
 def tables(**more):
-    found = {"exhaustive": [], "random": [], "mutants": [], "weakenings": [], "spin": None}
+    found = {"exhaustive": [], "sequential": [], "random": [], "mutants": [], "weakenings": [], "spin": None}
     return model_tables.markdown({"context": CONTEXT, **found, **more})
 
 
@@ -61,6 +61,7 @@ class Tables(unittest.TestCase):
         weaker = {**HUNT, "algorithm": "a", "site": "a.h:1:2", "source": "x | y", "order": "acquire", "weaker": "relaxed"}
         text = tables(weakenings=[{**weaker, "tried": TRIED}, {**weaker, "found": True, "violation": "data race: of x"}])
         self.assertIn("1 of 2 found out", text)
+        self.assertIn("1 of 1 found out", tables(weakenings=[{**weaker, "guided": True}]))
         self.assertIn("| **survives**: 1 of 2 shapes exhausted, 20 random executions |", text)
         self.assertIn("| data race |", text)
         self.assertIn("`x \\| y`", text)
