@@ -16,7 +16,7 @@ def markdown(document):
         "",
         head(document["context"]),
         "w workers, r records each, a advances of the drainer among their steps; C++20's weak behaviours included.",
-        "Where the budget did not see a search's end, it may have seen all executions of so many preemptions.",
+        "Where the budget did not see a search's end, it may have seen all executions of at most so many preemptions.",
     ]
     for part in parts:
         lines += part(document)
