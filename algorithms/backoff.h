@@ -28,15 +28,19 @@ inline constexpr std::size_t kCacheLine = 128;
 ///   for (Backoff backoff; !condition(); backoff.pause()) {}
 class Backoff {
  public:
+  /// Rounds before the first that sleeps: a few that spin, then yields, about 170 us of them where nobody else wants
+  /// to run.
+  static constexpr std::uint32_t kPatience = 512;
+
   void pause() {
     if (round_ < kSpinRounds) {
       for (std::uint32_t i = 0; i < (1u << round_); ++i) relax();
-    } else if (round_ < kYieldRounds) {
+    } else if (round_ < kPatience) {
       sched_yield();
     } else {
       std::this_thread::sleep_for(kSleep);
     }
-    if (round_ < kYieldRounds) ++round_;
+    if (round_ < kPatience) ++round_;
   }
 
  private:
@@ -48,9 +52,7 @@ class Backoff {
 #endif
   }
 
-  static constexpr std::uint32_t kSpinRounds = 7;  // 127 pauses in all: about a microsecond
-  // Then yields: about 170 us of them where nobody else wants to run.
-  static constexpr std::uint32_t kYieldRounds = 512;
+  static constexpr std::uint32_t kSpinRounds = 7;         // 127 pauses in all: about a microsecond
   static constexpr std::chrono::microseconds kSleep{50};  // the system's timer adds about as much
 
   std::uint32_t round_ = 0;

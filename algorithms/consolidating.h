@@ -32,7 +32,7 @@ struct ConsolidatingWorker {
 /// An `Algorithm` derives from this and says, each with the lock held:
 ///   void before_closing()       what a leader has to wait for, before it opens a spare slot
 ///   void taken()                lets the lock go now, or leaves that to publish
-///   Range take(bytes, Worker&)  the next range, where `Range` is more than a ConsolidatedRange
+///   Range take(bytes, Worker&)  in place of the one here, where `Range` is more than a ConsolidatedRange
 /// `Locked` is the algorithm's own share of the lock's line.
 template <class Algorithm, class Platform, class Range, class Locked>
 class Consolidating : public LogBufferBase<Platform, ConsolidatingWorker<Platform, Range>> {
@@ -85,7 +85,7 @@ class Consolidating : public LogBufferBase<Platform, ConsolidatingWorker<Platfor
     return begin;
   }
 
-  /// Lock held.
+  /// Lock held: the next range.
   Range take(std::uint64_t bytes, Worker& self) {
     const Lsn begin = take_bytes(bytes, self);
     return {begin, begin + bytes};

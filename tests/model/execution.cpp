@@ -278,10 +278,9 @@ std::uint64_t Execution::choices(ThreadId id) const {
   }
 }
 
-/// Of `messages`, those that bring what no older one brings. Whoever reads an older message of the same value, from
-/// which it learns no more, may do all that it may do after reading the newer one, and more: whatever goes wrong
-/// after this one goes wrong after that one. But for a wait that an old message ends and the newest does not: the
-/// search of interleavings alone is there for those.
+/// Of `messages`, those that bring what no older one brings: another value, or knowledge. Who reads the older of two
+/// that bring the same may do all that a reader of the newer may do, so that whatever goes wrong behind the newer goes
+/// wrong behind the older, but for a wait: what has been passed over can end none, and what has not can.
 std::uint64_t Execution::not_subsumed(const Request& request, const Location& location,
                                       std::uint64_t messages) const {
   if (!skips_subsumed_) return messages;

@@ -171,7 +171,8 @@ class Execution {
   /// told by what the orders promise.
   void make_sequential(bool sequential) { sequential_ = sequential; }
   bool sequential() const { return sequential_; }
-  /// Whether a read leaves out the messages after which nothing can happen that cannot after an older one.
+  /// Whether a read leaves out the messages after which nothing goes wrong that does not after an older one: it does,
+  /// unless told otherwise.
   void skip_subsumed(bool skip) { skips_subsumed_ = skip; }
   bool skips_subsumed() const { return skips_subsumed_; }
   /// Calls `recorder` at each step and mark; null: nobody.

@@ -21,26 +21,31 @@ struct Seen {
   Report report;
 };
 
-Seen explore(const Bodies& bodies, std::size_t registers, bool reduced, bool sequential,
-             bool skip_subsumed = true) {
+struct How {
+  bool reduced = true;
+  bool sequential = false;
+  bool skip_subsumed = true;
+};
+
+Seen explore(const Bodies& bodies, std::size_t registers, How how) {
   Execution execution;
-  execution.make_sequential(sequential);
-  execution.skip_subsumed(skip_subsumed);
+  execution.make_sequential(how.sequential);
+  execution.skip_subsumed(how.skip_subsumed);
   Litmus program(bodies);
   Seen seen;
   const auto observe = [&](const Execution& e) {
     seen.outcomes.insert(program.registers(registers));
     seen.classes.insert(class_of(e));
   };
-  seen.report = reduced ? search_reduced(execution, program, {}, observe)
-                        : search_bounded(execution, program, 1000, {}, observe);
+  seen.report = how.reduced ? search_reduced(execution, program, {}, observe)
+                            : search_bounded(execution, program, 1000, {}, observe);
   return seen;
 }
 
 /// The outcomes, after both searches have agreed on them and on the classes.
 std::set<std::string> outcomes(const Bodies& bodies, std::size_t registers, bool sequential = false) {
-  const Seen all = explore(bodies, registers, false, sequential);
-  const Seen reduced = explore(bodies, registers, true, sequential);
+  const Seen all = explore(bodies, registers, {.reduced = false, .sequential = sequential});
+  const Seen reduced = explore(bodies, registers, {.sequential = sequential});
   CHECK(all.report.exhausted);
   CHECK(reduced.report.exhausted);
   CHECK(all.report.violation == "");
@@ -310,10 +315,10 @@ TEST_CASE("Explorer: both searches see the same classes of random programs", "[e
   std::uint32_t compared = 0, missed = 0;
   for (int i = 0; i < 3000; ++i) {
     const Bodies bodies = random_program(random);
-    const Seen all = explore(bodies, 0, false, sequential);
+    const Seen all = explore(bodies, 0, {.reduced = false, .sequential = sequential});
     if (!all.report.violation.empty()) continue;  // a deadlock: the reduced search ends there
     ++compared;
-    missed += explore(bodies, 0, true, sequential).classes != all.classes ? 1 : 0;
+    missed += explore(bodies, 0, {.sequential = sequential}).classes != all.classes ? 1 : 0;
   }
   CHECK(compared > 1000);
   CHECK(missed == 0);
@@ -325,8 +330,8 @@ TEST_CASE("Explorer: what an older message subsumes can be left out: no outcome 
   std::uint32_t fewer = 0, violated = 0, lost = 0;
   for (int i = 0; i < 6000; ++i) {
     const Bodies bodies = random_program(random, i % 2 == 0);
-    const Seen all = explore(bodies, 8, true, false, false);
-    const Seen chosen = explore(bodies, 8, true, false);
+    const Seen all = explore(bodies, 8, {.reduced = false, .skip_subsumed = false});
+    const Seen chosen = explore(bodies, 8, {});
     if (all.report.violation.empty() && chosen.report.violation.empty()) {
       lost += chosen.outcomes != all.outcomes ? 1 : 0;
       fewer += chosen.report.executions < all.report.executions ? 1 : 0;
@@ -335,7 +340,7 @@ TEST_CASE("Explorer: what an older message subsumes can be left out: no outcome 
       // A value that comes and goes is missed by who reads nothing but the newest.
       const std::string instead =
           all.report.violation.find("deadlock") == 0 && chosen.report.violation.empty()
-              ? explore(bodies, 8, true, true).report.violation
+              ? explore(bodies, 8, {.sequential = true}).report.violation
               : chosen.report.violation;
       lost += all.report.violation.empty() != instead.empty() ? 1 : 0;
     }

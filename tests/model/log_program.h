@@ -139,9 +139,10 @@ class LogProgram : public Program {
     const WorkerId worker = ids_[thread];
     for (std::uint32_t i = 0; i < shape_.records; ++i) {
       execution.mark("reserve");
+      const std::uint32_t size = shape_.size_of(thread, i);
       const Lsn before = contract_->returned();
-      contract_->reserving(shape_.size_of(thread, i));
-      const Reservation reservation = log_->reserve(worker, shape_.size_of(thread, i));
+      contract_->reserving(size);
+      const Reservation reservation = log_->reserve(worker, size);
       contract_->reserved(reservation, before);
       if (execution.recording()) execution.mark("reserved", range(reservation.begin, reservation.end()));
       contract_->copied(reservation);

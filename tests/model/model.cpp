@@ -159,16 +159,21 @@ Report search(Execution& execution, Program& program, const CommandLine& request
   return search_reduced(execution, program, request.limits);
 }
 
+struct Shortest {
+  Report report;
+  std::uint32_t preemptions;
+  bool sequential;  // found by interleavings alone, and replays so
+};
+
 /// A counterexample for a reader, if there is one with up to three preemptions: a hole rather than a race of data, an
 /// interleaving rather than a stale read, then as few preemptions and as few steps as possible.
-void shorten(Execution& execution, Program& program, CommandLine& request, Report& report, int& preemptions) {
-  if (!request.schedule.empty()) return;
+std::optional<Shortest> shorten(Execution& execution, Program& program, const CommandLine& request) {
   const auto start = std::chrono::steady_clock::now();
   const auto left = [&] {
     return request.shorten_seconds -
            std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   };
-  std::optional<Report> best;
+  std::optional<Shortest> best;
   for (const bool sequential : {true, false}) {
     if (best || (request.sequential && !sequential)) break;
     execution.make_sequential(sequential);
@@ -177,18 +182,11 @@ void shorten(Execution& execution, Program& program, CommandLine& request, Repor
                                       {.seconds = std::min(left(), request.shorten_seconds / 2)});
       if (shorter.violation.empty()) continue;
       const bool hole = shorter.violation.find("data race") != 0;
-      if (!best || hole) {
-        best = std::move(shorter);
-        preemptions = static_cast<int>(bound);
-        request.sequential = sequential;
-      }
+      if (!best || hole) best = Shortest{std::move(shorter), bound, sequential};
       if (hole) break;
     }
   }
-  execution.make_sequential(request.sequential);
-  if (!best) return;
-  report.violation = best->violation;
-  report.schedule = best->schedule;
+  return best;
 }
 
 void write_atomically(const std::string& file, const Json& json) {
@@ -212,12 +210,19 @@ int explore(CommandLine request) {
   const std::unique_ptr<Program> program = subject.make(request.shape);
   Report report = search(execution, *program, request);
 
-  Json json{{"subject", subject.name},       {"shape", shape_json(request.shape)},
-            {"search", request.search},      {"seed", request.seed},
-            {"weaken", request.weaken},      {"executions", report.executions},
-            {"abandoned", report.abandoned}, {"steps", report.steps},
-            {"seconds", report.seconds},     {"exhausted", report.exhausted},
-            {"explored", report.explored},   {"violation", report.violation}};
+  Json json{{"subject", subject.name},
+            {"shape", shape_json(request.shape)},
+            {"search", request.search},
+            {"sequential", request.sequential},
+            {"seed", request.seed},
+            {"weaken", request.weaken},
+            {"executions", report.executions},
+            {"abandoned", report.abandoned},
+            {"steps", report.steps},
+            {"seconds", report.seconds},
+            {"exhausted", report.exhausted},
+            {"explored", report.explored},
+            {"violation", report.violation}};
   if (!request.weaken.empty()) {
     json["weakening_met"] = execution.weakening_met();
     if (!execution.weakening_met() && !request.json) {
@@ -228,8 +233,15 @@ int explore(CommandLine request) {
   }
   if (request.search == "bounded") json["preemptions"] = request.preemptions;
   if (!report.violation.empty()) {
-    int preemptions = -1;
-    shorten(execution, *program, request, report, preemptions);
+    const std::optional<Shortest> shortest =
+        request.schedule.empty() ? shorten(execution, *program, request) : std::nullopt;
+    if (shortest) {
+      report.violation = shortest->report.violation;
+      report.schedule = shortest->report.schedule;
+      request.sequential = shortest->sequential;
+    }
+    execution.make_sequential(request.sequential);
+    const int preemptions = shortest ? static_cast<int>(shortest->preemptions) : -1;
     const std::string arguments = fmt::format("{} {}{}{}", subject.name, shape_arguments(request.shape),
                                               request.sequential ? " --sequential" : "",
                                               request.weaken.empty() ? "" : " --weaken " + request.weaken);
@@ -253,6 +265,7 @@ int explore(CommandLine request) {
                     {"violation", report.violation},
                     {"configuration", shape_json(request.shape)},
                     {"search", request.search},
+                    {"sequential", request.sequential},
                     {"seed", request.seed},
                     {"command", command}};
       if (preemptions >= 0) document["preemptions"] = preemptions;

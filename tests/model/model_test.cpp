@@ -64,9 +64,12 @@ TEST_CASE("Model: every safe algorithm keeps the contract, in all executions of 
     for (const bool churn : {false, true}) {
       Execution execution;
       const std::unique_ptr<Program> program = subject.make(shape(2, 1, 1, 8, {3}, churn));
-      const Report report = search_reduced(execution, *program, {.executions = 100'000});
-      CHECK(report.violation == "");
-      CHECK(report.exhausted);
+      for (const bool sequential : {false, true}) {
+        execution.make_sequential(sequential);
+        const Report report = search_reduced(execution, *program, {.executions = 100'000});
+        CHECK(report.violation == "");
+        CHECK(report.exhausted);
+      }
     }
     CHECK(violation(subject, shape(2, 2, 1, 4, {2}), 5'000) == "");
     CHECK(violation(subject, shape(2, 2, 2, 8, {3}), 5'000) == "");

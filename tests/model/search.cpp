@@ -359,7 +359,7 @@ class Bounded : public Chooser {
 
 // ---- random ----
 
-/// Reads leave out nothing meanwhile: where not all is searched, there is nothing to save.
+/// Reads leave out nothing meanwhile: a sample gains nothing by it, and a schedule may be of any search.
 class AllMessages {
  public:
   explicit AllMessages(Execution& execution) : execution_(execution), skipped_(execution.skips_subsumed()) {

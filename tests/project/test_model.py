@@ -67,7 +67,17 @@ class Tables(unittest.TestCase):
         self.assertIn("`x \\| y`", text)
 
 
+    def test_interleavings_alone_have_a_table(self):
+        text = tables(sequential=[{**SEARCH, "exhausted": True}])
+        self.assertIn("| mutex | 1,200 (0.1 s) |", text[text.index("interleavings alone") :])
+
+
 class Shapes(unittest.TestCase):
+    def test_what_is_found_out_under_guidance_stands_once_in_the_source(self):
+        for algorithm, source in model_shapes.GUIDED.items():
+            text = (ROOT / f"algorithms/{algorithm}.h").read_text(encoding="utf-8")
+            self.assertEqual(text.count(source), 1, algorithm)
+
     def test_no_two_have_one_name(self):
         for shapes in (model_shapes.EXHAUSTIVE, model_shapes.SHAPES, model_shapes.RANDOM):
             self.assertEqual(len({shape.name for shape in shapes}), len(shapes))
