@@ -280,7 +280,8 @@ std::uint64_t Execution::choices(ThreadId id) const {
 
 /// Of `messages`, those that bring what no older one brings: another value, or knowledge. Who reads the older of two
 /// that bring the same may do all that a reader of the newer may do, so that whatever goes wrong behind the newer goes
-/// wrong behind the older, but for a wait: what has been passed over can end none, and what has not can.
+/// wrong behind the older. The exception is a wait: a message between the two may end it behind the older, and no more
+/// behind the newer.
 std::uint64_t Execution::not_subsumed(const Request& request, const Location& location,
                                       std::uint64_t messages) const {
   if (!skips_subsumed_) return messages;

@@ -42,8 +42,8 @@ Report search_reduced(Execution& execution, Program& program, const Limits& limi
                       const Observer& observer = nullptr);
 
 /// Every execution in which at most `preemptions` times a thread that could go on is made to stop, none of them
-/// left out as equivalent, but for what reads leave out. Looks for the violation with the fewest steps and goes on after it has found one, as
-/// long as the limits allow.
+/// left out as equivalent, but for what reads leave out. Looks for the violation with the fewest steps and goes on
+/// after it has found one, as long as the limits allow.
 Report search_bounded(Execution& execution, Program& program, std::uint32_t preemptions, const Limits& limits,
                       const Observer& observer = nullptr);
 

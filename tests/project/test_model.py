@@ -66,7 +66,6 @@ class Tables(unittest.TestCase):
         self.assertIn("| data race |", text)
         self.assertIn("`x \\| y`", text)
 
-
     def test_interleavings_alone_have_a_table(self):
         text = tables(sequential=[{**SEARCH, "exhausted": True}])
         self.assertIn("| mutex | 1,200 (0.1 s) |", text[text.index("interleavings alone") :])
