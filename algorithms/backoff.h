@@ -31,6 +31,7 @@ class Backoff {
   /// Rounds before the first that sleeps: a few that spin, then yields, about 170 us of them where nobody else wants
   /// to run.
   static constexpr std::uint32_t kPatience = 512;
+  static constexpr std::chrono::microseconds kSleep{50};  // the system's timer adds about as much
 
   void pause() {
     if (round_ < kSpinRounds) {
@@ -52,8 +53,7 @@ class Backoff {
 #endif
   }
 
-  static constexpr std::uint32_t kSpinRounds = 7;         // 127 pauses in all: about a microsecond
-  static constexpr std::chrono::microseconds kSleep{50};  // the system's timer adds about as much
+  static constexpr std::uint32_t kSpinRounds = 7;  // 127 pauses in all: about a microsecond
 
   std::uint32_t round_ = 0;
 };
