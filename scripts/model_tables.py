@@ -53,11 +53,55 @@ def searched(result):
     if result["exhausted"]:
         return f"{result['executions']:,} ({result['seconds']:.1f} s)"
     text = f"{result['executions']:,} in {result['seconds']:.0f} s, not all"
-    if "bounded" not in result:
+    if not result.get("bounded"):
         return text
     bounded = result["bounded"]
-    limit = f"at most {bounded['preemptions']} preemption{'' if bounded['preemptions'] == 1 else 's'}"
-    return f"{text}; all {bounded['executions']:,} of {limit} ({bounded['seconds']:.0f} s)"
+    return f"{text}; all {bounded['executions']:,} of {at_most(bounded['preemptions'])} ({bounded['seconds']:.0f} s)"
+
+
+def at_most(preemptions):
+    return f"at most {preemptions} preemption{'' if preemptions == 1 else 's'}"
+
+
+def longer(document):
+    """What --longer has seen of the searches that had no end."""
+
+    def row(result):
+        bounded = result.get("bounded", {})
+        of_bounded = ["", "", ""]
+        if bounded:
+            of_bounded = [at_most(bounded["preemptions"]), f"{bounded['executions']:,}", duration(bounded["seconds"])]
+        reduced = searched({**result, "bounded": None}) if result["executions"] else "not tried"
+        return [result["algorithm"], result["shape"], reduced, *of_bounded, one_more(result)]
+
+    columns = ["algorithm", "shape", "every execution", "by preemptions", "executions", "time", "one more"]
+    lines = ["# Longer searches", "", head(document["context"])]
+    lines += [
+        "What tables.md has left without an end, from the start and for longer.",
+        "Where the end was not reached or, as what tables.md says makes it seem, not near, all executions of at most so",
+        "many preemptions were looked at, in the time that stands there. What one preemption more takes is more than it",
+        "took without coming to an end; or about as much as it would if it grew as before.",
+    ]
+    titles = {"exhaustive": "With C++20's weak behaviours", "sequential": "By interleavings alone"}
+    for part, title in titles.items():
+        if document[part]:
+            lines += ["", f"## {title}", "", *table(columns, [row(result) for result in document[part]])]
+    return "\n".join(lines) + "\n"
+
+
+def one_more(result):
+    if result["exhausted"] or result["violation"]:
+        return ""
+    if "unfinished" in result:
+        return f"more than {duration(result['unfinished']['seconds'])}"
+    expected = result.get("bounded", {}).get("next_s", 0)
+    return f"about {duration(expected)}" if expected else "not tried"
+
+
+def duration(seconds):
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.0f} h"
 
 
 def exhaustive(document):

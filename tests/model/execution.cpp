@@ -26,6 +26,17 @@ constexpr std::uint64_t bits(std::uint32_t oldest, std::uint32_t newest) {
   return (~std::uint64_t{0} >> (63 - newest)) & (~std::uint64_t{0} << oldest);
 }
 
+/// The finalizer of splitmix64.
+constexpr std::uint64_t mixed(std::uint64_t word) {
+  word = (word ^ (word >> 30)) * 0xbf58476d1ce4e5b9;
+  word = (word ^ (word >> 27)) * 0x94d049bb133111eb;
+  return word ^ (word >> 31);
+}
+
+constexpr Fingerprint extended(Fingerprint history, std::uint64_t word) {
+  return {mixed(history.high + word + 0x9e3779b97f4a7c15), mixed(history.low * 0xd1342543de82ef95 + ~word)};
+}
+
 std::uint64_t modified(const Request& request, std::uint64_t value) {
   switch (request.action) {
     case Action::fetch_add:
@@ -149,6 +160,7 @@ void Execution::reset() {
     thread.knowledge = {};
     thread.trace = {};
     thread.steps = 0;
+    thread.history = {};
   }
   events_.clear();
   decisions_.clear();
@@ -245,6 +257,18 @@ Reply Execution::perform(const Request& request) {
   return thread.reply;
 }
 
+/// Where a thread is and what it knows follows from the messages that it has met, in their order; what a message is,
+/// from who has met the one before it in order to write it.
+Fingerprint Execution::fingerprint() const {
+  Fingerprint all;
+  for (ThreadId t = 0; t < thread_count_; ++t) {
+    const Fingerprint own = extended(threads_[t].history, ~std::uint64_t{t});
+    all.high += own.high;
+    all.low += own.low;
+  }
+  return all;
+}
+
 std::uint64_t Execution::choices(ThreadId id) const {
   const Thread& thread = threads_[id];
   const Request& request = thread.request;
@@ -335,6 +359,7 @@ void Execution::take_step(const Decision& decision) {
 
   ++thread.steps;
   const auto step = static_cast<std::uint16_t>(thread.steps);
+  thread.history = extended(thread.history, decision.message);
   thread.knowledge.clock.steps[decision.thread] = step;
   location.accesses.steps[decision.thread] = step;
 

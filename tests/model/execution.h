@@ -84,6 +84,13 @@ struct Location {
   bool alive = false;
 };
 
+/// Tells what all threads have done apart from anything else that they might have done: two prefixes of executions have
+/// the same one when they are equivalent, and else only by a chance of one in 2^128.
+struct Fingerprint {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+};
+
 /// Written to by nobody while nobody replays for a reader's eyes.
 class Recorder {
  public:
@@ -190,6 +197,7 @@ class Execution {
   const Request& request(ThreadId thread) const { return threads_[thread].request; }
   const Clock& trace_clock(ThreadId thread) const { return threads_[thread].trace; }
   std::uint32_t steps(ThreadId thread) const { return threads_[thread].steps; }
+  Fingerprint fingerprint() const;
   /// The messages that the thread's next step may read, as a set of bits; 0: it cannot go on.
   std::uint64_t choices(ThreadId thread) const;
 
@@ -227,6 +235,7 @@ class Execution {
     Knowledge knowledge;
     Clock trace;
     std::uint32_t steps = 0;
+    Fingerprint history;  // of the messages that its steps have read or followed
   };
 
   std::uint64_t not_subsumed(const Request& request, const Location& location, std::uint64_t messages) const;

@@ -25,6 +25,8 @@ struct How {
   bool reduced = true;
   bool sequential = false;
   bool skip_subsumed = true;
+  std::uint32_t preemptions = kPreemptionsMax;  // where it is not reduced
+  Merging merging = Merging::off;
 };
 
 Seen explore(const Bodies& bodies, std::size_t registers, How how) {
@@ -38,7 +40,7 @@ Seen explore(const Bodies& bodies, std::size_t registers, How how) {
     seen.classes.insert(class_of(e));
   };
   seen.report = how.reduced ? search_reduced(execution, program, {}, observe)
-                            : search_bounded(execution, program, 1000, {}, observe);
+                            : search_bounded(execution, program, how.preemptions, {}, observe, how.merging);
   return seen;
 }
 
@@ -322,6 +324,31 @@ TEST_CASE("Explorer: both searches see the same classes of random programs", "[e
   }
   CHECK(compared > 1000);
   CHECK(missed == 0);
+}
+
+TEST_CASE("Explorer: a bounded search that merges sees every class, and the shortest violation",
+          "[explorer]") {
+  const bool sequential = GENERATE(false, true);
+  std::minstd_rand random(3);
+  std::uint32_t violated = 0, missed = 0, longer = 0;
+  std::uint64_t steps_saved = 0;
+  for (int i = 0; i < 2000; ++i) {
+    const Bodies bodies = random_program(random, i % 2 == 0);
+    for (const std::uint32_t preemptions : {0u, 1u, 2u, kPreemptionsMax}) {
+      How how{.reduced = false, .sequential = sequential, .preemptions = preemptions};
+      const Seen all = explore(bodies, 0, how);
+      how.merging = Merging::on;
+      const Seen merged = explore(bodies, 0, how);
+      missed += merged.classes != all.classes ? 1 : 0;
+      longer += merged.report.schedule.size() != all.report.schedule.size() ? 1 : 0;
+      violated += all.report.violation.empty() ? 0 : 1;
+      steps_saved += all.report.steps - std::min(all.report.steps, merged.report.steps);
+    }
+  }
+  CHECK(violated > 1000);
+  CHECK(steps_saved > 10'000);
+  CHECK(missed == 0);
+  CHECK(longer == 0);
 }
 
 TEST_CASE("Explorer: what an older message subsumes can be left out: no outcome is lost, and no violation",

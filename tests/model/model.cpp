@@ -220,6 +220,7 @@ int explore(CommandLine request) {
             {"abandoned", report.abandoned},
             {"steps", report.steps},
             {"seconds", report.seconds},
+            {"full", report.full},
             {"exhausted", report.exhausted},
             {"explored", report.explored},
             {"violation", report.violation}};
@@ -286,10 +287,9 @@ int explore(CommandLine request) {
                report.executions, report.abandoned, report.seconds, report.exhausted ? ", exhausted" : "");
   }
   if (!complete && request.search == "bounded") {
-    fmt::print(stderr,
-               "muster_model: not all executions of at most {} preemptions: fewer --preemptions, or more "
-               "--seconds\n",
-               request.preemptions);
+    fmt::print(stderr, "muster_model: not all executions of at most {} preemptions: fewer --preemptions{}\n",
+               request.preemptions,
+               report.full ? "; no more places can be remembered" : ", or more --seconds");
     return kNotExhausted;
   }
   if (!complete) {
@@ -387,6 +387,7 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   explore_command->add_flag("--sequential", request.sequential, "no stale reads: interleavings alone");
   explore_command->add_option("--preemptions", request.preemptions, "of a bounded search, at most")
+      ->check(CLI::Range(std::uint32_t{0}, kPreemptionsMax))
       ->capture_default_str();
   explore_command->add_option("--seconds", request.limits.seconds, "give up after these")
       ->check(CLI::Range(0.0, 1e9))

@@ -296,13 +296,66 @@ std::pair<bool, std::size_t> badness(const std::string& violation, const std::ve
   return {violation.find("data race") == 0, schedule.size()};
 }
 
+/// Where executions have been, by fingerprint, and what it took to come there: a hash table with open addresses.
+///
+/// Who comes with fewer preemptions may do all that the others may, whoever is running: to go on with another thread
+/// costs one. With as many, who comes while nobody is running, or the same thread is.
+class Visited {
+ public:
+  /// Whether something may be seen from there that was not seen by those who have been there before.
+  bool visit(const Fingerprint& place, std::uint32_t preemptions, ThreadId running) {
+    if (10 * count_ >= 7 * slots_.size()) grow();
+    const std::uint64_t who = bit(running == kNone ? kMaxThreads : running);
+    Fingerprint& slot = find({place.high, place.low & ~kCost});
+    if (slot.low == 0) {
+      ++count_;
+    } else if (const std::uint64_t fewest = (slot.low & kCost) >> kRunners; fewest <= preemptions) {
+      if (fewest < preemptions || (slot.low & (who | bit(kMaxThreads))) != 0) return false;
+      slot.low |= who;
+      return true;
+    }
+    slot = {place.high, (place.low & ~kCost) | std::uint64_t{preemptions} << kRunners | who};
+    return true;
+  }
+
+  bool full() const { return count_ >= kPlacesMax; }
+
+ private:
+  static constexpr std::uint64_t kPlacesMax = std::uint64_t{1} << 27;  // in 4 GiB, 6 while they are made
+  static constexpr std::uint32_t kRunners = kMaxThreads + 1;           // bits: each thread, and nobody
+  static constexpr std::uint64_t kCost = bit(kRunners + std::bit_width(kPreemptionsMax)) - 1;
+
+  Fingerprint& find(const Fingerprint& place) {
+    std::size_t i = place.high & (slots_.size() - 1);
+    while (slots_[i].low != 0 &&
+           (slots_[i].high != place.high || ((slots_[i].low ^ place.low) & ~kCost) != 0)) {
+      i = (i + 1) & (slots_.size() - 1);
+    }
+    return slots_[i];
+  }
+
+  void grow() {
+    std::vector<Fingerprint> old(std::max<std::size_t>(1024, 2 * slots_.size()));
+    old.swap(slots_);
+    for (const Fingerprint& place : old) {
+      if (place.low != 0) find(place) = place;
+    }
+  }
+
+  std::vector<Fingerprint> slots_;  // where the lower word has its bits of cost, 0: empty
+  std::uint64_t count_ = 0;
+};
+
 class Bounded : public Chooser {
  public:
-  explicit Bounded(std::uint32_t preemptions) : preemptions_max_(preemptions) {}
+  Bounded(std::uint32_t preemptions, bool merges) : preemptions_max_(preemptions), merges_(merges) {}
+
+  /// It remembers no more places.
+  bool full() const { return visited_.full(); }
 
   bool choose(const Execution& execution, Decision& decision) override {
     const std::size_t depth = execution.events().size();
-    if (depth == path_.size()) extend(execution);
+    if (depth == path_.size() && !extend(execution)) return false;
     const Node& node = path_[depth];
     decision = {node.thread, node.message};
     return true;
@@ -327,7 +380,7 @@ class Bounded : public Chooser {
     Choices left{};
   };
 
-  void extend(const Execution& execution) {
+  bool extend(const Execution& execution) {
     Node node;
     node.left = choices_of(execution);
     if (!path_.empty()) {
@@ -336,8 +389,21 @@ class Bounded : public Chooser {
           before.preemptions + (before.running != kNone && before.running != before.thread ? 1 : 0);
       if (node.left[before.thread] != 0) node.running = before.thread;
     }
+    if (merges_ && branches(node) && !visited_.visit(execution.fingerprint(), node.preemptions, node.running))
+      return false;
     pick(node);
     path_.push_back(node);
+    return true;
+  }
+
+  /// Whether there is more than one way to go on: where there is not, the place is not worth remembering.
+  bool branches(const Node& node) const {
+    std::uint32_t ways = 0;
+    for (ThreadId t = 0; t < kMaxThreads; ++t) {
+      if (t == node.running || node.running == kNone || node.preemptions < preemptions_max_)
+        ways += static_cast<std::uint32_t>(std::popcount(node.left[t]));
+    }
+    return ways > 1;
   }
 
   bool pick(Node& node) {
@@ -354,7 +420,9 @@ class Bounded : public Chooser {
   }
 
   const std::uint32_t preemptions_max_;
+  const bool merges_;
   std::vector<Node> path_;
+  Visited visited_;
 };
 
 // ---- random ----
@@ -474,10 +542,14 @@ Report search_reduced(Execution& execution, Program& program, const Limits& limi
 }
 
 Report search_bounded(Execution& execution, Program& program, std::uint32_t preemptions, const Limits& limits,
-                      const Observer& observer) {
+                      const Observer& observer, Merging merging) {
+  if (preemptions > kPreemptionsMax) {
+    throw std::invalid_argument("preemptions = " + std::to_string(preemptions) + ": want " +
+                                std::to_string(kPreemptionsMax) + " at most");
+  }
   Report report;
   Budget budget(limits);
-  Bounded search(preemptions);
+  Bounded search(preemptions, merging == Merging::on);
   for (;;) {
     const Execution::Outcome outcome = execution.run(program, search);
     count(report, execution, outcome);
@@ -492,7 +564,8 @@ Report search_bounded(Execution& execution, Program& program, std::uint32_t pree
       report.exhausted = true;
       break;
     }
-    if (budget.spent(report)) break;
+    if (search.full()) report.full = true;
+    if (report.full || budget.spent(report)) break;
   }
   report.seconds = budget.seconds();
   return report;

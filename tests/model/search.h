@@ -22,6 +22,7 @@ struct Report {
   std::uint64_t abandoned = 0;   // that turned out to be equivalent to others before their end
   std::uint64_t steps = 0;       // of all of them
   double seconds = 0;
+  bool full = false;               // no more places could be remembered
   bool exhausted = false;          // every execution that the search is to look at has been looked at
   double explored = 0;             // an estimate of the share of the space, where not exhausted
   std::string violation;           // empty: none
@@ -41,11 +42,16 @@ using Observer = std::function<void(const Execution&)>;
 Report search_reduced(Execution& execution, Program& program, const Limits& limits,
                       const Observer& observer = nullptr);
 
-/// Every execution in which at most `preemptions` times a thread that could go on is made to stop, none of them
-/// left out as equivalent, but for what reads leave out. Looks for the violation with the fewest steps and goes on
-/// after it has found one, as long as the limits allow.
+/// Whether a bounded search leaves an execution where one that was equivalent so far has gone on already.
+enum class Merging : std::uint8_t { off, on };
+
+inline constexpr std::uint32_t kPreemptionsMax = 100;
+
+/// Every execution, up to equivalence, in which at most `preemptions` times a thread that could go on is made to
+/// stop (Musuvathi and Qadeer, PLDI 2007). Looks for the violation with the fewest steps and goes on after it has
+/// found one, as long as the limits allow. Throws std::invalid_argument for more than kPreemptionsMax.
 Report search_bounded(Execution& execution, Program& program, std::uint32_t preemptions, const Limits& limits,
-                      const Observer& observer = nullptr);
+                      const Observer& observer = nullptr, Merging merging = Merging::on);
 
 /// Random schedules: priorities that change at `changes` random steps (PCT: Burckhardt et al., ASPLOS 2010); loads
 /// read the newest message in half of the cases, else any. Each execution has a seed of its own, counted from `seed`.

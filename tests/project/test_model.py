@@ -66,6 +66,23 @@ class Tables(unittest.TestCase):
         self.assertIn("| data race |", text)
         self.assertIn("`x \\| y`", text)
 
+    def test_a_longer_search_says_how_far_it_came_and_what_one_preemption_more_takes(self):
+        bounded = {"preemptions": 1, "executions": 77, "seconds": 3, "next_s": 240}
+        bad = {"exhausted": False, "violation": "a hole"}
+        of_rows = {
+            "| mutex | 2w x 1r | 1,200 (0.1 s) |  |  |  |  |": {"exhausted": True},
+            "| 1,200 in 0 s, not all | at most 1 preemption | 77 | 3 s | about 4 min |": {"bounded": bounded},
+            "| not tried | at most 1 preemption | 77 | 3 s | more than 2 h |": {
+                "executions": 0,
+                "bounded": bounded,
+                "unfinished": {"preemptions": 2, "seconds": 7200},
+            },
+            "| mutex | 2w x 1r | **a hole** |": bad,
+        }
+        for row, more in of_rows.items():
+            found = {"exhaustive": [{**SEARCH, "exhausted": False, **more}], "sequential": []}
+            self.assertIn(row, model_tables.longer({"context": CONTEXT, **found}))
+
     def test_interleavings_alone_have_a_table(self):
         text = tables(sequential=[{**SEARCH, "exhausted": True}])
         self.assertIn("| mutex | 1,200 (0.1 s) |", text[text.index("interleavings alone") :])
@@ -99,6 +116,24 @@ class Runs(unittest.TestCase):
                 self.assertTrue((out / f"counterexamples/mutex-published_at_once.{picture}").exists())
             self.assertEqual((out / "tables.md").read_text(encoding="utf-8"), model_tables.markdown(document))
 
+    def test_what_had_no_end_is_searched_for_longer_and_nothing_else(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder)
+            shape = model_shapes.EXHAUSTIVE[2].name
+            found = {**SEARCH, "shape": shape, "explored": 0.5, "executions": 1}
+            searches = [{**found, "exhausted": False}, {**found, "shape": "an old one", "exhausted": False}]
+            searches.append({**found, "algorithm": "decoupled", "exhausted": True})
+            document = {"exhaustive": searches, "sequential": searches[:1]}
+            (out / "model.json").write_text(json.dumps(document), encoding="utf-8")
+            done = self.model("--longer", "--budget-s", "20", "--out", out)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            longer = json.loads((out / "longer.json").read_text(encoding="utf-8"))
+            for part in ("exhaustive", "sequential"):
+                self.assertEqual([(s["algorithm"], s["shape"]) for s in longer[part]], [("mutex", shape)])
+                self.assertTrue(longer[part][0]["exhausted"])
+                self.assertGreater(longer[part][0]["executions"], 100)
+            self.assertEqual((out / "longer.md").read_text(encoding="utf-8"), model_tables.longer(longer))
+
     def test_a_mistake_is_one_line_and_a_code(self):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "file"
@@ -107,6 +142,7 @@ class Runs(unittest.TestCase):
                 ("--only", "no such"): (2, "--only = no such: matches no algorithm"),
                 ("--only", "("): (2, "--only = (: "),
                 ("--only", "^mutex", "--out", file): (3, f"--out = {file}: "),
+                ("--longer", "--out", folder): (2, f"--longer: {folder}/model.json: "),
             }
             for words, (code, line) in mistakes.items():
                 done = self.model(*words)
