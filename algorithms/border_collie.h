@@ -46,7 +46,8 @@ namespace muster {
 ///             [tail] fetch-add released, the cutoff's load acquired: whoever sees the range sees the black
 ///                    flag.
 /// Source      Border-Collie, SIGMOD'19 (doi 10.1145/3299869.3300071), centralised mode.
-/// Differs     attach and detach, and the flag of a worker that waits for room, on which the paper is silent.
+/// Differs     attach and detach, and the flag of a worker that waits for room, on which the paper is silent. Of the
+///             lower bounds that would do for a black flag, the end of the worker's last record: no shared line is read.
 template <class Platform = NativePlatform>
 class BorderCollie;
 
@@ -117,7 +118,7 @@ class BorderCollie : public LogBufferBase<Platform, border_collie::Worker<Platfo
     return this->found(std::max(boundary, this->last_found()));
   }
 
-  Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }
+  Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }  // a number, which orders nothing
 
  private:
   static constexpr std::uint64_t black(Lsn lsn) { return lsn | border_collie::kBlack; }

@@ -95,7 +95,7 @@ class BorderCollieNaive : public LogBufferBase<Platform, border_collie_naive::Wo
     return this->found(std::max(boundary, this->last_found()));
   }
 
-  Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }
+  Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }  // a number, which orders nothing
 
  private:
   static constexpr Lsn kNoOwner = std::numeric_limits<Lsn>::max();

@@ -29,6 +29,9 @@ struct ConsolidatingWorker {
 /// Ordering    [published] released by whoever moves it, acquired by the drainer: the copies below are visible.
 ///             tail_       written under the lock; relaxed, since reserved() promises nothing about bytes.
 ///
+/// Differs     from the authors' code in the lock, which is handoff_lock.h's and no queue, and in where a thread looks
+///             for a group first: always at the same position, from its worker's number.
+///
 /// An `Algorithm` derives from this and says, each with the lock held:
 ///   void before_closing()       what a leader has to wait for, before it opens a spare slot
 ///   void taken()                lets the lock go now, or leaves that to publish

@@ -26,7 +26,8 @@ namespace muster {
 ///                       relaxed: that hands on nothing but the state itself.
 ///             [open]    which slot stands at a position: released by the leader, acquired by who wants to
 ///                       join: he sees it open, or open no longer, and then another opening there has been or
-///                       is about to be stored. He may also find it open elsewhere, which is as good.
+///                       is about to be stored; that is waited for relaxed, and acquired by the next look. He
+///                       may also find it open elsewhere, which is as good.
 ///             spares    read and written under the lock. The members' last look at a slot comes before it is
 ///                       reused, since they published before, which its user has acquired.
 template <class Platform, class Range>

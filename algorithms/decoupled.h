@@ -21,7 +21,7 @@ namespace muster {
 ///                         from worker to worker, so that whoever reads it sees every copy below it.
 ///             tail_       written under the lock; relaxed, since reserved() promises nothing about bytes.
 /// Source      Aether, PVLDB 3 (2010), section 5, decoupled buffer fill (D).
-/// Differs     waits for room outside of the lock, which the paper leaves open.
+/// Differs     waits for room outside of the lock, which the paper leaves open. The lock is handoff_lock.h's.
 template <class Platform = NativePlatform>
 class Decoupled : public LogBufferBase<Platform, typename Ring<Platform>::KnownRoom> {
   using Base = LogBufferBase<Platform, typename Ring<Platform>::KnownRoom>;

@@ -13,7 +13,7 @@ namespace muster {
 /// Eleda: the boundary hops over whole ranges when it is far behind and crawls from record to record when
 /// near.
 ///
-/// Protocol    reserve  begin = tail.fetch_add(size); wait for room
+/// Protocol    reserve  see to it that the lists have a place; begin = tail.fetch_add(size); wait for room
 ///             publish  append (begin, end) to the worker's own crawling list; where it is the worker's first in
 ///                      its range of 2^H bytes, append the place in that list to its hopping list; add the
 ///                      record's bytes to the counter of its range (of each, where it crosses a range's edge)
@@ -21,7 +21,7 @@ namespace muster {
 ///                      the crawling lists hold below is dropped by the run, as the hopping lists tell.
 ///                      crawl: a min-heap over the heads of the crawling lists; while the least one begins at
 ///                      or below the boundary, go to its end.
-/// Progress    reserve (while the ring has room) and publish wait-free but for the growth of a list. advance
+/// Progress    reserve (while the ring has room) wait-free but for the growth of a list, publish wait-free. advance
 ///             wait-free: it stops at the tail that it read first; its work is O(records x log workers) when
 ///             it crawls, O(bytes / 2^H) when it hops.
 /// Invariants  A counter adds up the published bytes of the ranges that share it, one in every two laps, and
@@ -39,7 +39,9 @@ namespace muster {
 ///             [tail]  relaxed: it hands out disjoint ranges and publishes nothing.
 /// Source      Eleda, PVLDB 11(2) 135-148 (2017), section 4.
 /// Differs     Counters are not reset, so that a crawl may overtake a worker that has not added to them yet.
-///             Lists are chunked.
+///             Lists are chunked, and grow before the space is taken: were there no memory behind that, the boundary
+///             would never pass it. A hop is tried at every advance, near or far. H is the ring's, of which the
+///             paper says nothing.
 template <class Platform = NativePlatform>
 class Eleda;
 
@@ -89,6 +91,10 @@ class Eleda : public LogBufferBase<Platform, eleda::Worker<Platform>> {
         tail_(options.start) {
     tail_.describe("tail");
     heap_.reserve(options.max_workers);
+    for (WorkerId w = 0; w < workers_.max(); ++w) {
+      workers_[w].crawling.describe("crawling", w);
+      workers_[w].hopping.describe("hopping", w);
+    }
     // As if all below the start had been published: the range that each counter was last full for, and the start's.
     for (std::uint32_t i = 0; i < counters_.size(); ++i) {
       const Lsn range = (options.start >> lap_bits_ << lap_bits_) + (Lsn{i} << hop_bits_);
@@ -102,8 +108,11 @@ class Eleda : public LogBufferBase<Platform, eleda::Worker<Platform>> {
 
   Reservation reserve(WorkerId worker, std::uint32_t size) {
     ring_.check_size(size);
+    Worker& self = workers_[worker];
+    self.crawling.prepare();
+    self.hopping.prepare();
     const Lsn begin = tail_.fetch_add(size, std::memory_order_relaxed);
-    ring_.wait_for_room(begin + size, workers_[worker].room);
+    ring_.wait_for_room(begin + size, self.room);
     return {begin, ring_.bytes(begin, size)};
   }
 
@@ -129,7 +138,7 @@ class Eleda : public LogBufferBase<Platform, eleda::Worker<Platform>> {
     return this->found(boundary);
   }
 
-  Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }
+  Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }  // a number, which orders nothing
 
   /// Ranges hopped over and records looked at one by one so far. The drainer's.
   std::uint64_t hops() const { return hops_; }
@@ -148,11 +157,16 @@ class Eleda : public LogBufferBase<Platform, eleda::Worker<Platform>> {
     }  // std's heaps have the largest on top
   };
 
+  static constexpr std::uint32_t kRangesBits = 20;  // of a ring, at most: each costs two cache lines twice
+
   static std::uint32_t checked_hop_bits(const LogBufferOptions& options) {
     const auto ring_bits = static_cast<std::uint32_t>(std::countr_zero(options.capacity));
     if (options.hop_bits == 0) return ring_bits > 12 ? ring_bits - 6 : ring_bits / 2;
-    if (options.hop_bits > ring_bits) {
-      reject("hop_bits", options.hop_bits, "at most " + std::to_string(ring_bits) + ", log2 of the capacity");
+    const std::uint32_t least = ring_bits > kRangesBits ? ring_bits - kRangesBits : 1;
+    if (options.hop_bits > ring_bits || options.hop_bits < least) {
+      reject(
+          "hop_bits", options.hop_bits,
+          "0, or " + std::to_string(least) + " to " + std::to_string(ring_bits) + ", log2 of the capacity");
     }
     return options.hop_bits;
   }

@@ -50,7 +50,7 @@ class ErmiaWorkers : public LogBufferBase<Platform, ErmiaWorker<Platform>> {
     self.lsn.store(self.last_end, std::memory_order_release);  // [lsn]
   }
 
-  Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }
+  Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }  // a number, which orders nothing
 
  protected:
   using Base::workers_;

@@ -117,7 +117,7 @@ class FasterlogEpoch : public LogBufferBase<Platform, fasterlog_epoch::Worker<Pl
     return this->found(boundary);
   }
 
-  Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }
+  Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }  // a number, which orders nothing
 
  private:
   /// A tail, and the epoch in which all that lies below it had been entered for.

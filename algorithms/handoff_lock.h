@@ -6,8 +6,12 @@ namespace muster {
 
 /// A lock that another thread than its taker may release, as a consolidated group's last member does.
 ///
+/// Test and test-and-set, with the shared backoff. Aether's authors queue (an MCS lock): fair, but where threads
+/// outnumber processing units a queue hands the lock to one who is not running. Here a newcomer may overtake those
+/// who wait.
+///
 /// Ordering  [lock] released by unlock, acquired by whoever takes it next: critical sections follow one
-/// another.
+///                  another. Looks that take nothing are relaxed.
 template <class Platform>
 class HandoffLock {
  public:

@@ -28,7 +28,7 @@ struct LogBufferOptions {
   std::size_t capacity = std::size_t{16} << 20;
   /// How many workers may be attached at the same time, at least 1.
   std::uint32_t max_workers = 64;
-  /// LSN of the first byte that will be reserved.
+  /// LSN of the first byte that will be reserved, less than 2^62: algorithms keep their marks in the bits above.
   Lsn start = 0;
   /// Slots that arriving threads may join, 1 to 64 (`consolidation` and its relatives; Aether, section A.3,
   /// found 3 to 4 best).
@@ -36,16 +36,17 @@ struct LogBufferOptions {
   /// Every so many ranges one is not left to its predecessor's release: a power of two from 1, which leaves
   /// none, to 1024 (`consolidation_delegated`; Aether cuts chains at 32).
   std::uint32_t delegation_chain = 32;
-  /// Slots in the pool, 2 to 65536 (`wiredtiger_slots`; WiredTiger has 128).
+  /// Slots in the pool, a power of two from 2 to 65536 (`wiredtiger_slots`; WiredTiger has 128).
   std::uint32_t slot_pool = 128;
   /// Locks of which a worker holds one while it appends, 1 to 256 (`postgres_insert_locks`; PostgreSQL has 8,
   /// fixed when it is compiled).
   std::uint32_t insert_locks = 8;
   /// Links, and so how many bytes ahead of the boundary a published record may begin: a power of two, 2^30 at
-  /// most (`mysql_link_buf`; MySQL's innodb_log_recent_written_size).
+  /// most, of which no more are made than the ring has bytes (`mysql_link_buf`; MySQL's
+  /// innodb_log_recent_written_size).
   std::uint32_t link_window = std::uint32_t{1} << 20;
-  /// log2 of the range of bytes that one hop skips, 1 to log2(capacity) (`eleda`; the paper gives no value:
-  /// 0 lets the ring decide, a sixty-fourth of it where it is larger than 4 KiB).
+  /// log2 of the range of bytes that one hop skips, 1 to log2(capacity) and no less than makes 2^20 ranges (`eleda`;
+  /// the paper gives no value: 0 lets the ring decide, a sixty-fourth of it where it is larger than 4 KiB).
   std::uint32_t hop_bits = 0;
 };
 
@@ -64,6 +65,8 @@ struct AlgorithmInfo {
   Progress advance;
   bool unsafe = false;          ///< advance() may return a boundary over a hole; no engine accepts it
   bool stalls_on_idle = false;  ///< an attached worker that does nothing holds the boundary back
+  /// How many bytes above the boundary workers come before they wait for the next advance(); null: the capacity.
+  std::uint64_t (*reach)(const LogBufferOptions& options) = nullptr;
 };
 
 /// A log buffer behind a virtual interface: what an engine holds. Measured loops use the templates directly.

@@ -24,9 +24,9 @@ namespace muster {
 ///             A boundary is where a link ends: a record's end.
 /// Ordering    [link] released by the record's worker, acquired by the drainer that follows it: the copy is
 ///                    visible to who is past it. One link orders one record, so that each is acquired.
-///             the boundary that publish waits for: relaxed. Could the drainer read a link that is written
-///                    because its boundary was seen, before it stored that boundary? It would have acquired
-///                    the link, and the look at the boundary with it, which could then not have seen it.
+///             [boundary] released by the drainer, acquired by who writes a link because he has seen it: the
+///                    drainer's look at the old link comes first, and with it the old link. Without that C++ lets
+///                    the new link be the older of the two, and the boundary wait for ever at the one that stays.
 ///             [tail] relaxed: it hands out disjoint ranges and publishes nothing.
 /// Source      MySQL 8.0, InnoDB's redo log: Link_buf (storage/innobase/include/ut0link_buf.h) as
 ///             recent_written, whose default of 1 Mi links (innodb_log_recent_written_size) is kept.
@@ -40,6 +40,16 @@ template <class Platform = NativePlatform>
 class MysqlLinkBuf;
 
 namespace mysql_link_buf {
+
+inline constexpr std::uint64_t kMaxWindow = std::uint64_t{1} << 30;
+
+/// Links that there are.
+inline std::uint64_t window(const LogBufferOptions& options) {
+  if (!std::has_single_bit(options.link_window) || options.link_window > kMaxWindow) {
+    reject("link_window", options.link_window, "a power of two, " + std::to_string(kMaxWindow) + " at most");
+  }
+  return std::min<std::uint64_t>(options.link_window, options.capacity);
+}
 
 template <class Platform>
 struct Worker {
@@ -56,19 +66,16 @@ class MysqlLinkBuf : public LogBufferBase<Platform, mysql_link_buf::Worker<Platf
   using Base::ring_, Base::workers_;
 
  public:
-  static constexpr std::uint64_t kMaxWindow = std::uint64_t{1} << 30;
   static constexpr AlgorithmInfo info{.name = "mysql_link_buf",
                                       .title = "MySQL link buffer",
                                       .source = "MySQL 8.0, InnoDB, ut0link_buf.h",
                                       .reserve = Progress::wait_free,
                                       .publish = Progress::blocking,
-                                      .advance = Progress::wait_free};
+                                      .advance = Progress::wait_free,
+                                      .reach = &mysql_link_buf::window};
 
   explicit MysqlLinkBuf(const LogBufferOptions& options)
-      : Base(options),
-        window_(std::min<std::uint64_t>(checked(options.link_window), options.capacity)),
-        links_(window_),
-        tail_(options.start) {
+      : Base(options), window_(mysql_link_buf::window(options)), links_(window_), tail_(options.start) {
     tail_.describe("tail");
     for (std::uint32_t i = 0; i < window_; ++i) links_[i].describe("link", i);
   }
@@ -90,28 +97,22 @@ class MysqlLinkBuf : public LogBufferBase<Platform, mysql_link_buf::Worker<Platf
     for (Lsn end; (end = link_at(boundary).load(std::memory_order_acquire)) > boundary;) {  // [link]
       boundary = end;
     }
-    return this->found(boundary);
+    return this->found(boundary, std::memory_order_release);  // [boundary]
   }
 
-  Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }
+  Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }  // a number, which orders nothing
 
  private:
-  static std::uint64_t checked(std::uint64_t window) {
-    if (!std::has_single_bit(window) || window > kMaxWindow) {
-      reject("link_window", window, "a power of two, " + std::to_string(kMaxWindow) + " at most");
-    }
-    return window;
-  }
-
   auto& link_at(Lsn lsn) { return links_[lsn & (window_ - 1)]; }
 
   void wait_for_window(Lsn begin, Worker& self) {
     if (begin < self.window_end) [[likely]]
       return;
-    self.window_end = this->found_location().load(std::memory_order_relaxed) + window_;
+    self.window_end = this->found_location().load(std::memory_order_acquire) + window_;  // [boundary]
     if (begin < self.window_end) return;
     const auto in_window = [&](Lsn boundary) { return begin < boundary + window_; };
-    Platform::await(this->found_location(), in_window, std::memory_order_relaxed, WaitFor::predecessor);
+    Platform::await(this->found_location(), in_window, std::memory_order_acquire,
+                    WaitFor::predecessor);  // [boundary]
   }
 
   const std::uint64_t window_;  // of links, a power of two

@@ -110,7 +110,7 @@ class PostgresInsertLocks : public LogBufferBase<Platform, postgres_insert_locks
     return this->found(std::max(boundary, this->last_found()));
   }
 
-  Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }
+  Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }  // a number, which orders nothing
 
  private:
   static constexpr std::uint64_t held(Lsn lsn) { return lsn | postgres_insert_locks::kHeld; }

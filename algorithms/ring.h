@@ -30,7 +30,9 @@ class Ring {
   };
 
   explicit Ring(const LogBufferOptions& options)
-      : memory_(checked_capacity(options.capacity)), capacity_(options.capacity), recycled_(options.start) {
+      : memory_(checked_capacity(options.capacity)),
+        capacity_(options.capacity),
+        recycled_(checked_start(options.start)) {
     recycled_.describe("recycled");
   }
 
@@ -73,6 +75,13 @@ class Ring {
     }
     return capacity;
   }
+
+  static Lsn checked_start(Lsn start) {
+    if (start >= kStartEnd) reject("start", start, "less than 2^62");
+    return start;
+  }
+
+  static constexpr Lsn kStartEnd = Lsn{1} << 62;
 
   typename Platform::Memory memory_;
   const std::size_t capacity_;

@@ -11,12 +11,13 @@ namespace muster {
 
 /// An unbounded first-in, first-out list between one producer and one consumer, in chunks.
 ///
-/// Progress   push wait-free but for the allocator, which it asks once in kChunk pushes at most; the consumer
-///            hands one emptied chunk back, so that a list of steady length allocates nothing.
+/// Progress   push wait-free; prepare() but for the allocator, which it asks once in kChunk pushes at most. The
+///            consumer hands one emptied chunk back, so that a list of steady length allocates nothing.
 /// Ordering   [filled] released by the producer, acquired by the consumer: the items below it are written.
 ///            [next]   likewise: the chunk that it leads to is initialised.
 ///            [spare]  given with release by the consumer, taken with acquire by the producer: the consumer has
-///                     read what the producer then overwrites.
+///                     read what the producer then overwrites. A spare one that the consumer finds there was its
+///                     own before, so that it need not acquire it to delete it.
 template <class Platform, class T>
 class SpscList {
  public:
@@ -30,9 +31,21 @@ class SpscList {
     while (head_ != nullptr) delete std::exchange(head_, head_->next.load(std::memory_order_relaxed));
   }
 
-  /// Producer: appends, and returns how many items were pushed before.
+  /// Names the list in a trace, before it is shared.
+  void describe(const char* name, std::uint32_t index) {
+    name_ = name;
+    index_ = index;
+    head_->describe(name, index);
+  }
+
+  /// Producer: sees to it that the next push has a place. The one thing that may throw std::bad_alloc.
+  void prepare() {
+    if (tail_filled_ == kChunk) [[unlikely]]
+      grow();
+  }
+
+  /// Producer, prepared: appends, and returns how many items were pushed before.
   std::uint64_t push(const T& item) {
-    if (tail_filled_ == kChunk) grow();
     tail_->items[tail_filled_].write(item);
     tail_->filled.store(++tail_filled_, std::memory_order_release);  // [filled]
     return pushed_++;
@@ -68,9 +81,9 @@ class SpscList {
 
  private:
   struct Chunk {
-    Chunk() {
-      filled.describe("filled");
-      next.describe("next");
+    void describe(const char* name, std::uint32_t index) {
+      filled.describe(name, index);
+      next.describe("next", index);
     }
     std::array<typename Platform::template Cell<T>, kChunk> items;
     typename Platform::template Atomic<std::uint32_t> filled{0};  // [filled]
@@ -81,6 +94,7 @@ class SpscList {
     Chunk* chunk = spare_.exchange(nullptr, std::memory_order_acquire);  // [spare]
     if (chunk == nullptr) {
       chunk = new Chunk;
+      chunk->describe(name_, index_);
     } else {
       chunk->filled.store(0, std::memory_order_relaxed);  // carried by [next]
       chunk->next.store(nullptr, std::memory_order_relaxed);
@@ -99,6 +113,8 @@ class SpscList {
   }
 
   // Producer's.
+  const char* name_ = "filled";
+  std::uint32_t index_ = 0;
   Chunk* tail_;
   std::uint32_t tail_filled_ = 0;
   std::uint64_t pushed_ = 0;

@@ -35,10 +35,13 @@ namespace muster {
 ///                      Left with release, looked at by the drainer with acquire: every copy in a slot without
 ///                      writers is visible; joining and closing continue the release sequences of those who
 ///                      have left.
+///                      The drainer closes relaxed: it has followed the slots, and reads nothing in them.
 ///             [active] released by who opens a slot, acquired by who wants to join: he finds the slot open,
 ///                      or closed since, and then a later one active or soon to be so.
 ///             [freed]  released by the drainer, acquired by who opens the slot again: those who used it
 ///                      before have looked at it for the last time.
+///                      Who waits for the next one, or for its announcement, waits relaxed: what it then needs
+///                      it acquires at its next look, or has by its slot.
 ///             [begin]  of a slot, for reserved(), which looks from outside: released and acquired. Who sees
 ///                      the beginning or the state of a later opening then sees another slot active.
 /// Source      WiredTiger, src/log/log_slot.c, after Aether's consolidation array.
@@ -67,6 +70,18 @@ inline constexpr std::uint64_t bytes_of(std::uint64_t state) {
 }
 inline constexpr bool has_writers(std::uint64_t state) {
   return state % kByte != 0;
+}
+
+inline constexpr std::uint64_t kSlotBytes = 128 << 10;  // as WiredTiger: half of a buffer of 256 KiB
+
+/// Where a slot holds as much, it is closed.
+inline std::uint64_t slot_bytes(const LogBufferOptions& options) {
+  return std::min<std::uint64_t>(kSlotBytes, options.capacity / 2);
+}
+
+/// What all slots hold.
+inline std::uint64_t pooled_bytes(const LogBufferOptions& options) {
+  return std::min<std::uint64_t>(options.slot_pool * slot_bytes(options), options.capacity);
 }
 
 struct Opening {
@@ -100,17 +115,17 @@ class WiredTigerSlots : public LogBufferBase<Platform, wiredtiger_slots::Worker<
  public:
   static constexpr std::uint32_t kMinPool = 2;
   static constexpr std::uint32_t kMaxPool = 65536;
-  static constexpr std::uint64_t kSlotBytes = 128 << 10;  ///< as WiredTiger: half of a buffer of 256 KiB
   static constexpr AlgorithmInfo info{.name = "wiredtiger_slots",
                                       .title = "WiredTiger slots",
                                       .source = "WiredTiger, src/log/log_slot.c",
                                       .reserve = Progress::blocking,
                                       .publish = Progress::wait_free,
-                                      .advance = Progress::wait_free};
+                                      .advance = Progress::wait_free,
+                                      .reach = &wiredtiger_slots::pooled_bytes};
 
   explicit WiredTigerSlots(const LogBufferOptions& options)
       : Base(checked(options)),
-        slot_bytes_(std::min<std::uint64_t>(kSlotBytes, options.capacity / 2)),
+        slot_bytes_(wiredtiger_slots::slot_bytes(options)),
         slots_(options.slot_pool) {
     for (std::uint32_t i = 0; i < slots_.size(); ++i) {
       slots_[i].state.describe("slot", i);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cassert>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -38,11 +39,15 @@ class Workers {
 
   void detach(WorkerId worker) {
     mutex_.lock();
+    assert(worker < taken_.size() && taken_[worker]);
     taken_[worker] = false;
     mutex_.unlock();
   }
 
-  State& operator[](WorkerId worker) { return slots_[worker].state; }
+  State& operator[](WorkerId worker) {
+    assert(worker < slots_.size());
+    return slots_[worker].state;
+  }
 
   /// Slots below this have had an owner; those from here on have not, as far as the caller has synchronised.
   std::uint32_t ever_used() const { return ever_used_.load(std::memory_order_relaxed); }
@@ -67,8 +72,8 @@ class Workers {
 /// What every algorithm has and none does differently: the ring, the workers, the boundary that was last
 /// found.
 ///
-/// Ordering  the boundary is relaxed: whoever asks gets a number. The bytes are the drainer's to read, and it has
-///           what advance() has acquired.
+/// Ordering  the boundary is relaxed, unless an algorithm's workers wait for it: whoever asks gets a number. The bytes
+///           are the drainer's to read, and it has what advance() has acquired.
 template <class Platform, class State>
 class LogBufferBase {
  public:
@@ -86,9 +91,9 @@ class LogBufferBase {
 
   /// Drainer only.
   Lsn last_found() const { return drained_.own; }
-  Lsn found(Lsn boundary) {
+  Lsn found(Lsn boundary, std::memory_order order = std::memory_order_relaxed) {
     drained_.own = boundary;
-    drained_.found.store(boundary, std::memory_order_relaxed);
+    drained_.found.store(boundary, order);
     return boundary;
   }
   /// Where boundary() looks, for whoever has to wait for it.

@@ -21,8 +21,8 @@ def draw_panel(axes, of_panel, algorithms, sizes):
             if share is None:
                 continue
             colour = "white" if share["median"] < 0.55 * BEST else "black"
-            axes.text(x, y - 0.12, f"{share['median']:.2f}", ha="center", va="center", fontsize=8, color=colour)
-            spread = f"{share['q1']:.2f}\N{EN DASH}{share['q3']:.2f}"
+            axes.text(x, y - 0.12, results.two_digits(share["median"]), ha="center", va="center", fontsize=8, color=colour)
+            spread = f"{results.two_digits(share['q1'])}\N{EN DASH}{results.two_digits(share['q3'])}"
             axes.text(x, y + 0.27, spread, ha="center", va="center", fontsize=4.8, color=colour)
     axes.set_xticks(range(len(sizes)), [str(size) for size in sizes])
     axes.set_yticks(range(len(algorithms)), [results.TITLES.get(name, name) for name in algorithms])

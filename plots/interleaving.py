@@ -170,7 +170,8 @@ class Picture:
             f"Configuration: {configuration}. Found by: {found}.",
             "Time runs downwards, one step a row. Filled: writes; white: reads; grey: the record's bytes. An arrow leads from "
             "a store to the load that read it; a load without one read the initial value. Dashed and orange: stale, there "
-            "was a newer store. Bracket: from reserve's first access until the record is published.",
+            "was a newer store. A value with a colon: the word's top two bits, and the rest. Bracket: from reserve's first "
+            "access until the record is published." + (" Lines are those of the mutant." if trace["mutant"] else ""),
             f"Replay: {trace['command']}",
         ]
         return [line for paragraph in paragraphs for line in textwrap.wrap(paragraph, int(self.width * 17))]

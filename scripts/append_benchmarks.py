@@ -13,7 +13,7 @@ import sys
 
 import benchmarks
 
-from results import Spread
+from results import Spread, two_digits
 
 NAME = re.compile(r"append/(?P<algorithm>\w+)/bytes:(?P<bytes>\d+)/real_time/threads:(?P<threads>\d+)")
 
@@ -44,7 +44,7 @@ def shares(document):
     found = []
     for (algorithm, size, threads), values in rates.items():
         bound = rates.get(("bound", size, threads))
-        if bound is None:
+        if bound is None:  # it was too short
             continue
         spread = Spread.of([value / statistics.median(bound) for value in values])
         found.append(
@@ -52,9 +52,9 @@ def shares(document):
                 "algorithm": algorithm,
                 "bytes": size,
                 "threads": threads,
-                "median": round(spread.median, 4),
-                "q1": round(spread.q1, 4),
-                "q3": round(spread.q3, 4),
+                "median": round(spread.median, 6),
+                "q1": round(spread.q1, 6),
+                "q3": round(spread.q3, 6),
                 "repetitions": spread.count,
                 "bytes_per_second": round(statistics.median(values)),
             }
@@ -67,7 +67,7 @@ def table(found, units):
     sizes = sorted({share["bytes"] for share in found})
     names = list(dict.fromkeys(share["algorithm"] for share in found))
     width = max(map(len, names), default=0) + 2
-    cells = {(s["threads"], s["algorithm"], s["bytes"]): f"{s['median']:.2f} {s['q1']:.2f}-{s['q3']:.2f}" for s in found}
+    cells = {(s["threads"], s["algorithm"], s["bytes"]): f"{two_digits(s['median'])} {two_digits(s['q1'])}-{two_digits(s['q3'])}" for s in found}
     column = max(map(len, cells.values()), default=0) + 2
     lines = ["share of bound in bytes/s: median, first and third quartile"]
     for threads in sorted({share["threads"] for share in found}):
@@ -92,6 +92,9 @@ def main():
     names = benchmarks.listed(arguments.filter)
     if not all(NAME.fullmatch(name) for name in names):
         raise benchmarks.RequestError(f"--filter = {arguments.filter}: want one that matches names of append/ only")
+    points = {NAME.fullmatch(name).group("bytes", "threads") for name in names}
+    if not points <= {NAME.fullmatch(name).group("bytes", "threads") for name in names if "append/bound/" in name}:
+        raise benchmarks.RequestError(f"--filter = {arguments.filter}: want one that matches append/bound/ at each of its points")
     if sys.stderr.isatty():  # the library says nothing before the end; it measures about twice the least time
         minutes = len(names) * arguments.repetitions * arguments.seconds * 2 / 60
         print(f"{len(names)} benchmarks, {arguments.repetitions} times each: about {minutes:.0f} min", file=sys.stderr)

@@ -54,6 +54,7 @@ EXHAUSTIVE = [
     Shape(2, 2, 2, 4, "2", lag=True),
     Shape(3, 1, 1, options=("consolidation_slots=2",), only="consolidation"),
     Shape(2, 2, 1, options=("delegation_chain=1",), only="delegated"),
+    Shape(3, 2, 2, 8, "2", only="mysql_link_buf"),  # its window is smaller than the ring
     Shape(2, 3, 2),
     Shape(3, 2, 2),
 ]

@@ -112,6 +112,11 @@ class Spread:
         return (self.q3 - self.q1) / 2 / self.median if self.median else 0.0
 
 
+def two_digits(share):
+    """Two that count."""
+    return f"{share:.2f}" if share >= 0.1 or share == 0 else f"{share:.2g}"
+
+
 def rates(result):
     """Operations per second of each window."""
     return [w["operations"] / w["seconds"] for r in result["repetitions"] for w in r["windows"]]

@@ -29,7 +29,7 @@ Flusher::Flusher(LogBuffer& buffer, LogDevice& device, FlusherOptions options)
     : buffer_(buffer),
       device_(device),
       options_(std::move(options)),
-      capacity_(options_.capacity),
+      reach_(options_.reach),
       slots_(std::make_unique<Slot[]>(options_.max_workers)),
       durable_(device.start()),
       recycled_(device.start()) {
@@ -277,7 +277,7 @@ void Flusher::run() {
 
 Flusher::Clock::time_point Flusher::flush_due() const {
   const Lsn durable_end = durable();
-  if (buffer_.reserved() > recycled_.load(std::memory_order_relaxed) + capacity_ / 2)
+  if (buffer_.reserved() > recycled_.load(std::memory_order_relaxed) + reach_ / 2)
     return Clock::time_point::min();
   bool pipelined = false;
   std::uint32_t grouped = 0;

@@ -25,7 +25,7 @@ struct PendingCommit {
 
 struct FlusherOptions {
   std::uint32_t max_workers = 64;
-  std::size_t capacity = 0;  ///< of the log buffer's ring
+  std::uint64_t reach = 0;  ///< bytes above the boundary that workers come before they wait for a drainer
   std::uint32_t group_commits = 8;
   std::chrono::nanoseconds group_timeout{0};
   std::function<void()> on_start;  ///< runs first in the flusher's thread, to place it
@@ -40,7 +40,7 @@ struct FlusherOptions {
 ///             sleeps. The flusher says that it sleeps and then looks through the slots once more. One of the
 ///             two sees the other. Where a committer is draining, the flusher leaves a note (blocked_) and
 ///             sleeps; the drainer lets go and then looks for the note. Where nobody asks (async commits,
-///             dirty data), the flusher flushes every kIdleFlush, and when the ring is half full.
+///             dirty data), the flusher flushes every kIdleFlush, and when workers have come half as far as they can.
 /// Invariants  recycled_ <= boundary; durable_ == recycled_ until the log fails, and stays from then on.
 ///             What is acknowledged as durable ends at or below durable_.
 ///             A drainer waits for nothing that a worker holds.
@@ -73,9 +73,9 @@ class Flusher {
   void acknowledge_later(WorkerId worker, PendingCommit& commit);
   void wait_for_acknowledgements(WorkerId worker);
 
-  /// After each append: the ring must not fill up unseen.
+  /// After each append: nobody is to wait for a drainer that knows nothing of it.
   void appended(Lsn end) {
-    if (end > recycled_.load(std::memory_order_relaxed) + capacity_ / 2) kick();
+    if (end > recycled_.load(std::memory_order_relaxed) + reach_ / 2) kick();
   }
 
   Lsn durable() const { return durable_.load(std::memory_order_seq_cst); }  // [durable]
@@ -132,7 +132,7 @@ class Flusher {
   LogBuffer& buffer_;
   LogDevice& device_;
   const FlusherOptions options_;
-  const std::size_t capacity_;
+  const std::uint64_t reach_;
   std::unique_ptr<Slot[]> slots_;
 
   // Written once a flush, read by every append.

@@ -85,6 +85,14 @@ std::unique_ptr<LogBuffer> make_buffer(std::string_view algorithm, LogBufferOpti
   return make_log_buffer(algorithm, options);
 }
 
+/// How far above the boundary workers of this algorithm come before they wait for a drainer.
+std::uint64_t reach_of(std::string_view algorithm, const LogBufferOptions& options) {
+  for (const AlgorithmInfo& info : algorithms()) {
+    if (info.name == algorithm && info.reach != nullptr) return info.reach(options);
+  }
+  return options.capacity;
+}
+
 }  // namespace
 
 LogManager::LogManager(const LogOptions& options, std::string_view algorithm, const LogBufferOptions& buffer)
@@ -98,7 +106,7 @@ LogManager::LogManager(const LogOptions& options, std::string_view algorithm, co
       workers_(std::make_unique<Worker[]>(buffer.max_workers)),
       flusher_(std::make_unique<Flusher>(*buffer_, *device_,
                                          FlusherOptions{.max_workers = buffer.max_workers,
-                                                        .capacity = buffer.capacity,
+                                                        .reach = reach_of(algorithm, buffer),
                                                         .group_commits = options.group_commits,
                                                         .group_timeout = options.group_timeout,
                                                         .on_start = options.on_flusher_start})) {}

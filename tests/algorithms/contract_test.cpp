@@ -279,6 +279,8 @@ TEST_CASE("Registry: an option out of range is refused with its name, value and 
     CHECK_THROWS_WITH(make_log_buffer(info.name, {.capacity = 2048}),
                       "capacity = 2048: want a power of two, 4096 at least");
     CHECK_THROWS_WITH(make_log_buffer(info.name, {.max_workers = 0}), "max_workers = 0: want 1 at least");
+    CHECK_THROWS_WITH(make_log_buffer(info.name, {.start = Lsn{1} << 62}),
+                      "start = 4611686018427387904: want less than 2^62");
   }
   CHECK_THROWS_WITH(make_log_buffer("consolidation", {.consolidation_slots = 0}),
                     "consolidation_slots = 0: want 1 to 64");
@@ -306,7 +308,26 @@ TEST_CASE("Registry: an option out of range is refused with its name, value and 
         "link_window = " + std::to_string(window) + ": want a power of two, 1073741824 at most");
   }
   CHECK_THROWS_WITH(make_log_buffer("eleda", {.capacity = 4096, .hop_bits = 13}),
-                    "hop_bits = 13: want at most 12, log2 of the capacity");
+                    "hop_bits = 13: want 0, or 1 to 12, log2 of the capacity");
+  CHECK_THROWS_WITH(make_log_buffer("eleda", {.capacity = 1 << 24, .hop_bits = 3}),
+                    "hop_bits = 3: want 0, or 4 to 24, log2 of the capacity");
+}
+
+TEST_CASE("Contract: who is not heard of by a drainer waits where the algorithm says, and no sooner") {
+  for (const AlgorithmInfo& info : algorithms()) {
+    if (info.reach == nullptr) continue;
+    INFO(info.name);
+    const LogBufferOptions options{
+        .capacity = 1 << 20, .max_workers = 1, .slot_pool = 4, .link_window = 1 << 16};
+    const std::uint64_t reach = info.reach(options);
+    CHECK(reach < options.capacity);
+    const auto log = make_log_buffer(info.name, options);
+    const WorkerId worker = log->attach();
+    while (log->reserved() + 64 <= reach)
+      log->publish(worker, log->reserve(worker, 64));  // or this test never ends
+    CHECK(log->advance() == log->reserved());
+    CHECK(info.reach({.capacity = 4096}) <= 4096);
+  }
 }
 
 TEST_CASE("Unsafe: `bound` returns a boundary over a hole", "[unsafe]") {

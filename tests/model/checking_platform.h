@@ -91,7 +91,7 @@ struct CheckingPlatform {
     Reply perform(Request request) const {
       request.location = id_;
       if (request.order == std::memory_order_seq_cst || request.failure == std::memory_order_seq_cst) {
-        throw LimitReached("seq_cst is not modelled");
+        throw LimitReached("seq_cst is not modelled: want acquire, release, acq_rel or relaxed");
       }
       return Execution::current().perform(request);
     }

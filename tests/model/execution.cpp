@@ -172,7 +172,8 @@ void Execution::reset() {
 
 LocationId Execution::create(std::uint64_t value) {
   if (location_count_ == kMaxLocations) {
-    throw LimitReached("an execution has more than " + std::to_string(kMaxLocations) + " atomic locations");
+    throw LimitReached("an execution has more than " + std::to_string(kMaxLocations) +
+                       " atomic locations: want fewer --workers or --records, or smaller --option values");
   }
   Location& location = locations_[location_count_];
   location.name = "";
@@ -328,7 +329,8 @@ void Execution::append(Thread& thread, Location& location, std::uint64_t value, 
                        bool continues) {
   if (location.messages.size() == kMaxMessages) {
     throw LimitReached("an execution writes " + name_of(location) + " more than " +
-                       std::to_string(kMaxMessages) + " times");
+                       std::to_string(kMaxMessages) +
+                       " times: want fewer --workers, --records or --advances");
   }
   const auto index = static_cast<std::uint8_t>(location.messages.size());
   thread.knowledge.oldest[static_cast<std::size_t>(&location - locations_.data())] = index;
@@ -338,6 +340,25 @@ void Execution::append(Thread& thread, Location& location, std::uint64_t value, 
   message.event = settling_ ? kNone : static_cast<std::uint32_t>(events_.size());
   if (continues) message.carried = location.messages[index - 1].carried;
   if (releases(order)) message.carried.join(thread.knowledge);
+}
+
+/// Writes to a location are executed in their order. That loses nothing where a write is not caused by an earlier one:
+/// elsewhere it is executed before that. Where it is caused (program order, reads-from and the order of writes lead
+/// there), and nothing that C++20 goes by says that it comes later, it may come before all the same: an execution that
+/// is not searched, and that the program must not have.
+void Execution::want_settled_order(const Event& event) {
+  const Location& location = locations_[event.location];
+  for (std::uint32_t m = threads_[event.thread].knowledge.oldest[event.location] + 1; m <= newest(location);
+       ++m) {
+    const std::uint32_t writer = location.messages[m].event;
+    if (writer == kNone || events_[writer].reads) continue;  // nothing comes between it and what it has read
+    const Event& other = events_[writer];
+    if (!event.before_own.knows(other.thread, other.step)) continue;
+    violation_ = "unsettled: " + name_of(location) +
+                 " is written by a thread that has not synchronised with a store "
+                 "that led it there: the two may come in the other order";
+    return;
+  }
 }
 
 void Execution::take_step(const Decision& decision) {
@@ -403,6 +424,7 @@ void Execution::take_step(const Decision& decision) {
   }
   event.before = thread.trace;
 
+  if (event.writes && !sequential_ && !settling_ && request.action != Action::lock) want_settled_order(event);
   const std::memory_order order = effective(request, event.failed_exchange);
   if (event.reads) {
     std::uint8_t& oldest = thread.knowledge.oldest[request.location];

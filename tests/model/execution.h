@@ -158,8 +158,9 @@ struct Site {
 /// A load may return any message that coherence and happens-before allow; a read-modify-write reads the newest
 /// and continues its release sequence; a plain store does not continue one, whoever wrote it. Plain data is
 /// checked for races by vector clocks.
-/// Simplified  The order of writes to a location is the order in which they are executed; no load sees a store
-///             that is executed later (no load buffering); no fences; no seq_cst.
+/// Simplified  The order of writes to a location is the order in which they are executed; where C++20 allows another
+///             one that no other execution has, that is a violation. No load sees a store that is executed later (no
+///             load buffering); no fences; no seq_cst.
 class Execution {
  public:
   enum class Outcome : std::uint8_t { finished, abandoned, violated };
@@ -239,6 +240,7 @@ class Execution {
   };
 
   std::uint64_t not_subsumed(const Request& request, const Location& location, std::uint64_t messages) const;
+  void want_settled_order(const Event& event);
   void take_step(const Decision& decision);
   void settle();
   void resume(ThreadId thread);

@@ -200,6 +200,14 @@ void write_atomically(const std::string& file, const Json& json) {
   }
 }
 
+/// "5 min": of a rough estimate.
+std::string rough_time(double seconds) {
+  if (seconds < 100) return fmt::format("{:.0f} s", seconds);
+  if (seconds < 100 * 60) return fmt::format("{:.0f} min", seconds / 60);
+  if (seconds < 100 * 3600) return fmt::format("{:.0f} h", seconds / 3600);
+  return fmt::format("{:.0f} days", seconds / 86400);
+}
+
 int explore(CommandLine request) {
   take_options(request);
   const std::vector<Subject> all = subjects();
@@ -293,12 +301,11 @@ int explore(CommandLine request) {
     return kNotExhausted;
   }
   if (!complete) {
-    const double total_h = report.explored > 0 ? report.seconds / report.explored / 3600 : 0;
-    fmt::print(stderr,
-               "muster_model: not exhausted: about {:.2g} of the space in {:.0f} s ({:.1g} h in all, a rough "
-               "estimate): "
-               "more --seconds, or --search bounded --preemptions 2, or --search random\n",
-               report.explored, report.seconds, total_h);
+    fmt::print(
+        stderr,
+        "muster_model: not exhausted: about {:.2g} of the space in {:.1f} s, so {} in all, a rough estimate: "
+        "more --seconds, or --search bounded --preemptions 2, or --search random\n",
+        report.explored, report.seconds, rough_time(report.seconds / std::max(report.explored, 1e-12)));
     return kNotExhausted;
   }
   return kNothingFound;
@@ -369,6 +376,19 @@ void add_shape(CLI::App& command, CommandLine& request) {
       ->capture_default_str();
 }
 
+/// What only one kind of search takes is not passed over in silence by another.
+void refuse_unused(const CLI::App& command, const CommandLine& request) {
+  const std::string search = request.schedule.empty() ? request.search : "replay";
+  const std::pair<const char*, const char*> takers[] = {
+      {"--preemptions", "bounded"}, {"--changes", "random"}, {"--seed", "random"}};
+  for (const auto& [option, taker] : takers) {
+    if (command.count(option) != 0 && search != taker) {
+      throw std::invalid_argument(
+          fmt::format("{}: a {} search takes none; want --search {}", option, search, taker));
+    }
+  }
+}
+
 int run(int argc, char** argv) {
   CLI::App app{
       "Explores executions of the log buffers' own sources.\nExit codes: 0 nothing found, 1 a violation, "
@@ -395,6 +415,7 @@ int run(int argc, char** argv) {
   explore_command->add_option("--executions", request.limits.executions, "give up after these");
   explore_command
       ->add_option("--shorten", request.shorten_seconds, "seconds to look for a shorter counterexample")
+      ->check(CLI::Range(0.0, 1e9))
       ->capture_default_str();
   explore_command->add_option("--weaken", request.weaken,
                               "one order made weaker: FILE:LINE:COLUMN[:failure][=ORDER]");
@@ -410,6 +431,7 @@ int run(int argc, char** argv) {
     return kRequest;
   }
   if (list_command->parsed()) return list();
+  if (explore_command->parsed()) refuse_unused(*explore_command, request);
   return sites_command->parsed() ? sites(request) : explore(request);
 }
 
@@ -421,7 +443,7 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const LimitReached& error) {
-    std::cerr << "muster_model: " << error.what() << ": want a smaller shape\n";
+    std::cerr << "muster_model: " << error.what() << '\n';
     return 2;
   } catch (const std::invalid_argument& error) {
     std::cerr << "muster_model: " << error.what() << '\n';

@@ -93,6 +93,7 @@ class Runs(unittest.TestCase):
     def test_bad_requests_are_refused_in_one_line(self):
         for name, *words in (
             ("append_benchmarks", "--filter", "append/silo"),
+            ("append_benchmarks", "--filter", "append/mutex/bytes:48/"),  # no bound beside it
             ("append_benchmarks", "--filter", "advance/null/registered:1/"),
         ):
             done, document = self.run_script(name, *words)

@@ -134,6 +134,23 @@ class Runs(unittest.TestCase):
                 self.assertGreater(longer[part][0]["executions"], 100)
             self.assertEqual((out / "longer.md").read_text(encoding="utf-8"), model_tables.longer(longer))
 
+    def test_the_commands_that_its_readme_shows_run(self):
+        readme = (ROOT / "tests/model/README.md").read_text(encoding="utf-8")
+        commands = [line.split(" && ")[0].split("#")[0].split() for line in readme.splitlines()]
+        commands = [words for words in commands if words and words[0] == "build/release/bin/muster_model"]
+        self.assertGreater(len(commands), 3)
+        with tempfile.TemporaryDirectory() as folder:
+            for program, *words in commands:
+                limit = ["--seconds", "1"] if words[0] == "explore" else []
+                done = project.run(ROOT / program, *words, *limit, cwd=folder)
+                self.assertIn(done.returncode, (0, 1, 4), f"{words}: {done.stderr}")
+
+    def test_what_a_search_does_not_take_is_refused(self):
+        for words in (("--preemptions", "3"), ("--seed", "3"), ("--search", "bounded", "--changes", "3")):
+            done = project.run(ROOT / "build/release/bin/muster_model", "explore", "mutex", *words, cwd="/")
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertRegex(done.stderr, f"^muster_model: {words[-2]}: a [a-z]+ search takes none; want --search [a-z]+\n$")
+
     def test_a_mistake_is_one_line_and_a_code(self):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "file"
@@ -143,6 +160,7 @@ class Runs(unittest.TestCase):
                 ("--only", "("): (2, "--only = (: "),
                 ("--only", "^mutex", "--out", file): (3, f"--out = {file}: "),
                 ("--longer", "--out", folder): (2, f"--longer: {folder}/model.json: "),
+                ("--longer", "--seed", "2"): (2, "--seed = 2: "),
             }
             for words, (code, line) in mistakes.items():
                 done = self.model(*words)
