@@ -291,9 +291,9 @@ class Reduced : public Chooser {
 
 // ---- bounded ----
 
-/// What a reader would rather see comes first: a hole rather than a race of data, then the fewer steps.
+/// What a reader would rather see comes first, then the fewer steps.
 std::pair<bool, std::size_t> badness(const std::string& violation, const std::vector<Decision>& schedule) {
-  return {violation.find("data race") == 0, schedule.size()};
+  return {is_of_orders(violation), schedule.size()};
 }
 
 /// Where executions have been, by fingerprint, and what it took to come there: a hash table with open addresses.

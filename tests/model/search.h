@@ -16,6 +16,11 @@ struct Limits {
   std::uint64_t executions = ~std::uint64_t{0};
 };
 
+/// Whether a violation is one of orders, which a reader would rather not see where there is one of bytes.
+inline bool is_of_orders(const std::string& violation) {
+  return violation.starts_with("data race") || violation.starts_with("unsettled");
+}
+
 /// What a search has found.
 struct Report {
   std::uint64_t executions = 0;  // that ran to their end
