@@ -352,6 +352,9 @@ void Execution::want_settled_order(const Event& event) {
        ++m) {
     const std::uint32_t writer = location.messages[m].event;
     if (writer == kNone || events_[writer].reads) continue;  // nothing comes between it and what it has read
+    if (event.action == Action::compare_exchange &&
+        location.messages[m - 1].value != threads_[event.thread].request.expected)
+      continue;  // before that store it would have failed, as it also does where it reads what stands there
     const Event& other = events_[writer];
     if (!event.before_own.knows(other.thread, other.step)) continue;
     violation_ = "unsettled: " + name_of(location) +
