@@ -47,7 +47,8 @@ namespace muster {
 ///                    flag.
 /// Source      Border-Collie, SIGMOD'19 (doi 10.1145/3299869.3300071), centralised mode.
 /// Differs     attach and detach, and the flag of a worker that waits for room, on which the paper is silent. Of the
-///             lower bounds that would do for a black flag, the end of the worker's last record: no shared line is read.
+///             lower bounds that would do for a black flag, the end of the worker's last record: it reads no
+///             shared line.
 template <class Platform = NativePlatform>
 class BorderCollie;
 

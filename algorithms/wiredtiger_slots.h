@@ -37,11 +37,11 @@ namespace muster {
 ///                      have left.
 ///                      The drainer closes relaxed: it has followed the slots, and reads nothing in them.
 ///             [active] released by who opens a slot, acquired by who wants to join: he finds the slot open,
-///                      or closed since, and then a later one active or soon to be so.
+///                      or closed since, and then a later one active or soon to be so. Who waits for that, or
+///                      for a slot's announcement, waits relaxed: what it then needs it acquires at its next
+///                      look, or has by its slot.
 ///             [freed]  released by the drainer, acquired by who opens the slot again: those who used it
 ///                      before have looked at it for the last time.
-///                      Who waits for the next one, or for its announcement, waits relaxed: what it then needs
-///                      it acquires at its next look, or has by its slot.
 ///             [begin]  of a slot, for reserved(), which looks from outside: released and acquired. Who sees
 ///                      the beginning or the state of a later opening then sees another slot active.
 /// Source      WiredTiger, src/log/log_slot.c, after Aether's consolidation array.

@@ -33,6 +33,7 @@ GAP = 0.62  # between columns, where the brackets stand and the arrows run
 NUMBERS = 0.42
 LINES = 1.4
 TEXT, SMALL = 7.5, 6  # points
+PNG_DPI = 120  # the picture is large, and is read at its size
 
 WORKERS = ("#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#882255", "#117733", "#332288")
 DRAINER = "#8A6100"
@@ -338,7 +339,8 @@ class Picture:
             self.arrow(i)
         look = {"fontsize": 7, "color": "#555555", "va": "top", "linespacing": 1.35}
         self.axes.text(0.12, self.tops[-1] + 0.22, "\n".join(self.caption), **look)
-        return style.save(self.figure, out)
+        with pyplot.rc_context({"savefig.dpi": PNG_DPI}):
+            return style.save(self.figure, out)
 
 
 def tint(colour):

@@ -67,7 +67,10 @@ def table(found, units):
     sizes = sorted({share["bytes"] for share in found})
     names = list(dict.fromkeys(share["algorithm"] for share in found))
     width = max(map(len, names), default=0) + 2
-    cells = {(s["threads"], s["algorithm"], s["bytes"]): f"{two_digits(s['median'])} {two_digits(s['q1'])}-{two_digits(s['q3'])}" for s in found}
+    cells = {}
+    for s in found:
+        median, q1, q3 = (two_digits(s[key]) for key in ("median", "q1", "q3"))
+        cells[s["threads"], s["algorithm"], s["bytes"]] = f"{median} {q1}-{q3}"
     column = max(map(len, cells.values()), default=0) + 2
     lines = ["share of bound in bytes/s: median, first and third quartile"]
     for threads in sorted({share["threads"] for share in found}):
@@ -94,7 +97,7 @@ def main():
         raise benchmarks.RequestError(f"--filter = {arguments.filter}: want one that matches names of append/ only")
     points = {NAME.fullmatch(name).group("bytes", "threads") for name in names}
     if not points <= {NAME.fullmatch(name).group("bytes", "threads") for name in names if "append/bound/" in name}:
-        raise benchmarks.RequestError(f"--filter = {arguments.filter}: want one that matches append/bound/ at each of its points")
+        raise benchmarks.RequestError(f"--filter = {arguments.filter}: want one that matches bound at each point, too")
     if sys.stderr.isatty():  # the library says nothing before the end; it measures about twice the least time
         minutes = len(names) * arguments.repetitions * arguments.seconds * 2 / 60
         print(f"{len(names)} benchmarks, {arguments.repetitions} times each: about {minutes:.0f} min", file=sys.stderr)

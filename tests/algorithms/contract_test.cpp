@@ -313,7 +313,7 @@ TEST_CASE("Registry: an option out of range is refused with its name, value and 
                     "hop_bits = 3: want 0, or 4 to 24, log2 of the capacity");
 }
 
-TEST_CASE("Contract: who is not heard of by a drainer waits where the algorithm says, and no sooner") {
+TEST_CASE("Contract: nobody waits for a drainer sooner than the algorithm says") {
   for (const AlgorithmInfo& info : algorithms()) {
     if (info.reach == nullptr) continue;
     INFO(info.name);

@@ -369,13 +369,24 @@ std::string row(const AlgorithmInfo& info, const Observed& observed) {
   return line.str();
 }
 
-/// Reserves by compare-and-swap and publishes in order: what is here to be found out.
-class Retries : public LogBufferBase<HaltingPlatform, Ring<HaltingPlatform>::KnownRoom> {
+/// What is here to be found out has a tail and what is published of it.
+class TailAndPublished : public LogBufferBase<HaltingPlatform, Ring<HaltingPlatform>::KnownRoom> {
  public:
-  explicit Retries(const LogBufferOptions& options) : LogBufferBase(options) {
+  Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }
+
+ protected:
+  explicit TailAndPublished(const LogBufferOptions& options) : LogBufferBase(options) {
     tail_.describe("tail");
     published_.describe("published");
   }
+
+  HaltingPlatform::Atomic<Lsn> tail_{0}, published_{0};
+};
+
+/// Reserves by compare-and-swap and publishes in order.
+class Retries : public TailAndPublished {
+ public:
+  explicit Retries(const LogBufferOptions& options) : TailAndPublished(options) {}
   Reservation reserve(WorkerId, std::uint32_t size) {
     Lsn begin = tail_.load(std::memory_order_relaxed);
     while (
@@ -388,19 +399,12 @@ class Retries : public LogBufferBase<HaltingPlatform, Ring<HaltingPlatform>::Kno
     published_.store(r.end(), std::memory_order_release);
   }
   Lsn advance() { return found(published_.load(std::memory_order_acquire)); }
-  Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }
-
- private:
-  HaltingPlatform::Atomic<Lsn> tail_{0}, published_{0};
 };
 
 /// Counts what is published by compare-and-swap, and knows a boundary when all is.
-class RetriesToPublish : public LogBufferBase<HaltingPlatform, Ring<HaltingPlatform>::KnownRoom> {
+class RetriesToPublish : public TailAndPublished {
  public:
-  explicit RetriesToPublish(const LogBufferOptions& options) : LogBufferBase(options) {
-    tail_.describe("tail");
-    published_.describe("published");
-  }
+  explicit RetriesToPublish(const LogBufferOptions& options) : TailAndPublished(options) {}
   Reservation reserve(WorkerId, std::uint32_t size) {
     const Lsn begin = tail_.fetch_add(size, std::memory_order_relaxed);
     return {begin, ring_.bytes(begin, size)};
@@ -412,12 +416,8 @@ class RetriesToPublish : public LogBufferBase<HaltingPlatform, Ring<HaltingPlatf
   }
   Lsn advance() {
     const std::uint64_t bytes = published_.load(std::memory_order_acquire);
-    return found(tail_.load(std::memory_order_relaxed) == bytes ? bytes : last_found());
+    return found(reserved() == bytes ? bytes : last_found());
   }
-  Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }
-
- private:
-  HaltingPlatform::Atomic<Lsn> tail_{0}, published_{0};
 };
 
 }  // namespace

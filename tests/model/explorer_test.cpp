@@ -441,16 +441,28 @@ TEST_CASE("Explorer: two stores whose order nothing settles, though one leads to
   CHECK(violation(release, relaxed).find("unsettled: x") == 0);
   CHECK(violation(relaxed, relaxed, true) ==
         "");  // coherence: what is read comes before what is then written
-  Execution execution;
-  Litmus exchanged({[](State& s) {
-                      s.x.fetch_add(1, relaxed);
+  const auto led_to = [](const Litmus::Body& first, const Litmus::Body& then) {
+    Execution execution;
+    Litmus program({[=](State& s) {
+                      first(s);
                       s.y.store(1, relaxed);
                     },
-                    [](State& s) {
-                      if (s.y.load(relaxed) == 1) s.x.fetch_add(1, relaxed);
+                    [=](State& s) {
+                      if (s.y.load(relaxed) == 1) then(s);
                     }});
-  CHECK(search_reduced(execution, exchanged, {}).violation ==
-        "");  // nothing comes between it and what it read
+    return search_reduced(execution, program, {}).violation;
+  };
+  const auto add = [](State& s) { s.x.fetch_add(1, relaxed); };
+  const auto store_one = [](State& s) { s.x.store(1, relaxed); };
+  const auto exchange_one = [](State& s) {
+    std::uint64_t one = 1;
+    s.x.compare_exchange(one, 2, relaxed, relaxed);
+  };
+  CHECK(led_to(add, add) == "");  // nothing comes between it and what it has read
+  CHECK(led_to(store_one, add).find("unsettled: x") == 0);
+  CHECK(led_to(store_one, exchange_one) == "");  // before the store it would fail
+  const auto store_twice = [=](State& s) { store_one(s), store_one(s); };
+  CHECK(led_to(store_twice, exchange_one).find("unsettled: x") == 0);
 }
 
 TEST_CASE("Explorer: a wait that nothing ends is a deadlock, and it replays", "[explorer]") {

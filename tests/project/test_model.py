@@ -68,7 +68,6 @@ class Tables(unittest.TestCase):
 
     def test_a_longer_search_says_how_far_it_came_and_what_one_preemption_more_takes(self):
         bounded = {"preemptions": 1, "executions": 77, "seconds": 3, "next_s": 240}
-        bad = {"exhausted": False, "violation": "a hole"}
         of_rows = {
             "| mutex | 2w x 1r | 1,200 (0.1 s) |  |  |  |  |": {"exhausted": True},
             "| 1,200 in 0 s, not all | at most 1 preemption | 77 | 3 s | about 4 min |": {"bounded": bounded},
@@ -77,7 +76,7 @@ class Tables(unittest.TestCase):
                 "bounded": bounded,
                 "unfinished": {"preemptions": 2, "seconds": 7200},
             },
-            "| mutex | 2w x 1r | **a hole** |": bad,
+            "| mutex | 2w x 1r | **a hole** |": {"violation": "a hole"},
         }
         for row, more in of_rows.items():
             found = {"exhaustive": [{**SEARCH, "exhausted": False, **more}], "sequential": []}

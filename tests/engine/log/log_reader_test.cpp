@@ -60,7 +60,7 @@ void overwrite(const std::filesystem::path& directory, Lsn lsn, Bytes bytes) {
 }
 
 void spoil(const std::filesystem::path& directory, Lsn lsn) {
-  overwrite(directory, lsn, as_bytes("XXXX"));
+  overwrite(directory, lsn, as_bytes("junk"));
 }
 
 std::map<std::string, std::string> contents(const std::filesystem::path& directory) {
