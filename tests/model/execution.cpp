@@ -79,6 +79,7 @@ Execution::Outcome Execution::run(Program& program, Chooser& chooser) {
 
   running_threads_ = true;
   for (ThreadId t = 0; t < thread_count_; ++t) {
+    threads_[t].alike = program.alike(t);
     threads_[t].fiber.start([this, &program, t] {
       try {
         program.run(t);
@@ -263,11 +264,22 @@ Reply Execution::perform(const Request& request) {
 Fingerprint Execution::fingerprint() const {
   Fingerprint all;
   for (ThreadId t = 0; t < thread_count_; ++t) {
-    const Fingerprint own = extended(threads_[t].history, ~std::uint64_t{t});
+    const Fingerprint own = extended(threads_[t].history, ~std::uint64_t{threads_[t].alike});
     all.high += own.high;
     all.low += own.low;
   }
   return all;
+}
+
+ThreadId Execution::unswapped(ThreadId id) const {
+  const Thread& thread = threads_[id];
+  ThreadId place = thread.alike;
+  for (ThreadId t = 0; t < thread_count_; ++t) {
+    if (threads_[t].alike != thread.alike || !(threads_[t].history < thread.history)) continue;
+    do ++place;
+    while (threads_[place].alike != thread.alike);
+  }
+  return place;
 }
 
 std::uint64_t Execution::choices(ThreadId id) const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <compare>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -85,10 +86,13 @@ struct Location {
 };
 
 /// Tells what all threads have done apart from anything else that they might have done: two prefixes of executions have
-/// the same one when they are equivalent, and else only by a chance of one in 2^128.
+/// the same one when they are equivalent, or would be with threads that are alike swapped, and else only by a chance of
+/// one in 2^128.
 struct Fingerprint {
   std::uint64_t high = 0;
   std::uint64_t low = 0;
+
+  auto operator<=>(const Fingerprint&) const = default;
 };
 
 /// Written to by nobody while nobody replays for a reader's eyes.
@@ -106,6 +110,9 @@ class Program {
  public:
   virtual ~Program() = default;
   virtual std::uint32_t threads() const = 0;
+  /// The first thread that it is like: with two that are alike swapped, an execution is an execution still. Itself,
+  /// unless a program knows better.
+  virtual ThreadId alike(ThreadId thread) const { return thread; }
   virtual std::string thread_name(ThreadId thread) const = 0;
   virtual void set_up() = 0;
   virtual void run(ThreadId thread) = 0;
@@ -199,6 +206,9 @@ class Execution {
   const Clock& trace_clock(ThreadId thread) const { return threads_[thread].trace; }
   std::uint32_t steps(ThreadId thread) const { return threads_[thread].steps; }
   Fingerprint fingerprint() const;
+  /// The one in whose place `thread` is, were the threads that are alike in the order of what they have met: the same
+  /// one in whatever way they are swapped.
+  ThreadId unswapped(ThreadId thread) const;
   /// The messages that the thread's next step may read, as a set of bits; 0: it cannot go on.
   std::uint64_t choices(ThreadId thread) const;
 
@@ -237,6 +247,7 @@ class Execution {
     Clock trace;
     std::uint32_t steps = 0;
     Fingerprint history;  // of the messages that its steps have read or followed
+    ThreadId alike = 0;   // the first that it is like
   };
 
   std::uint64_t not_subsumed(const Request& request, const Location& location, std::uint64_t messages) const;

@@ -27,17 +27,18 @@ struct How {
   bool skip_subsumed = true;
   std::uint32_t preemptions = kPreemptionsMax;  // where it is not reduced
   Merging merging = Merging::off;
+  std::vector<ThreadId> alike{};
 };
 
-Seen explore(const Bodies& bodies, std::size_t registers, How how) {
+Seen explore(const Bodies& bodies, std::size_t registers, const How& how) {
   Execution execution;
   execution.make_sequential(how.sequential);
   execution.skip_subsumed(how.skip_subsumed);
-  Litmus program(bodies);
+  Litmus program(bodies, how.alike);
   Seen seen;
   const auto observe = [&](const Execution& e) {
     seen.outcomes.insert(program.registers(registers));
-    seen.classes.insert(class_of(e));
+    seen.classes.insert(class_of(e, program));
   };
   seen.report = how.reduced ? search_reduced(execution, program, {}, observe)
                             : search_bounded(execution, program, how.preemptions, {}, observe, how.merging);
@@ -347,6 +348,36 @@ TEST_CASE("Explorer: a bounded search that merges sees every class, and the shor
   }
   CHECK(violated > 1000);
   CHECK(steps_saved > 10'000);
+  CHECK(missed == 0);
+  CHECK(longer == 0);
+}
+
+TEST_CASE("Explorer: of threads that are alike, a bounded search that merges takes any for any",
+          "[explorer]") {
+  const bool sequential = GENERATE(false, true);
+  std::minstd_rand random(4);
+  std::uint32_t violated = 0, missed = 0, longer = 0;
+  std::uint64_t merged_steps = 0, swapped_steps = 0;
+  for (int i = 0; i < 500; ++i) {
+    Bodies bodies = random_program(random, i % 2 == 0);
+    bodies.resize(2);
+    bodies.push_back(bodies[0]);
+    const std::vector<ThreadId> alike{0, 1, 0};
+    for (const std::uint32_t preemptions : {0u, 1u, 2u}) {
+      How how{.reduced = false, .sequential = sequential, .preemptions = preemptions, .merging = Merging::on};
+      merged_steps += explore(bodies, 0, how).report.steps;
+      how.alike = alike;
+      const Seen swapped = explore(bodies, 0, how);
+      swapped_steps += swapped.report.steps;
+      how.merging = Merging::off;
+      const Seen all = explore(bodies, 0, how);
+      missed += swapped.classes != all.classes ? 1 : 0;
+      longer += swapped.report.schedule.size() != all.report.schedule.size() ? 1 : 0;
+      violated += all.report.violation.empty() ? 0 : 1;
+    }
+  }
+  CHECK(violated > 300);
+  CHECK(10 * swapped_steps < 8 * merged_steps);
   CHECK(missed == 0);
   CHECK(longer == 0);
 }

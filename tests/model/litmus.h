@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <functional>
+#include <numeric>
 #include <set>
 #include <string>
 #include <vector>
@@ -10,7 +12,7 @@
 
 namespace muster::model {
 
-/// A few atomics and a few threads: for tests of the explorer itself.
+/// A few atomics and a few threads: for tests of the explorer itself. Those that share a body may be told to be alike.
 class Litmus : public Program {
  public:
   using Word = CheckingPlatform<>::Atomic<std::uint64_t>;
@@ -22,9 +24,11 @@ class Litmus : public Program {
   };
   using Body = std::function<void(State&)>;
 
-  explicit Litmus(std::vector<Body> bodies) : bodies_(std::move(bodies)) {}
+  explicit Litmus(std::vector<Body> bodies, std::vector<ThreadId> alike = {})
+      : bodies_(std::move(bodies)), alike_(std::move(alike)) {}
 
   std::uint32_t threads() const override { return static_cast<std::uint32_t>(bodies_.size()); }
+  ThreadId alike(ThreadId thread) const override { return alike_.empty() ? thread : alike_[thread]; }
   std::string thread_name(ThreadId thread) const override { return "thread " + std::to_string(thread); }
   void set_up() override {
     state_ = std::make_unique<State>();
@@ -47,23 +51,24 @@ class Litmus : public Program {
 
  private:
   std::vector<Body> bodies_;
+  std::vector<ThreadId> alike_;
   std::unique_ptr<State> state_;
   std::uint64_t registers_[8] = {};
 };
 
 /// What tells an execution from those that are not equivalent to it: for each thread what it read, for each
-/// location who wrote it in which order.
-inline std::string class_of(const Execution& execution) {
+/// location who wrote it in which order. Of the threads, which go by the names that `names` gives them.
+inline std::string class_of(const Execution& execution, const std::vector<ThreadId>& names) {
   std::string text;
   const auto name = [&](std::uint32_t event) {
     if (event == kNone) return std::string("-");
     const Event& e = execution.events()[event];
-    return std::to_string(e.thread) + "." + std::to_string(e.step);
+    return std::to_string(names[e.thread]) + "." + std::to_string(e.step);
   };
   for (ThreadId t = 0; t < execution.threads(); ++t) {
     text += "|";
     for (const Event& e : execution.events()) {
-      if (e.thread == t) {
+      if (names[e.thread] == t) {
         text += std::to_string(static_cast<int>(e.action)) +
                 (e.reads ? std::string("r").append(name(e.source)) : "") + (e.writes ? "w" : "") + " ";
       }
@@ -73,11 +78,28 @@ inline std::string class_of(const Execution& execution) {
   for (LocationId l = 0; l < kMaxLocations; ++l) {
     std::string order;
     for (const Event& e : execution.events()) {
-      if (e.location == l && e.writes) order += std::to_string(e.thread) + "." + std::to_string(e.step) + " ";
+      if (e.location == l && e.writes) {
+        order += std::to_string(names[e.thread]) + "." + std::to_string(e.step) + " ";
+      }
     }
     if (!order.empty()) writes += std::to_string(l) + ":" + order;
   }
   return text + "#" + writes;
+}
+
+/// The same of all executions that differ in how threads that are alike are swapped.
+inline std::string class_of(const Execution& execution, const Program& program) {
+  std::vector<ThreadId> names(execution.threads());
+  std::iota(names.begin(), names.end(), 0);
+  std::string first = class_of(execution, names);
+  while (std::next_permutation(names.begin(), names.end())) {
+    bool swaps_alike = true;
+    for (ThreadId t = 0; t < names.size(); ++t) {
+      swaps_alike = swaps_alike && program.alike(t) == program.alike(names[t]);
+    }
+    if (swaps_alike) first = std::min(first, class_of(execution, names));
+  }
+  return first;
 }
 
 }  // namespace muster::model

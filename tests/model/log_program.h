@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "algorithms/log_buffer.h"
@@ -96,6 +97,21 @@ class Contract {
 
 std::string range(Lsn begin, Lsn end);
 
+/// The algorithms in which a worker's number says no more than where its own state lies, and nobody looks at another's:
+/// all workers are alike. With more than one slot, consolidation begins at one that the number chooses.
+inline constexpr std::string_view kAnonymous[] = {"mutex",
+                                                  "decoupled",
+                                                  "consolidation",
+                                                  "consolidation_decoupled",
+                                                  "consolidation_delegated",
+                                                  "wiredtiger_slots",
+                                                  "mysql_link_buf"};
+
+inline bool has_workers_alike(std::string_view algorithm, const Shape& shape) {
+  return !shape.churn && shape.sizes.size() == 1 && shape.options.consolidation_slots == 1 &&
+         std::ranges::find(kAnonymous, algorithm) != std::end(kAnonymous);
+}
+
 /// Workers and a drainer over one algorithm.
 template <class A>
 class LogProgram : public Program {
@@ -105,6 +121,9 @@ class LogProgram : public Program {
   }
 
   std::uint32_t threads() const override { return shape_.workers + 1; }
+  ThreadId alike(ThreadId thread) const override {
+    return thread < shape_.workers && has_workers_alike(A::info.name, shape_) ? 0 : thread;
+  }
   std::string thread_name(ThreadId thread) const override {
     return thread == shape_.workers ? "drainer" : "worker " + std::to_string(thread);
   }

@@ -297,7 +297,7 @@ int explore(CommandLine request) {
   if (!complete && request.search == "bounded") {
     fmt::print(stderr, "muster_model: not all executions of at most {} preemptions: fewer --preemptions{}\n",
                request.preemptions,
-               report.full ? "; no more places can be remembered" : ", or more --seconds");
+               report.full ? "; there is no room to remember more places" : ", or more --seconds");
     return kNotExhausted;
   }
   if (!complete) {

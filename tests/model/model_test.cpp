@@ -54,7 +54,49 @@ const Subject& find(const std::vector<Subject>& all, std::string_view name) {
   throw std::logic_error("no such subject");
 }
 
+/// Of so many random executions, those that are none any more, or others, with the first two workers swapped.
+std::uint32_t told_apart(const Subject& subject, const Shape& shape, std::uint32_t executions) {
+  Execution execution;
+  const std::unique_ptr<Program> program = subject.make(shape);
+  const auto swapped = [](ThreadId thread) { return thread < 2 ? 1 - thread : thread; };
+  std::uint32_t told = 0;
+  for (std::uint32_t seed = 0; seed < executions; ++seed) {
+    search_random(execution, *program, seed, 3, {.executions = 1});
+    const std::vector<Event> events = execution.events();
+    std::vector<Decision> schedule = execution.decisions();
+    for (Decision& decision : schedule) decision.thread = swapped(decision.thread);
+    try {
+      replay(execution, *program, schedule);
+    } catch (const std::invalid_argument&) {
+      ++told;
+      continue;
+    }
+    const auto same = [&](const Event& a, const Event& b) {
+      return a.thread == swapped(b.thread) && a.action == b.action && a.location == b.location &&
+             a.message == b.message && a.source == b.source && a.writes == b.writes;
+    };
+    const std::vector<Event>& others = execution.events();
+    told += std::equal(events.begin(), events.end(), others.begin(), others.end(), same) ? 0 : 1;
+  }
+  return told;
+}
+
 }  // namespace
+
+TEST_CASE("Model: workers that are taken for alike are: swapped, they do what the other did", "[model]") {
+  for (const Subject& subject : subjects()) {
+    INFO(subject.name);
+    for (const Shape& shape : {shape(3, 2, 2), shape(2, 3, 3, 4, {2})}) {
+      const bool alike = subject.make(shape)->alike(1) == 0;
+      const std::uint32_t told = told_apart(subject, shape, 300);
+      if (alike) CHECK(told == 0);
+      if (subject.name == "border_collie" || subject.name == "postgres_insert_locks") CHECK(told > 0);
+    }
+  }
+  CHECK(has_workers_alike("decoupled", shape(2, 1, 1)));
+  CHECK_FALSE(has_workers_alike("decoupled", shape(2, 1, 1, 8, {3, 1})));
+  CHECK_FALSE(has_workers_alike("decoupled", shape(2, 1, 1, 8, {3}, true)));
+}
 
 TEST_CASE("Model: every safe algorithm keeps the contract, in all executions of the smallest shapes",
           "[model]") {

@@ -302,12 +302,14 @@ std::pair<bool, std::size_t> badness(const std::string& violation, const std::ve
 /// costs one. With as many, who comes while nobody is running, or the same thread is.
 class Visited {
  public:
-  /// Whether something may be seen from there that was not seen by those who have been there before.
+  /// Whether something may be seen from there that was not seen by those who have been there before. What it has no
+  /// room for it does not remember: whoever comes there again goes on.
   bool visit(const Fingerprint& place, std::uint32_t preemptions, ThreadId running) {
     if (10 * count_ >= 7 * slots_.size()) grow();
     const std::uint64_t who = bit(running == kNone ? kMaxThreads : running);
     Fingerprint& slot = find({place.high, place.low & ~kCost});
     if (slot.low == 0) {
+      if (full()) return true;
       ++count_;
     } else if (const std::uint64_t fewest = (slot.low & kCost) >> kRunners; fewest <= preemptions) {
       if (fewest < preemptions || (slot.low & (who | bit(kMaxThreads))) != 0) return false;
@@ -350,7 +352,6 @@ class Bounded : public Chooser {
  public:
   Bounded(std::uint32_t preemptions, bool merges) : preemptions_max_(preemptions), merges_(merges) {}
 
-  /// It remembers no more places.
   bool full() const { return visited_.full(); }
 
   bool choose(const Execution& execution, Decision& decision) override {
@@ -389,8 +390,10 @@ class Bounded : public Chooser {
           before.preemptions + (before.running != kNone && before.running != before.thread ? 1 : 0);
       if (node.left[before.thread] != 0) node.running = before.thread;
     }
-    if (merges_ && branches(node) && !visited_.visit(execution.fingerprint(), node.preemptions, node.running))
-      return false;
+    if (merges_ && branches(node)) {
+      const ThreadId running = node.running == kNone ? kNone : execution.unswapped(node.running);
+      if (!visited_.visit(execution.fingerprint(), node.preemptions, running)) return false;
+    }
     pick(node);
     path_.push_back(node);
     return true;
@@ -564,9 +567,9 @@ Report search_bounded(Execution& execution, Program& program, std::uint32_t pree
       report.exhausted = true;
       break;
     }
-    if (search.full()) report.full = true;
-    if (report.full || budget.spent(report)) break;
+    if (budget.spent(report)) break;
   }
+  report.full = search.full();
   report.seconds = budget.seconds();
   return report;
 }

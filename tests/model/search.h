@@ -27,7 +27,7 @@ struct Report {
   std::uint64_t abandoned = 0;   // that turned out to be equivalent to others before their end
   std::uint64_t steps = 0;       // of all of them
   double seconds = 0;
-  bool full = false;               // no more places could be remembered
+  bool full = false;               // a bounded search has had no room for all places that it has been to
   bool exhausted = false;          // every execution that the search is to look at has been looked at
   double explored = 0;             // an estimate of the share of the space, where not exhausted
   std::string violation;           // empty: none
