@@ -148,12 +148,23 @@ class Reduced : public Chooser {
     std::uint32_t backtrack = 0;  // threads to explore from here, a set
     std::uint32_t explored = 0;   // alternatives that lie behind
     Choices choices{};
-    Choices asleep{};  // steps after which everything has been explored already
+    Choices asleep{};                                // steps after which everything has been explored already
+    std::array<std::uint8_t, kMaxThreads> places{};  // the same for threads that are alike and have not begun
+
+    std::uint32_t places_of(std::uint32_t threads) const {
+      std::uint32_t set = 0;
+      for (; threads != 0; threads &= threads - 1)
+        set |= static_cast<std::uint32_t>(bit(places[lowest(threads)]));
+      return set;
+    }
   };
 
   bool extend(const Execution& execution) {
     Node node;
     node.choices = choices_of(execution);
+    for (ThreadId t = 0; t < execution.threads(); ++t)
+      node.places[t] =
+          static_cast<std::uint8_t>(execution.steps(t) == 0 ? kMaxThreads + execution.unswapped(t) : t);
     if (!path_.empty()) {
       node.asleep = path_.back().asleep;
       node.asleep[path_.back().thread] = 0;
@@ -206,8 +217,10 @@ class Reduced : public Chooser {
       if (earlier.thread == event.thread || !conflict(earlier, event, execution.sequential())) continue;
       if (before.knows(earlier.thread, earlier.step)) continue;
       const bool locks = event.action == Action::lock;
-      const bool awaits = event.action == Action::await;  // each value that serves, not the last one only
-      if (!locks && !awaits && something_between(execution, *it, event)) continue;
+      // Each value that it may find, not the last one only: before that there may be nothing new that it could do.
+      const bool looks = event.action == Action::await ||
+                         (event.action == Action::compare_exchange && !execution.sequential());
+      if (!locks && !looks && something_between(execution, *it, event)) continue;
       reverse(execution, *it, event, has_been_taken);
       if (locks) break;  // with the last holder only: the others are its to race with
     }
@@ -277,7 +290,7 @@ class Reduced : public Chooser {
       }
       return;
     }
-    if ((initials & node.backtrack) != 0) return;
+    if ((node.places_of(initials) & node.places_of(node.backtrack)) != 0) return;
     if ((initials & bit(later.thread)) != 0) {
       node.backtrack |= static_cast<std::uint32_t>(bit(later.thread));
     } else {

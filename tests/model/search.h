@@ -43,7 +43,8 @@ using Observer = std::function<void(const Execution&)>;
 /// that could be put behind a later store, and two writes whose order could be turned round, start the search
 /// for the other order; a load behind a store need not be put before it, since it may read the older message
 /// where it is. Of a sequentially consistent execution a load and a store are turned round both ways. Of messages
-/// that bring the same to a reader the oldest is read alone: it leaves the most open.
+/// that bring the same to a reader the oldest is read alone: it leaves the most open. Of threads that are alike and
+/// have not begun the first to be looked at begins: the others would do the same.
 Report search_reduced(Execution& execution, Program& program, const Limits& limits,
                       const Observer& observer = nullptr);
 
