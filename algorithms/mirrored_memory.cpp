@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <stdexcept>
 #include <string>
 #include <system_error>
 
@@ -42,6 +43,10 @@ class RingFile {
 }  // namespace
 
 MirroredMemory::MirroredMemory(std::size_t capacity) : mask_(capacity - 1) {
+  if (const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)); capacity < page) {
+    throw std::invalid_argument("capacity = " + std::to_string(capacity) + ": want " + std::to_string(page) +
+                                " at least, this machine's page");
+  }
   const RingFile file(capacity);
   void* const range =
       ::mmap(nullptr, 2 * capacity, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -10,7 +10,7 @@ namespace muster {
 /// placed by the kernel's policy at first touch.
 class MirroredMemory {
  public:
-  /// `capacity`: a power of two and a multiple of the page size.
+  /// `capacity`: a power of two. Throws std::invalid_argument where it is less than the machine's page.
   explicit MirroredMemory(std::size_t capacity);
   MirroredMemory(const MirroredMemory&) = delete;
   MirroredMemory& operator=(const MirroredMemory&) = delete;

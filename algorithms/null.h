@@ -29,9 +29,10 @@ class Null {
       : ring_(options), workers_(options.max_workers), start_(options.start) {}
 
   WorkerId attach() {
+    auto scratch =
+        std::make_unique_for_overwrite<std::byte[]>(ring_.capacity());  // if at all, before a slot is taken
     const WorkerId worker = workers_.attach();
-    if (!workers_[worker].scratch)
-      workers_[worker].scratch = std::make_unique_for_overwrite<std::byte[]>(ring_.capacity());
+    workers_[worker].scratch = std::move(scratch);
     return worker;
   }
   void detach(WorkerId worker) { workers_.detach(worker); }

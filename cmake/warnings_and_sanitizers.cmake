@@ -20,6 +20,8 @@ endif()
 if(muster_sanitizer)
   # Line tables are all that a report needs; variables' locations cost minutes in instrumented templates.
   list(APPEND muster_sanitizer -g1)
+  # The builds that look for mistakes keep the asserts, which the build type would drop.
+  list(APPEND muster_sanitizer -UNDEBUG)
   # GCC 12 takes what it instruments in std::function for uninitialized.
   target_compile_options(muster_flags INTERFACE $<BUILD_INTERFACE:-Wno-maybe-uninitialized>)
   target_compile_options(muster_flags INTERFACE $<BUILD_INTERFACE:${muster_sanitizer}>)
