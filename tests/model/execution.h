@@ -110,8 +110,8 @@ class Program {
  public:
   virtual ~Program() = default;
   virtual std::uint32_t threads() const = 0;
-  /// The first thread that it is like: with two that are alike swapped, an execution is an execution still. Itself,
-  /// unless a program knows better.
+  /// The first thread that it is like: with two that are alike swapped, an execution is an execution still, but for the
+  /// end that is not searched. Itself, unless a program knows better.
   virtual ThreadId alike(ThreadId thread) const { return thread; }
   virtual std::string thread_name(ThreadId thread) const = 0;
   virtual void set_up() = 0;
@@ -206,8 +206,10 @@ class Execution {
   const Clock& trace_clock(ThreadId thread) const { return threads_[thread].trace; }
   std::uint32_t steps(ThreadId thread) const { return threads_[thread].steps; }
   Fingerprint fingerprint() const;
-  /// The one in whose place `thread` is, were the threads that are alike in the order of what they have met: the same
-  /// one in whatever way they are swapped.
+  /// The first thread that `thread` is like.
+  ThreadId alike(ThreadId thread) const { return threads_[thread].alike; }
+  /// Its rank among the threads that it is like, by what they have met, as a thread's number: the same in whatever way
+  /// they are swapped.
   ThreadId unswapped(ThreadId thread) const;
   /// The messages that the thread's next step may read, as a set of bits; 0: it cannot go on.
   std::uint64_t choices(ThreadId thread) const;

@@ -295,9 +295,10 @@ int explore(CommandLine request) {
                report.executions, report.abandoned, report.seconds, report.exhausted ? ", exhausted" : "");
   }
   if (!complete && request.search == "bounded") {
-    fmt::print(stderr, "muster_model: not all executions of at most {} preemptions: fewer --preemptions{}\n",
-               request.preemptions,
-               report.full ? "; there is no room to remember more places" : ", or more --seconds");
+    fmt::print(stderr,
+               "muster_model: not all executions of at most {} preemptions{}: fewer --preemptions, or more "
+               "--seconds\n",
+               request.preemptions, report.full ? ", and no room to remember more places" : "");
     return kNotExhausted;
   }
   if (!complete) {

@@ -1,5 +1,9 @@
 // A bounded share of scripts/model: the smallest shapes, to the end where that is near.
+#include <algorithm>
+#include <set>
+
 #include "tests/catch.h"
+#include "tests/model/litmus.h"
 #include "tests/model/programs.h"
 #include "tests/model/search.h"
 
@@ -54,15 +58,32 @@ const Subject& find(const std::vector<Subject>& all, std::string_view name) {
   throw std::logic_error("no such subject");
 }
 
-/// Of so many random executions, those that are none any more, or others, with the first two workers swapped.
+/// What was searched of an execution: its events, and the values that they have written. Not the verdict, which is also
+/// one on its end.
+struct Trail {
+  std::vector<Event> events;
+  std::vector<std::vector<std::uint64_t>> values;
+
+  explicit Trail(const Execution& execution) : events(execution.events()) {
+    for (const Event& event : events) {
+      values.emplace_back();
+      for (const Message& message : execution.location(event.location).messages) {
+        if (message.event != kNone) values.back().push_back(message.value);  // the end has none that counts
+      }
+    }
+  }
+};
+
+/// Of so many random executions, those that are none any more, or others, with two workers swapped.
 std::uint32_t told_apart(const Subject& subject, const Shape& shape, std::uint32_t executions) {
   Execution execution;
   const std::unique_ptr<Program> program = subject.make(shape);
-  const auto swapped = [](ThreadId thread) { return thread < 2 ? 1 - thread : thread; };
   std::uint32_t told = 0;
   for (std::uint32_t seed = 0; seed < executions; ++seed) {
+    const ThreadId one = seed % (shape.workers - 1);
+    const auto swapped = [&](ThreadId t) { return t == one ? one + 1 : t == one + 1 ? one : t; };
     search_random(execution, *program, seed, 3, {.executions = 1});
-    const std::vector<Event> events = execution.events();
+    const Trail first(execution);
     std::vector<Decision> schedule = execution.decisions();
     for (Decision& decision : schedule) decision.thread = swapped(decision.thread);
     try {
@@ -71,12 +92,15 @@ std::uint32_t told_apart(const Subject& subject, const Shape& shape, std::uint32
       ++told;
       continue;
     }
+    const Trail then(execution);
     const auto same = [&](const Event& a, const Event& b) {
       return a.thread == swapped(b.thread) && a.action == b.action && a.location == b.location &&
              a.message == b.message && a.source == b.source && a.writes == b.writes;
     };
-    const std::vector<Event>& others = execution.events();
-    told += std::equal(events.begin(), events.end(), others.begin(), others.end(), same) ? 0 : 1;
+    const bool is_same =
+        std::equal(first.events.begin(), first.events.end(), then.events.begin(), then.events.end(), same) &&
+        first.values == then.values;
+    told += is_same ? 0 : 1;
   }
   return told;
 }
@@ -84,18 +108,36 @@ std::uint32_t told_apart(const Subject& subject, const Shape& shape, std::uint32
 }  // namespace
 
 TEST_CASE("Model: workers that are taken for alike are: swapped, they do what the other did", "[model]") {
+  Shape all_at_once = shape(3, 2, 2, 16, {3});
+  all_at_once.idle = 1;
+  all_at_once.lag = all_at_once.observe = true;
+  all_at_once.options.delegation_chain = 1;
+  all_at_once.options.slot_pool = 4;
+  std::set<std::string> alike;
   for (const Subject& subject : subjects()) {
     INFO(subject.name);
-    for (const Shape& shape : {shape(3, 2, 2), shape(2, 3, 3, 4, {2})}) {
-      const bool alike = subject.make(shape)->alike(1) == 0;
+    for (const Shape& shape : {shape(3, 2, 2), shape(2, 3, 3, 4, {2}), all_at_once}) {
+      const bool are_alike = subject.make(shape)->alike(1) == 0;
       const std::uint32_t told = told_apart(subject, shape, 300);
-      if (alike) CHECK(told == 0);
+      if (are_alike) CHECK(told == 0);
+      if (are_alike && !subject.mutant) alike.insert(subject.name);
       if (subject.name == "border_collie" || subject.name == "postgres_insert_locks") CHECK(told > 0);
     }
   }
+  CHECK(alike.size() == std::size(kAnonymous));
+}
+
+TEST_CASE(
+    "Model: workers are not taken for alike where sizes, slots or the moment of attaching tell them apart",
+    "[model]") {
   CHECK(has_workers_alike("decoupled", shape(2, 1, 1)));
   CHECK_FALSE(has_workers_alike("decoupled", shape(2, 1, 1, 8, {3, 1})));
   CHECK_FALSE(has_workers_alike("decoupled", shape(2, 1, 1, 8, {3}, true)));
+  Shape two_slots = shape(3, 2, 2);
+  two_slots.options.consolidation_slots = 2;
+  CHECK_FALSE(has_workers_alike("consolidation", two_slots));
+  const std::vector<Subject> all = subjects();
+  CHECK(told_apart(find(all, "consolidation"), two_slots, 300) > 0);
 }
 
 TEST_CASE("Model: every safe algorithm keeps the contract, in all executions of the smallest shapes",
@@ -115,6 +157,27 @@ TEST_CASE("Model: every safe algorithm keeps the contract, in all executions of 
     }
     CHECK(violation(subject, shape(2, 2, 1, 4, {2}), 5'000) == "");
     CHECK(violation(subject, shape(2, 2, 2, 8, {3}), 5'000) == "");
+  }
+}
+
+TEST_CASE("Model: both searches see the same executions of every safe algorithm", "[model]") {
+  for (const Subject& subject : subjects()) {
+    if (subject.mutant || subject.info.unsafe) continue;
+    for (const Shape& shape : {shape(2, 1, 2), shape(2, 1, 1, 8, {3}, true), shape(2, 2, 1, 4, {2})}) {
+      INFO(subject.name << " " << shape.records << " " << shape.churn);
+      Execution execution;
+      const std::unique_ptr<Program> program = subject.make(shape);
+      std::set<std::string> reduced, merged;
+      const auto see = [&](std::set<std::string>& classes) {
+        return [&](const Execution& e) { classes.insert(class_of(e, *program)); };
+      };
+      const Limits limits{.executions = 3'000};
+      if (!search_reduced(execution, *program, limits, see(reduced)).exhausted) continue;
+      const Report report =
+          search_bounded(execution, *program, kPreemptionsMax, {.executions = 100'000}, see(merged));
+      CHECK(std::includes(reduced.begin(), reduced.end(), merged.begin(), merged.end()));
+      if (report.exhausted) CHECK(reduced == merged);
+    }
   }
 }
 

@@ -148,8 +148,10 @@ class Reduced : public Chooser {
     std::uint32_t backtrack = 0;  // threads to explore from here, a set
     std::uint32_t explored = 0;   // alternatives that lie behind
     Choices choices{};
-    Choices asleep{};                                // steps after which everything has been explored already
-    std::array<std::uint8_t, kMaxThreads> places{};  // the same for threads that are alike and have not begun
+    Choices asleep{};  // steps after which everything has been explored already
+    // The same for threads that are alike and have not begun. Those that have begun differ, though they may have met the
+    // same so far: what was explored before was explored for one of them.
+    std::array<std::uint8_t, kMaxThreads> places{};
 
     std::uint32_t places_of(std::uint32_t threads) const {
       std::uint32_t set = 0;
@@ -164,7 +166,7 @@ class Reduced : public Chooser {
     node.choices = choices_of(execution);
     for (ThreadId t = 0; t < execution.threads(); ++t)
       node.places[t] =
-          static_cast<std::uint8_t>(execution.steps(t) == 0 ? kMaxThreads + execution.unswapped(t) : t);
+          static_cast<std::uint8_t>(execution.steps(t) == 0 ? kMaxThreads + execution.alike(t) : t);
     if (!path_.empty()) {
       node.asleep = path_.back().asleep;
       node.asleep[path_.back().thread] = 0;

@@ -48,7 +48,8 @@ using Observer = std::function<void(const Execution&)>;
 Report search_reduced(Execution& execution, Program& program, const Limits& limits,
                       const Observer& observer = nullptr);
 
-/// Whether a bounded search leaves an execution where one that was equivalent so far has gone on already.
+/// Whether a bounded search leaves an execution where one that was equivalent so far, or would have been with threads
+/// that are alike swapped, has gone on already.
 enum class Merging : std::uint8_t { off, on };
 
 inline constexpr std::uint32_t kPreemptionsMax = 100;
