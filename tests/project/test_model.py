@@ -130,7 +130,7 @@ class Runs(unittest.TestCase):
             for part in ("exhaustive", "sequential"):
                 self.assertEqual([(s["algorithm"], s["shape"]) for s in longer[part]], [("mutex", shape)])
                 self.assertTrue(longer[part][0]["exhausted"])
-                self.assertGreater(longer[part][0]["executions"], 100)
+                self.assertGreater(longer[part][0]["executions"], 50)  # not the one of before
             self.assertEqual((out / "longer.md").read_text(encoding="utf-8"), model_tables.longer(longer))
 
     def test_the_commands_that_its_readme_shows_run(self):
