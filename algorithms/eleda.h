@@ -157,8 +157,8 @@ class Eleda : public LogBufferBase<Platform, eleda::Worker<Platform>> {
     }  // std's heaps have the largest on top
   };
 
-  static constexpr std::uint32_t kRangesBits =
-      20;  // log2 of a ring's ranges, at most; each has two padded counters
+  // log2 of a ring's ranges, at most; each has two padded counters.
+  static constexpr std::uint32_t kRangesBits = 20;
 
   static std::uint32_t checked_hop_bits(const LogBufferOptions& options) {
     const auto ring_bits = static_cast<std::uint32_t>(std::countr_zero(options.capacity));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "algorithms/workers.h"
 
@@ -29,8 +30,8 @@ class Null {
       : ring_(options), workers_(options.max_workers), start_(options.start) {}
 
   WorkerId attach() {
-    auto scratch =
-        std::make_unique_for_overwrite<std::byte[]>(ring_.capacity());  // if at all, before a slot is taken
+    // Before a slot is taken: one that there is no memory for would stay taken.
+    auto scratch = std::make_unique_for_overwrite<std::byte[]>(ring_.capacity());
     const WorkerId worker = workers_.attach();
     workers_[worker].scratch = std::move(scratch);
     return worker;
