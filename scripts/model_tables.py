@@ -2,6 +2,8 @@
 
 import collections
 
+import model_search
+
 DRAWN_STEPS = 80  # a longer counterexample is no picture any more: its trace is linked
 
 
@@ -25,8 +27,12 @@ def markdown(document):
 
 def head(context):
     machine = f"{context['processing_units']} processing units of {context['cpu_model']}"
-    build = f"commit {context['git_commit'][:12]}{'-dirty' * context['git_commit'].endswith('-dirty')}"
+    build = f"commit {short(context['git_commit'])}"
     return f"Made by `{context['command']}` on {machine}: {context['seconds']:.0f} s, {build}, {context['compiler']}."
+
+
+def short(commit):
+    return f"{commit[:12]}{'-dirty' * commit.endswith('-dirty')}"
 
 
 def by_shape(results, cell):
@@ -71,16 +77,18 @@ def longer(document):
         of_bounded = ["", "", ""]
         if bounded:
             of_bounded = [at_most(bounded["preemptions"]), f"{bounded['executions']:,}", duration(bounded["seconds"])]
-        reduced = searched({**result, "bounded": None}) if result["executions"] else "not tried"
-        return [result["algorithm"], result["shape"], reduced, *of_bounded, one_more(result)]
+        reduced = searched({**result, "bounded": None})
+        found = [result["algorithm"], result["shape"], reduced, *of_bounded, one_more(result)]
+        return [*found, short(result["commit"])]
 
-    columns = ["algorithm", "shape", "every execution", "by preemptions", "executions", "time", "one more"]
+    columns = ["algorithm", "shape", "every execution", "by preemptions", "executions", "time", "one more", "commit"]
     lines = ["# Longer searches", "", head(document["context"])]
     lines += [
-        "What tables.md has left without an end, from the start and for longer.",
-        "Where the end was not reached or, as what tables.md says makes it seem, not near, all executions of at most so",
-        "many preemptions were looked at, in the time that stands there. What one preemption more takes is more than it",
-        "took without coming to an end; or about as much as it would if it grew as before.",
+        f"What tables.md has left without an end, from the start and for longer: {duration(model_search.MOST_S)} a search",
+        "at most. Where the end was not reached or, as what was seen makes it seem, is not within that, all executions of",
+        "at most so many preemptions were looked at, in the time that stands there. What one preemption more takes is more",
+        "than it took without coming to an end; or about as much as it would if it grew as before, which may be up to",
+        f"{model_search.SLOWS} times too much.",
     ]
     titles = {"exhaustive": "With C++20's weak behaviours", "sequential": "By interleavings alone"}
     for part, title in titles.items():
@@ -95,7 +103,9 @@ def one_more(result):
     if "unfinished" in result:
         return f"more than {duration(result['unfinished']['seconds'])}"
     expected = result.get("bounded", {}).get("next_s", 0)
-    return f"about {duration(expected)}" if expected else "not tried"
+    if not expected:
+        return "not tried"
+    return f"about {duration(expected)}{'; not tried' * bool(model_search.next_search(result))}"
 
 
 def duration(seconds):

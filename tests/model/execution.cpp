@@ -62,6 +62,7 @@ Execution::Execution() : threads_(kMaxThreads), locations_(kMaxLocations) {
 
 Execution::Outcome Execution::run(Program& program, Chooser& chooser) {
   reset();
+  keep(chooser.kept());
   thread_count_ = program.threads();
   if (thread_count_ > kMaxThreads)
     throw LimitReached("more than " + std::to_string(kMaxThreads) + " threads");
@@ -72,6 +73,7 @@ Execution::Outcome Execution::run(Program& program, Chooser& chooser) {
     ~TearDown() {
       execution.running_ = kNone;
       execution.running_threads_ = false;
+      execution.settling_ = true;
       program.tear_down();
     }
   } const tear_down{program, *this};
@@ -93,6 +95,7 @@ Execution::Outcome Execution::run(Program& program, Chooser& chooser) {
     resume(t);
     if (!violation_.empty()) return Outcome::violated;
   }
+  take_kept_steps();
 
   for (;;) {
     bool can_go_on = false;
@@ -145,6 +148,58 @@ void Execution::settle() {
   }
 }
 
+/// Forgets all but the first steps of the execution before: of those, what they have left in the locations stays.
+void Execution::keep(std::size_t steps) {
+  repeating_ = steps != 0;
+  next_kept_ = steps;
+  events_.resize(steps);
+  decisions_.resize(steps);
+  outlooks_.resize(steps);
+  for (std::uint32_t l = 0; l < location_count_; ++l) {
+    Location& location = locations_[l];
+    const auto is_kept = [&](std::uint32_t event) { return event < steps; };
+    while (location.messages.size() > 1 && !is_kept(location.messages.back().event))
+      location.messages.pop_back();
+    while (!location.events.empty() && !is_kept(location.events.back())) location.events.pop_back();
+    location.accesses = {};
+    location.alive = false;
+  }
+  for (const Event& event : events_)
+    locations_[event.location].accesses.steps[event.thread] = static_cast<std::uint16_t>(event.step);
+  location_count_ = 0;
+}
+
+/// The threads run again, and touch what is not atomic in the same order; what the explorer knows of it is there.
+void Execution::take_kept_steps() {
+  next_kept_ = 0;
+  while (next_kept_ < events_.size()) {
+    const ThreadId t = events_[next_kept_].thread;
+    threads_[t].reply = repeat(threads_[t], threads_[t].request);
+    resume(t);
+  }
+  for (std::size_t i = 0; i < events_.size(); ++i) {
+    Thread& thread = threads_[events_[i].thread];
+    if (thread.steps != events_[i].step) continue;  // the last one tells
+    thread.knowledge = outlooks_[i].knowledge;
+    thread.history = outlooks_[i].history;
+    thread.trace = events_[i].before;
+  }
+  repeating_ = false;
+}
+
+/// A kept step; whose thread takes the next one, too, is not stopped in between. Values are found anew: a pointer is
+/// another one this time.
+Reply Execution::repeat(Thread& thread, const Request& request) {
+  const Event& event = events_[next_kept_++];
+  if (request.action != event.action || request.location != event.location)
+    throw LimitReached("a thread of the program does not do the same again after the same replies");
+  ++thread.steps;
+  std::vector<Message>& messages = locations_[event.location].messages;
+  const std::uint64_t value = messages[event.message].value;
+  if (event.writes) messages[event.message + 1].value = modified(request, value);
+  return {value, event.action == Action::compare_exchange && event.writes};
+}
+
 void Execution::resume(ThreadId thread) {
   running_ = thread;
   threads_[thread].fiber.resume();
@@ -153,18 +208,13 @@ void Execution::resume(ThreadId thread) {
 }
 
 void Execution::reset() {
-  for (std::uint32_t l = 0; l < location_count_; ++l) locations_[l].alive = false;
-  location_count_ = 0;
-  for (ThreadId t = 0; t < kMaxThreads; ++t) {
-    Thread& thread = threads_[t];
+  for (Thread& thread : threads_) {
     thread.request = {};
     thread.knowledge = {};
     thread.trace = {};
     thread.steps = 0;
     thread.history = {};
   }
-  events_.clear();
-  decisions_.clear();
   violation_.clear();
   running_ = kNone;
   running_threads_ = false;
@@ -177,6 +227,11 @@ LocationId Execution::create(std::uint64_t value) {
                        " atomic locations: want fewer --workers or --records, or smaller --option values");
   }
   Location& location = locations_[location_count_];
+  location.alive = true;
+  if (repeating_) {
+    location.messages.front().value = value;  // setting up may change it
+    return location_count_++;
+  }
   location.name = "";
   location.index = 0;
   location.messages.clear();
@@ -185,7 +240,6 @@ LocationId Execution::create(std::uint64_t value) {
   location.creator = running_threads_ ? running_ : kNone;
   location.created = running_threads_ ? threads_[running_].steps + 1 : 0;
   location.accesses = {};
-  location.alive = true;
   return location_count_++;
 }
 
@@ -244,7 +298,9 @@ void Execution::note_site(const Request& request) {
 
 Reply Execution::perform(const Request& request) {
   if (running_ == kNone) {  // nobody else is there, before the threads or after them
-    Message& message = locations_[request.location].messages.back();
+    std::vector<Message>& messages = locations_[request.location].messages;
+    if (settling_) messages.push_back({messages.back().value, kNone, {}});
+    Message& message = settling_ ? messages.back() : messages.front();
     Reply reply{message.value, message.value == request.expected};
     const bool writes = request.action == Action::compare_exchange
                             ? reply.exchanged
@@ -254,6 +310,8 @@ Reply Execution::perform(const Request& request) {
   }
   if (sites_ != nullptr && !settling_) note_site(request);
   Thread& thread = threads_[running_];
+  if (repeating_ && next_kept_ < events_.size() && events_[next_kept_].thread == running_)
+    return repeat(thread, request);
   thread.request = request;
   thread.fiber.leave();
   return thread.reply;
@@ -452,6 +510,7 @@ void Execution::take_step(const Decision& decision) {
   thread.reply = reply;
   if (!settling_) location.events.push_back(static_cast<std::uint32_t>(events_.size()));
   events_.push_back(event);
+  if (!settling_) outlooks_.push_back({thread.knowledge, thread.history});
   if (recorder_ != nullptr) recorder_->step(*this, event, request, reply);
 }
 
@@ -461,7 +520,7 @@ Execution::Access Execution::access() const {
 }
 
 bool Execution::happened_before(const Access& access) const {
-  if (access.thread == kNone || access.thread == running_ || running_ == kNone) return true;
+  if (access.thread == kNone || access.thread == running_ || running_ == kNone || repeating_) return true;
   return threads_[running_].knowledge.clock.knows(access.thread, access.step);
 }
 

@@ -129,6 +129,9 @@ struct Decision {
 class Chooser {
  public:
   virtual ~Chooser() = default;
+  /// How many steps the next execution has in common with the one before, whose chooser it was, too: they are taken
+  /// again without being asked for.
+  virtual std::size_t kept() const { return 0; }
   /// False: enough of this execution. Somebody can take a step when it is asked.
   virtual bool choose(const Execution& execution, Decision& decision) = 0;
   virtual void taken(const Execution& /*execution*/, const Event& /*event*/) {}
@@ -252,10 +255,19 @@ class Execution {
     ThreadId alike = 0;   // the first that it is like
   };
 
+  /// What a step has left its thread with.
+  struct Outlook {
+    Knowledge knowledge;
+    Fingerprint history;
+  };
+
   std::uint64_t not_subsumed(const Request& request, const Location& location, std::uint64_t messages) const;
   void want_settled_order(const Event& event);
   void take_step(const Decision& decision);
   void settle();
+  void keep(std::size_t steps);
+  void take_kept_steps();
+  Reply repeat(Thread& thread, const Request& request);
   void resume(ThreadId thread);
   std::uint32_t newest(const Location& location) const {
     return static_cast<std::uint32_t>(location.messages.size()) - 1;
@@ -275,11 +287,14 @@ class Execution {
   std::uint32_t location_count_ = 0;
   std::vector<Event> events_;
   std::vector<Decision> decisions_;
+  std::vector<Outlook> outlooks_;  // after each of the events
   std::string violation_;
   std::exception_ptr limit_;  // thrown by a thread, on its way out
   ThreadId running_ = kNone;
   bool running_threads_ = false;
-  bool settling_ = false;
+  bool settling_ = false;      // and what comes after that
+  bool repeating_ = false;     // steps of the execution before
+  std::size_t next_kept_ = 0;  // of them; once all threads have begun
   bool sequential_ = false;
   bool skips_subsumed_ = true;
   Weakening weakening_;

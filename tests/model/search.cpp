@@ -63,6 +63,8 @@ void count(Report& report, const Execution& execution, Execution::Outcome outcom
 
 class Reduced : public Chooser {
  public:
+  std::size_t kept() const override { return unseen_from_; }
+
   bool choose(const Execution& execution, Decision& decision) override {
     const std::size_t depth = execution.events().size();
     if (depth == path_.size() && !extend(execution)) return false;
@@ -368,6 +370,8 @@ class Bounded : public Chooser {
   Bounded(std::uint32_t preemptions, bool merges) : preemptions_max_(preemptions), merges_(merges) {}
 
   bool full() const { return visited_.full(); }
+
+  std::size_t kept() const override { return path_.empty() ? 0 : path_.size() - 1; }
 
   bool choose(const Execution& execution, Decision& decision) override {
     const std::size_t depth = execution.events().size();

@@ -8,6 +8,7 @@ from pathlib import Path
 import project
 from project import ROOT
 
+import model_search
 import model_shapes
 import model_tables
 
@@ -69,22 +70,61 @@ class Tables(unittest.TestCase):
     def test_a_longer_search_says_how_far_it_came_and_what_one_preemption_more_takes(self):
         bounded = {"preemptions": 1, "executions": 77, "seconds": 3, "next_s": 240}
         of_rows = {
-            "| mutex | 2w x 1r | 1,200 (0.1 s) |  |  |  |  |": {"exhausted": True},
-            "| 1,200 in 0 s, not all | at most 1 preemption | 77 | 3 s | about 4 min |": {"bounded": bounded},
-            "| not tried | at most 1 preemption | 77 | 3 s | more than 2 h |": {
-                "executions": 0,
+            "| mutex | 2w x 1r | 1,200 (0.1 s) |  |  |  |  | 0123456789ab |": {"exhausted": True},
+            "| 1,200 in 0 s, not all | at most 1 preemption | 77 | 3 s | about 4 min; not tried |": {"bounded": bounded},
+            "| at most 1 preemption | 77 | 3 s | about 10 h |": {"bounded": {**bounded, "next_s": 36000}},
+            "| at most 1 preemption | 77 | 3 s | more than 60 min |": {
                 "bounded": bounded,
-                "unfinished": {"preemptions": 2, "seconds": 7200},
+                "unfinished": {"preemptions": 2, "seconds": 3600},
             },
             "| mutex | 2w x 1r | **a hole** |": {"violation": "a hole"},
         }
         for row, more in of_rows.items():
-            found = {"exhaustive": [{**SEARCH, "exhausted": False, **more}], "sequential": []}
-            self.assertIn(row, model_tables.longer({"context": CONTEXT, **found}))
+            found = {**SEARCH, "commit": "0123456789abcdef", "exhausted": False, "explored": 1e-9, **more}
+            self.assertIn(row, model_tables.longer({"context": CONTEXT, "exhaustive": [found], "sequential": []}))
 
     def test_interleavings_alone_have_a_table(self):
         text = tables(sequential=[{**SEARCH, "exhausted": True}])
         self.assertIn("| mutex | 1,200 (0.1 s) |", text[text.index("interleavings alone") :])
+
+
+class Longer(unittest.TestCase):
+    """What is searched for next, of what has no end yet."""
+
+    def setUp(self):
+        self.far = {**SEARCH, "exhausted": False, "explored": 1e-9}
+
+    def with_bounds(self, *seconds):
+        known = self.far
+        for preemptions, took in enumerate(seconds):
+            run = {"executions": 1, "seconds": took, "exhausted": True, "violation": ""}
+            known = model_search.with_bound(known, preemptions, run)
+        return known
+
+    def test_what_has_come_to_its_end_or_is_wrong_is_left(self):
+        for more in ({"exhausted": True}, {"violation": "a hole"}):
+            self.assertIsNone(model_search.next_search({**self.far, **more}))
+
+    def test_all_executions_are_tried_where_their_end_seems_within_reach(self):
+        near = {**self.far, "seconds": 3, "explored": 0.5}
+        self.assertEqual(model_search.next_search(near), (12, None))
+        self.assertEqual(model_search.next_search({**near, "seconds": 3000, "explored": 0.9}), (3600, None))
+        self.assertEqual(model_search.next_search({**near, "seconds": 3600, "explored": 0.99}), (3600, 0))
+
+    def test_bounds_go_up_as_long_as_the_next_may_end_in_an_hour(self):
+        self.assertEqual(model_search.next_search(self.far), (3600, 0))
+        self.assertEqual(model_search.next_search(self.with_bounds(1)), (3600, 1))
+        self.assertEqual(model_search.next_search(self.with_bounds(1, 50)), (2500, 2))
+        self.assertEqual(model_search.next_search(self.with_bounds(1, 80)), (3600, 2))  # it may grow half as fast
+        self.assertIsNone(model_search.next_search(self.with_bounds(1, 90)))
+
+    def test_a_bound_that_did_not_end_is_tried_again_unless_it_had_its_hour(self):
+        cut = {"executions": 1, "seconds": 700, "exhausted": False, "violation": ""}
+        known = model_search.with_bound(self.with_bounds(1, 50), 2, cut)
+        self.assertEqual(model_search.next_search(known), (2500, 2))
+        self.assertIsNone(model_search.next_search(model_search.with_bound(known, 2, {**cut, "seconds": 3600})))
+        ended = model_search.with_bound(known, 2, {**cut, "exhausted": True})
+        self.assertEqual((ended["bounded"]["preemptions"], ended.get("unfinished")), (2, None))
 
 
 class Shapes(unittest.TestCase):
@@ -122,15 +162,20 @@ class Runs(unittest.TestCase):
             found = {**SEARCH, "shape": shape, "explored": 0.5, "executions": 1}
             searches = [{**found, "exhausted": False}, {**found, "shape": "an old one", "exhausted": False}]
             searches.append({**found, "algorithm": "decoupled", "exhausted": True})
-            document = {"exhaustive": searches, "sequential": searches[:1]}
+            document = {"context": CONTEXT, "exhaustive": searches, "sequential": searches[:1]}
             (out / "model.json").write_text(json.dumps(document), encoding="utf-8")
-            done = self.model("--longer", "--budget-s", "20", "--out", out)
-            self.assertEqual((done.returncode, done.stderr), (0, ""))
-            longer = json.loads((out / "longer.json").read_text(encoding="utf-8"))
-            for part in ("exhaustive", "sequential"):
-                self.assertEqual([(s["algorithm"], s["shape"]) for s in longer[part]], [("mutex", shape)])
-                self.assertTrue(longer[part][0]["exhausted"])
-                self.assertGreater(longer[part][0]["executions"], 50)  # not the one of before
+            before = None
+            for _ in range(2):  # the second time there is nothing left to do
+                done = self.model("--longer", "--budget-s", "20", "--out", out)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                longer = json.loads((out / "longer.json").read_text(encoding="utf-8"))
+                for part in ("exhaustive", "sequential"):
+                    (entry,) = longer[part]
+                    self.assertEqual((entry["algorithm"], entry["shape"], entry["exhausted"]), ("mutex", shape, True))
+                    self.assertGreater(entry["executions"], 50)  # not the one of before
+                seconds = [longer[part][0]["seconds"] for part in ("exhaustive", "sequential")]
+                self.assertIn(before, (None, seconds))
+                before = seconds
             self.assertEqual((out / "longer.md").read_text(encoding="utf-8"), model_tables.longer(longer))
 
     def test_the_commands_that_its_readme_shows_run(self):

@@ -1,0 +1,124 @@
+"""The explorer's searches of one algorithm in one shape: how far each may come, and what would tell more."""
+
+import dataclasses
+import json
+import pathlib
+import subprocess
+import time
+
+import benchmarks
+from model_shapes import Shape
+
+PROGRAMS = benchmarks.ROOT / "build/release/bin"
+MODEL = PROGRAMS / "muster_model"
+LOOK_S = 3  # seconds
+MOST_S = 3600  # of one search, however large the budget
+HOPE = 10  # by how much an estimate after such a look may be too long
+SLOWS = 2  # by how much the next bound of preemptions may grow less than the last one has
+FAILURES = {2: benchmarks.RequestError, 3: benchmarks.MachineError}
+UNREACHED = {"reached": False, "found": False, "met": False, "executions": 0, "seconds": 0.0, "tried": []}
+
+
+def want_a_verdict(command, code, errors):
+    """Unless an explorer has ended with one, whatever it is, that is a failure."""
+    if code not in (0, 1, 4):
+        last = (errors.strip() or f"exit code {code}").splitlines()[-1]
+        name = pathlib.Path(command[0]).name
+        raise FAILURES.get(code, benchmarks.Failure)(f"{' '.join([name, *command[1:]])}: {last}")
+
+
+def call(*arguments):
+    command = [str(MODEL), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    want_a_verdict(command, done.returncode, done.stderr)
+    return json.loads(done.stdout)
+
+
+def explore(subject, shape, seconds, *more):
+    return call("explore", subject, *shape.arguments, "--seconds", f"{seconds:.3f}", "--json", *more)
+
+
+def random_search(subject, shape, seconds, seed, *more):
+    return explore(subject, shape, seconds, "--search", "random", "--seed", str(seed), *more)
+
+
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """One algorithm in one shape: C++20's weak behaviours, or interleavings alone."""
+
+    algorithm: str
+    shape: Shape
+    sequential: bool = False
+
+    def explore(self, seconds, *more):
+        """What of it goes into the results."""
+        mode = ("--sequential",) if self.sequential else ()
+        run = explore(self.algorithm, self.shape, seconds, *mode, *more)
+        keys = ("executions", "abandoned", "seconds", "exhausted", "explored", "violation", "shortest")
+        return {"reached": True, **{key: run[key] for key in keys if key in run}}
+
+
+def ended(result):
+    return result.get("exhausted") or result.get("violation")
+
+
+def estimate(looked):
+    """Seconds for all of it, from a look."""
+    return looked["seconds"] / max(looked["explored"], 1e-9) if looked["reached"] else 0.0
+
+
+def with_bound(result, preemptions, run):
+    """What is known of a search, with one of bounded preemptions."""
+    if run["violation"]:
+        return run
+    if not run["exhausted"]:
+        return {**result, "unfinished": {"preemptions": preemptions, "seconds": run["seconds"]}}
+    before = result.get("bounded", {}).get("seconds")
+    next_s = run["seconds"] * run["seconds"] / before if before else 0.0  # it grows as it has grown
+    known = {key: value for key, value in result.items() if key != "unfinished"}
+    return {**known, "bounded": {"preemptions": preemptions, **run, "next_s": next_s}}
+
+
+def bounded_search(search, preemptions, seconds):
+    return search.explore(seconds, "--search", "bounded", "--preemptions", str(preemptions))
+
+
+def exhaust(search, looked, phase):
+    """All executions of a shape, if that may come to an end; else all with as many preemptions as there is time for.
+
+    Without any hope of that it leaves half of its time to the others.
+    """
+    seconds = min(phase.allot(), MOST_S)
+    if seconds == 0:
+        return looked
+    begun = time.monotonic()
+    result = looked
+    if estimate(looked) < HOPE * seconds and looked["seconds"] < 0.75 * seconds:
+        result = search.explore(0.75 * seconds)
+    else:
+        seconds *= 0.5
+    for preemptions in range(10):
+        left = seconds - (time.monotonic() - begun)
+        expected = result.get("bounded", {}).get("next_s", 0.0)
+        if ended(result) or "unfinished" in result or left < max(1, expected):
+            break
+        result = with_bound(result, preemptions, bounded_search(search, preemptions, left))
+    return result
+
+
+def next_search(known):
+    """What would tell more of a search without an end: (seconds that it may take, preemptions; None: any number).
+
+    None where all is known that can be in searches of MOST_S. A look for the end of all is cut off at twice what it
+    seems to take, since the estimate of a short look says little.
+    """
+    if ended(known):
+        return None
+    if estimate(known) < MOST_S and known["seconds"] < 0.99 * MOST_S:
+        return min(MOST_S, max(2 * estimate(known), 2 * known["seconds"], LOOK_S)), None
+    bounded = known.get("bounded", {})
+    expected = bounded.get("next_s") or MOST_S
+    had = known.get("unfinished", {}).get("seconds", 0.0)
+    if had >= 0.99 * MOST_S or expected > SLOWS * MOST_S:
+        return None
+    return min(MOST_S, expected), bounded.get("preemptions", -1) + 1
