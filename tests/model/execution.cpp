@@ -118,19 +118,17 @@ Execution::Outcome Execution::run(Program& program, Chooser& chooser) {
   return violation_.empty() ? Outcome::finished : Outcome::violated;
 }
 
-/// What remains is not searched: newest messages, each thread as far as it gets.
+/// What remains is not searched: newest messages, each thread as far as it gets (perform).
 void Execution::settle() {
   settling_ = true;
-  ThreadId thread = 0;
-  for (std::size_t steps = 0; violation_.empty(); ++steps) {
-    if (steps == kMaxSteps) violation_ = "no progress: nothing comes to an end, though everybody may go on";
-    ThreadId next = choices(thread) != 0 ? thread : kNone;
+  settled_ = 0;
+  for (;;) {
+    ThreadId next = kNone;
     for (ThreadId t = 0; t < thread_count_ && next == kNone; ++t) {
       if (choices(t) != 0) next = t;
     }
     if (next != kNone) {
-      take_step({next, static_cast<std::uint32_t>(std::bit_width(choices(next))) - 1});
-      events_.pop_back();
+      threads_[next].reply = settle(next, threads_[next].request);
     } else {
       bool all_finished = true;
       for (ThreadId t = 0; t < thread_count_; ++t) {
@@ -143,8 +141,8 @@ void Execution::settle() {
       }
     }
     if (!violation_.empty()) return;
-    thread = next;
     resume(next);
+    if (!violation_.empty()) return;
   }
 }
 
@@ -312,6 +310,10 @@ Reply Execution::perform(const Request& request) {
   Thread& thread = threads_[running_];
   if (repeating_ && next_kept_ < events_.size() && events_[next_kept_].thread == running_)
     return repeat(thread, request);
+  if (settling_ && choices(thread, request) != 0) {
+    const Reply reply = settle(running_, request);
+    if (violation_.empty()) return reply;
+  }
   thread.request = request;
   thread.fiber.leave();
   return thread.reply;
@@ -340,9 +342,7 @@ ThreadId Execution::unswapped(ThreadId id) const {
   return place;
 }
 
-std::uint64_t Execution::choices(ThreadId id) const {
-  const Thread& thread = threads_[id];
-  const Request& request = thread.request;
+std::uint64_t Execution::choices(const Thread& thread, const Request& request) const {
   if (request.action == Action::finished || request.action == Action::rest) return 0;
   const Location& location = locations_[request.location];
   const std::uint32_t last = newest(location);
@@ -442,76 +442,86 @@ void Execution::take_step(const Decision& decision) {
   }
   Thread& thread = threads_[decision.thread];
   const Request& request = thread.request;
-  Location& location = locations_[request.location];
-  running_ = decision.thread;  // what fails here fails in this thread
+  begin_step(decision.thread, request.location);
+  thread.history = extended(thread.history, decision.message);
+
+  Event event = described(decision, request);
+  event.before_own = thread.trace;
+  event.before_own.steps[decision.thread] = static_cast<std::uint16_t>(thread.steps);
+  thread.trace = event.before_own;
+  if (event.source != kNone) thread.trace.join(events_[event.source].before);
+  if (sequential_ && event.writes) {  // a load before it could not come after it
+    for (const std::uint32_t other : locations_[event.location].events)
+      thread.trace.join(events_[other].before);
+  }
+  event.before = thread.trace;
+  if (event.writes && !sequential_ && request.action != Action::lock) want_settled_order(event);
+
+  thread.reply = end_step(event, request);
+  locations_[event.location].events.push_back(static_cast<std::uint32_t>(events_.size()));
+  events_.push_back(event);
+  outlooks_.push_back({thread.knowledge, thread.history});
+}
+
+/// A step that nobody may choose.
+Reply Execution::settle(ThreadId id, const Request& request) {
+  if (++settled_ > kMaxSteps) violation_ = "no progress: nothing comes to an end, though everybody may go on";
+  begin_step(id, request.location);
+  return end_step(described({id, newest(locations_[request.location])}, request), request);
+}
+
+/// The thread may touch the location, and has done one more step.
+void Execution::begin_step(ThreadId id, LocationId at) {
+  Location& location = locations_[at];
+  const ThreadId before = std::exchange(running_, id);  // what fails here fails in this thread
   if (!location.alive) violation_ = "use after free: " + name_of(location);
   if (location.creator != kNone && !happened_before({location.creator, location.created})) {
     violation_ = "data race: " + name_of(location) +
                  " is used by a thread that has not synchronised with its creation";
   }
-  running_ = kNone;
+  running_ = before;
+  Thread& thread = threads_[id];
+  const auto step = static_cast<std::uint16_t>(++thread.steps);
+  thread.knowledge.clock.steps[id] = step;
+  location.accesses.steps[id] = step;
+}
 
-  ++thread.steps;
-  const auto step = static_cast<std::uint16_t>(thread.steps);
-  thread.history = extended(thread.history, decision.message);
-  thread.knowledge.clock.steps[decision.thread] = step;
-  location.accesses.steps[decision.thread] = step;
-
+/// What a step is, but for what comes before it.
+Event Execution::described(const Decision& decision, const Request& request) const {
+  const Location& location = locations_[request.location];
+  const Message& read = location.messages[decision.message];
   Event event;
   event.thread = decision.thread;
-  event.step = thread.steps;
+  event.step = threads_[decision.thread].steps;
   event.action = request.action;
   event.location = request.location;
   event.message = decision.message;
-  event.before_own = thread.trace;
-  event.before_own.steps[decision.thread] = step;
-
-  const Message& read = location.messages[decision.message];
-  const std::uint64_t value = read.value;
   event.source = read.event;
-  Reply reply{value, false};
-  switch (request.action) {
-    case Action::load:
-    case Action::await:
-      event.reads = true;
-      break;
-    case Action::store:
-    case Action::unlock:
-      event.writes = true;
-      break;
-    case Action::compare_exchange:
-      event.reads = true;
-      reply.exchanged = decision.message == newest(location) && value == request.expected;
-      event.writes = reply.exchanged;
-      event.failed_exchange = !reply.exchanged;
-      break;
-    default:
-      event.reads = true;
-      event.writes = true;
-      break;
+  event.reads = request.action != Action::store && request.action != Action::unlock;
+  event.writes = request.action != Action::load && request.action != Action::await;
+  if (request.action == Action::compare_exchange) {
+    event.writes = decision.message == newest(location) && read.value == request.expected;
+    event.failed_exchange = !event.writes;
   }
-  thread.trace.steps[decision.thread] = step;
-  if (event.source != kNone && !settling_) thread.trace.join(events_[event.source].before);
-  if (sequential_ && event.writes && !settling_) {  // a load before it could not come after it
-    for (const std::uint32_t other : location.events) thread.trace.join(events_[other].before);
-  }
-  event.before = thread.trace;
+  return event;
+}
 
-  if (event.writes && !sequential_ && !settling_ && request.action != Action::lock) want_settled_order(event);
+/// What comes of a step in its location, and what its thread knows from then on.
+Reply Execution::end_step(const Event& event, const Request& request) {
+  Thread& thread = threads_[event.thread];
+  Location& location = locations_[event.location];
+  const Message& read = location.messages[event.message];
+  const std::uint64_t value = read.value;
   const std::memory_order order = effective(request, event.failed_exchange);
   if (event.reads) {
-    std::uint8_t& oldest = thread.knowledge.oldest[request.location];
-    oldest = std::max(oldest, static_cast<std::uint8_t>(decision.message));
+    std::uint8_t& oldest = thread.knowledge.oldest[event.location];
+    oldest = std::max(oldest, static_cast<std::uint8_t>(event.message));
     if (acquires(order)) thread.knowledge.join(read.carried);
   }
-  if (event.writes) {
-    append(thread, location, modified(request, value), order, event.reads);
-  }
-  thread.reply = reply;
-  if (!settling_) location.events.push_back(static_cast<std::uint32_t>(events_.size()));
-  events_.push_back(event);
-  if (!settling_) outlooks_.push_back({thread.knowledge, thread.history});
+  if (event.writes) append(thread, location, modified(request, value), order, event.reads);
+  const Reply reply{value, event.action == Action::compare_exchange && event.writes};
   if (recorder_ != nullptr) recorder_->step(*this, event, request, reply);
+  return reply;
 }
 
 Execution::Access Execution::access() const {

@@ -215,7 +215,7 @@ class Execution {
   /// they are swapped.
   ThreadId unswapped(ThreadId thread) const;
   /// The messages that the thread's next step may read, as a set of bits; 0: it cannot go on.
-  std::uint64_t choices(ThreadId thread) const;
+  std::uint64_t choices(ThreadId thread) const { return choices(threads_[thread], threads_[thread].request); }
 
   // The platform's side.
   LocationId create(std::uint64_t value);
@@ -261,10 +261,15 @@ class Execution {
     Fingerprint history;
   };
 
+  std::uint64_t choices(const Thread& thread, const Request& request) const;
   std::uint64_t not_subsumed(const Request& request, const Location& location, std::uint64_t messages) const;
   void want_settled_order(const Event& event);
   void take_step(const Decision& decision);
+  void begin_step(ThreadId thread, LocationId location);
+  Event described(const Decision& decision, const Request& request) const;
+  Reply end_step(const Event& event, const Request& request);
   void settle();
+  Reply settle(ThreadId thread, const Request& request);
   void keep(std::size_t steps);
   void take_kept_steps();
   Reply repeat(Thread& thread, const Request& request);
@@ -293,6 +298,7 @@ class Execution {
   ThreadId running_ = kNone;
   bool running_threads_ = false;
   bool settling_ = false;      // and what comes after that
+  std::size_t settled_ = 0;    // steps meanwhile
   bool repeating_ = false;     // steps of the execution before
   std::size_t next_kept_ = 0;  // of them; once all threads have begun
   bool sequential_ = false;
