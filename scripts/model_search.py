@@ -14,7 +14,7 @@ MODEL = PROGRAMS / "muster_model"
 LOOK_S = 3  # seconds
 MOST_S = 3600  # of one search, however large the budget
 HOPE = 10  # by how much an estimate after such a look may be too long
-SLOWS = 2  # by how much the next bound of preemptions may grow less than the last one has
+SLOWS = 2  # by how much, as a guess, the next bound of preemptions may grow less than the last one has
 FAILURES = {2: benchmarks.RequestError, 3: benchmarks.MachineError}
 UNREACHED = {"reached": False, "found": False, "met": False, "executions": 0, "seconds": 0.0, "tried": []}
 
@@ -70,13 +70,22 @@ def estimate(looked):
 def with_bound(result, preemptions, run):
     """What is known of a search, with one of bounded preemptions."""
     if run["violation"]:
-        return run
+        return {**result, **run}
     if not run["exhausted"]:
+        had = result.get("unfinished", {})
+        if had.get("preemptions") == preemptions and had["seconds"] > run["seconds"]:
+            return result
         return {**result, "unfinished": {"preemptions": preemptions, "seconds": run["seconds"]}}
-    before = result.get("bounded", {}).get("seconds")
-    next_s = run["seconds"] * run["seconds"] / before if before else 0.0  # it grows as it has grown
+    before = result.get("bounded", {})
+    grows = before and before.get("commit") == run.get("commit")
+    next_s = run["seconds"] * run["seconds"] / before["seconds"] if grows else 0.0  # it grows as it has grown
     known = {key: value for key, value in result.items() if key != "unfinished"}
     return {**known, "bounded": {"preemptions": preemptions, **run, "next_s": next_s}}
+
+
+def with_look(known, run):
+    """What is known of a search, with one that was to see its end; a shorter one says less."""
+    return {**known, **run} if ended(run) or run["seconds"] > known["seconds"] else known
 
 
 def bounded_search(search, preemptions, seconds):
@@ -106,19 +115,18 @@ def exhaust(search, looked, phase):
     return result
 
 
-def next_search(known):
-    """What would tell more of a search without an end: (seconds that it may take, preemptions; None: any number).
+def next_search(known, most):
+    """What would tell more of a search without an end: (seconds that it takes at least, preemptions; None: any number).
 
-    None where all is known that can be in searches of MOST_S. A look for the end of all is cut off at twice what it
-    seems to take, since the estimate of a short look says little.
+    None where all is known that can be in searches of `most` seconds.
     """
     if ended(known):
         return None
-    if estimate(known) < MOST_S and known["seconds"] < 0.99 * MOST_S:
-        return min(MOST_S, max(2 * estimate(known), 2 * known["seconds"], LOOK_S)), None
+    if estimate(known) < HOPE * MOST_S and known["seconds"] < 0.99 * most:
+        return max(known["seconds"], estimate(known) / HOPE), None
     bounded = known.get("bounded", {})
-    expected = bounded.get("next_s") or MOST_S
+    expected = bounded.get("next_s", 0.0)
     had = known.get("unfinished", {}).get("seconds", 0.0)
-    if had >= 0.99 * MOST_S or expected > SLOWS * MOST_S:
+    if had >= 0.99 * most or expected > SLOWS * MOST_S:
         return None
-    return min(MOST_S, expected), bounded.get("preemptions", -1) + 1
+    return max(had, bounded.get("seconds", 0.0), expected / SLOWS), bounded.get("preemptions", -1) + 1

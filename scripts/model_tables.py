@@ -79,16 +79,17 @@ def longer(document):
             of_bounded = [at_most(bounded["preemptions"]), f"{bounded['executions']:,}", duration(bounded["seconds"])]
         reduced = searched({**result, "bounded": None})
         found = [result["algorithm"], result["shape"], reduced, *of_bounded, one_more(result)]
-        return [*found, short(result["commit"])]
+        commits = dict.fromkeys([result["commit"], bounded.get("commit", result["commit"])])
+        return [*found, ", ".join(map(short, commits))]
 
     columns = ["algorithm", "shape", "every execution", "by preemptions", "executions", "time", "one more", "commit"]
     lines = ["# Longer searches", "", head(document["context"])]
     lines += [
-        f"What tables.md has left without an end, from the start and for longer: {duration(model_search.MOST_S)} a search",
-        "at most. Where the end was not reached or, as what was seen makes it seem, is not within that, all executions of",
-        "at most so many preemptions were looked at, in the time that stands there. What one preemption more takes is more",
-        "than it took without coming to an end; or about as much as it would if it grew as before, which may be up to",
-        f"{model_search.SLOWS} times too much.",
+        f"What tables.md has left without an end, for longer: {duration(model_search.MOST_S)} a search at most. Where no",
+        "end of all executions came within that, all of at most so many preemptions were looked at, in the time that",
+        "stands there. What one preemption more takes is more than it took without coming to an end; or about as much",
+        "as it would if it grew as before, a guess, and not tried where that is far more than it would have had. The",
+        "commit is that of both searches, or one each. The time above is that of all runs of the command.",
     ]
     titles = {"exhaustive": "With C++20's weak behaviours", "sequential": "By interleavings alone"}
     for part, title in titles.items():
@@ -98,14 +99,12 @@ def longer(document):
 
 
 def one_more(result):
-    if result["exhausted"] or result["violation"]:
+    if model_search.ended(result):
         return ""
     if "unfinished" in result:
         return f"more than {duration(result['unfinished']['seconds'])}"
     expected = result.get("bounded", {}).get("next_s", 0)
-    if not expected:
-        return "not tried"
-    return f"about {duration(expected)}{'; not tried' * bool(model_search.next_search(result))}"
+    return f"about {duration(expected)}" if expected else "not tried"
 
 
 def duration(seconds):

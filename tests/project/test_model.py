@@ -71,14 +71,17 @@ class Tables(unittest.TestCase):
         bounded = {"preemptions": 1, "executions": 77, "seconds": 3, "next_s": 240}
         of_rows = {
             "| mutex | 2w x 1r | 1,200 (0.1 s) |  |  |  |  | 0123456789ab |": {"exhausted": True},
-            "| 1,200 in 0 s, not all | at most 1 preemption | 77 | 3 s | about 4 min; not tried |": {"bounded": bounded},
+            "| 1,200 in 0 s, not all | at most 1 preemption | 77 | 3 s | about 4 min | 0123456789ab |": {"bounded": bounded},
             "| at most 1 preemption | 77 | 3 s | about 10 h |": {"bounded": {**bounded, "next_s": 36000}},
             "| at most 1 preemption | 77 | 3 s | more than 60 min |": {
                 "bounded": bounded,
                 "unfinished": {"preemptions": 2, "seconds": 3600},
             },
             "| mutex | 2w x 1r | **a hole** |": {"violation": "a hole"},
+            "| mutex | 2w x 1r | not reached |  |  |  | not tried | 0123456789ab |": {"reached": False},
         }
+        other = {**bounded, "commit": "fedcba9876543210"}
+        of_rows["| 77 | 3 s | about 4 min | 0123456789ab, fedcba987654 |"] = {"bounded": other}
         for row, more in of_rows.items():
             found = {**SEARCH, "commit": "0123456789abcdef", "exhausted": False, "explored": 1e-9, **more}
             self.assertIn(row, model_tables.longer({"context": CONTEXT, "exhaustive": [found], "sequential": []}))
@@ -97,34 +100,51 @@ class Longer(unittest.TestCase):
     def with_bounds(self, *seconds):
         known = self.far
         for preemptions, took in enumerate(seconds):
-            run = {"executions": 1, "seconds": took, "exhausted": True, "violation": ""}
+            run = {"executions": 1, "seconds": took, "exhausted": True, "violation": "", "commit": "a"}
             known = model_search.with_bound(known, preemptions, run)
         return known
 
     def test_what_has_come_to_its_end_or_is_wrong_is_left(self):
         for more in ({"exhausted": True}, {"violation": "a hole"}):
-            self.assertIsNone(model_search.next_search({**self.far, **more}))
+            self.assertIsNone(model_search.next_search({**self.far, **more}, 3600))
 
-    def test_all_executions_are_tried_where_their_end_seems_within_reach(self):
-        near = {**self.far, "seconds": 3, "explored": 0.5}
-        self.assertEqual(model_search.next_search(near), (12, None))
-        self.assertEqual(model_search.next_search({**near, "seconds": 3000, "explored": 0.9}), (3600, None))
-        self.assertEqual(model_search.next_search({**near, "seconds": 3600, "explored": 0.99}), (3600, 0))
+    def test_what_was_not_reached_comes_first(self):
+        self.assertEqual(model_search.next_search({"reached": False, "seconds": 0.0}, 3600), (0, None))
+
+    def test_all_executions_are_tried_where_their_end_may_be_within_reach(self):
+        near = {**self.far, "seconds": 30, "explored": 0.5}
+        self.assertEqual(model_search.next_search(near, 3600), (30, None))
+        self.assertEqual(model_search.next_search({**near, "explored": 0.001}, 3600), (3000, None))
+        self.assertEqual(model_search.next_search({**near, "seconds": 3600, "explored": 0.99}, 3600), (0, 0))
+        self.assertEqual(model_search.next_search(near, 20), (0, 0))  # it has had more
 
     def test_bounds_go_up_as_long_as_the_next_may_end_in_an_hour(self):
-        self.assertEqual(model_search.next_search(self.far), (3600, 0))
-        self.assertEqual(model_search.next_search(self.with_bounds(1)), (3600, 1))
-        self.assertEqual(model_search.next_search(self.with_bounds(1, 50)), (2500, 2))
-        self.assertEqual(model_search.next_search(self.with_bounds(1, 80)), (3600, 2))  # it may grow half as fast
-        self.assertIsNone(model_search.next_search(self.with_bounds(1, 90)))
+        self.assertEqual(model_search.next_search(self.far, 3600), (0, 0))
+        self.assertEqual(model_search.next_search(self.with_bounds(1), 3600), (1, 1))
+        self.assertEqual(model_search.next_search(self.with_bounds(1, 50), 3600), (1250, 2))
+        self.assertEqual(model_search.next_search(self.with_bounds(1, 80), 3600), (3200, 2))
+        self.assertIsNone(model_search.next_search(self.with_bounds(1, 90), 3600))
+
+    def test_growth_is_not_told_from_two_builds(self):
+        run = {"executions": 1, "seconds": 50, "exhausted": True, "violation": "", "commit": "b"}
+        self.assertEqual(model_search.with_bound(self.with_bounds(1), 1, run)["bounded"]["next_s"], 0)
 
     def test_a_bound_that_did_not_end_is_tried_again_unless_it_had_its_hour(self):
         cut = {"executions": 1, "seconds": 700, "exhausted": False, "violation": ""}
         known = model_search.with_bound(self.with_bounds(1, 50), 2, cut)
-        self.assertEqual(model_search.next_search(known), (2500, 2))
-        self.assertIsNone(model_search.next_search(model_search.with_bound(known, 2, {**cut, "seconds": 3600})))
+        self.assertEqual(model_search.next_search(known, 3600), (1250, 2))
+        self.assertIsNone(model_search.next_search(known, 600))
+        self.assertIsNone(model_search.next_search(model_search.with_bound(known, 2, {**cut, "seconds": 3600}), 3600))
         ended = model_search.with_bound(known, 2, {**cut, "exhausted": True})
         self.assertEqual((ended["bounded"]["preemptions"], ended.get("unfinished")), (2, None))
+
+    def test_a_shorter_search_takes_nothing_away(self):
+        cut = {"executions": 1, "seconds": 700, "exhausted": False, "violation": "", "explored": 0.5}
+        known = model_search.with_bound(self.with_bounds(1, 50), 2, cut)
+        self.assertEqual(model_search.with_bound(known, 2, {**cut, "seconds": 20}), known)
+        known = model_search.with_look(known, cut)
+        self.assertEqual(model_search.with_look(known, {**cut, "seconds": 20}), known)
+        self.assertTrue(model_search.with_look(known, {**cut, "seconds": 20, "exhausted": True})["exhausted"])
 
 
 class Shapes(unittest.TestCase):
