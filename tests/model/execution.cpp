@@ -96,6 +96,7 @@ Execution::Outcome Execution::run(Program& program, Chooser& chooser) {
     if (!violation_.empty()) return Outcome::violated;
   }
   take_kept_steps();
+  if (!violation_.empty()) return Outcome::violated;
 
   for (;;) {
     bool can_go_on = false;
@@ -139,6 +140,7 @@ void Execution::settle() {
         if (!all_finished) violation_ = "deadlock: every thread waits for another";
         return;
       }
+      count_settled();  // who rests for ever
     }
     if (!violation_.empty()) return;
     resume(next);
@@ -463,9 +465,13 @@ void Execution::take_step(const Decision& decision) {
   outlooks_.push_back({thread.knowledge, thread.history});
 }
 
+void Execution::count_settled() {
+  if (++settled_ > kMaxSteps) violation_ = "no progress: nothing comes to an end, though everybody may go on";
+}
+
 /// A step that nobody may choose.
 Reply Execution::settle(ThreadId id, const Request& request) {
-  if (++settled_ > kMaxSteps) violation_ = "no progress: nothing comes to an end, though everybody may go on";
+  count_settled();
   begin_step(id, request.location);
   return end_step(described({id, newest(locations_[request.location])}, request), request);
 }

@@ -193,7 +193,7 @@ class Execution {
   /// unless told otherwise.
   void skip_subsumed(bool skip) { skips_subsumed_ = skip; }
   bool skips_subsumed() const { return skips_subsumed_; }
-  /// Calls `recorder` at each step and mark; null: nobody.
+  /// Calls `recorder` at each step and mark, but for the steps that a chooser keeps; null: nobody.
   void record(Recorder* recorder) { recorder_ = recorder; }
   /// Collects the orders that the program uses, from now on.
   void collect_sites(std::vector<Site>* sites) { sites_ = sites; }
@@ -269,6 +269,7 @@ class Execution {
   Event described(const Decision& decision, const Request& request) const;
   Reply end_step(const Event& event, const Request& request);
   void settle();
+  void count_settled();
   Reply settle(ThreadId thread, const Request& request);
   void keep(std::size_t steps);
   void take_kept_steps();

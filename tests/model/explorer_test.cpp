@@ -328,6 +328,31 @@ TEST_CASE("Explorer: both searches see the same classes, when threads do a bit o
   if (!sequential) outcomes({exchanges, exchanges}, 0);  // else each class is seen, and some twice
 }
 
+TEST_CASE(
+    "Explorer: an execution that begins where the one before has been is the one that its steps alone make",
+    "[explorer]") {
+  std::minstd_rand random(2);
+  std::uint32_t compared = 0, others = 0;
+  for (int i = 0; i < 300; ++i) {
+    Litmus program(random_program(random));
+    Execution execution;
+    const auto seen = [&] { return class_of(execution, program) + " " + program.registers(8); };
+    std::vector<std::pair<std::vector<Decision>, std::string>> found;
+    const Observer collect = [&](const Execution&) { found.emplace_back(execution.decisions(), seen()); };
+    if (i % 2 == 0) {
+      search_reduced(execution, program, {.executions = 200}, collect);
+    } else {
+      search_bounded(execution, program, 2, {.executions = 200}, collect);
+    }
+    for (const auto& [decisions, expected] : found) {
+      ++compared;
+      others += !replay(execution, program, decisions).violation.empty() || seen() != expected ? 1 : 0;
+    }
+  }
+  CHECK(compared > 1000);
+  CHECK(others == 0);
+}
+
 TEST_CASE("Explorer: both searches see the same classes of random programs", "[explorer]") {
   const bool sequential = GENERATE(false, true);
   std::minstd_rand random(1);

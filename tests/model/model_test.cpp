@@ -184,6 +184,24 @@ TEST_CASE("Model: both searches see the same executions of every safe algorithm"
   CHECK(compared > 30);  // of 39
 }
 
+TEST_CASE("Model: what a search has kept of one execution for the next is what its steps alone leave",
+          "[model]") {
+  for (const Subject& subject : subjects()) {
+    if (subject.mutant || subject.info.unsafe) continue;
+    INFO(subject.name);
+    Execution execution;
+    const std::unique_ptr<Program> program = subject.make(shape(2, 2, 2, 4, {2}, true));
+    std::vector<std::pair<std::vector<Decision>, std::string>> found;
+    search_reduced(execution, *program, {.executions = 500},
+                   [&](const Execution& e) { found.emplace_back(e.decisions(), class_of(e, *program)); });
+    CHECK(found.size() > 10);
+    for (const auto& [decisions, expected] : found) {
+      REQUIRE(replay(execution, *program, decisions).violation == "");
+      REQUIRE(class_of(execution, *program) == expected);
+    }
+  }
+}
+
 TEST_CASE("Model: random schedules of a larger shape find nothing in any safe algorithm", "[model]") {
   for (const Subject& subject : subjects()) {
     if (subject.mutant || subject.info.unsafe) continue;

@@ -63,7 +63,7 @@ void count(Report& report, const Execution& execution, Execution::Outcome outcom
 
 class Reduced : public Chooser {
  public:
-  std::size_t kept() const override { return unseen_from_; }
+  std::size_t kept() const override { return path_.empty() ? 0 : path_.size() - 1; }
 
   bool choose(const Execution& execution, Decision& decision) override {
     const std::size_t depth = execution.events().size();
@@ -73,9 +73,7 @@ class Reduced : public Chooser {
   }
 
   void taken(const Execution& execution, const Event& event) override {
-    if (execution.events().size() > unseen_from_) {
-      find_races(execution, event, event.location, event.before_own, true);
-    }
+    find_races(execution, event, event.location, event.before_own, true);
   }
 
   /// What a thread would have done next also races with what has been done.
@@ -116,7 +114,6 @@ class Reduced : public Chooser {
         node.thread = thread;
         node.message = highest(left);
         ++node.explored;
-        unseen_from_ = path_.size() - 1;
         return true;
       }
       path_.pop_back();
@@ -303,7 +300,6 @@ class Reduced : public Chooser {
   }
 
   std::vector<Node> path_;
-  std::size_t unseen_from_ = 0;  // events from here on have not been looked at for races
 };
 
 // ---- bounded ----
