@@ -116,9 +116,9 @@ def exhaust(search, looked, phase):
 
 
 def next_search(known, most):
-    """What would tell more of a search without an end: (seconds that it takes at least, preemptions; None: any number).
+    """What would tell more of a search without an end: (seconds to go by, preemptions; None: any number).
 
-    None where all is known that can be in searches of `most` seconds.
+    The seconds are what it may well end within, or all where nothing is known. None where all is known that can be in searches of `most` seconds.
     """
     if ended(known):
         return None
@@ -129,4 +129,4 @@ def next_search(known, most):
     had = known.get("unfinished", {}).get("seconds", 0.0)
     if had >= 0.99 * most or expected > SLOWS * MOST_S:
         return None
-    return max(had, bounded.get("seconds", 0.0), expected / SLOWS), bounded.get("preemptions", -1) + 1
+    return expected / SLOWS or MOST_S, bounded.get("preemptions", -1) + 1

@@ -115,12 +115,12 @@ class Longer(unittest.TestCase):
         near = {**self.far, "seconds": 30, "explored": 0.5}
         self.assertEqual(model_search.next_search(near, 3600), (30, None))
         self.assertEqual(model_search.next_search({**near, "explored": 0.001}, 3600), (3000, None))
-        self.assertEqual(model_search.next_search({**near, "seconds": 3600, "explored": 0.99}, 3600), (0, 0))
-        self.assertEqual(model_search.next_search(near, 20), (0, 0))  # it has had more
+        self.assertEqual(model_search.next_search({**near, "seconds": 3600, "explored": 0.99}, 3600), (3600, 0))
+        self.assertEqual(model_search.next_search(near, 20), (3600, 0))  # it has had more
 
     def test_bounds_go_up_as_long_as_the_next_may_end_in_an_hour(self):
-        self.assertEqual(model_search.next_search(self.far, 3600), (0, 0))
-        self.assertEqual(model_search.next_search(self.with_bounds(1), 3600), (1, 1))
+        self.assertEqual(model_search.next_search(self.far, 3600), (3600, 0))
+        self.assertEqual(model_search.next_search(self.with_bounds(1), 3600), (3600, 1))
         self.assertEqual(model_search.next_search(self.with_bounds(1, 50), 3600), (1250, 2))
         self.assertEqual(model_search.next_search(self.with_bounds(1, 80), 3600), (3200, 2))
         self.assertIsNone(model_search.next_search(self.with_bounds(1, 90), 3600))
