@@ -116,17 +116,18 @@ def exhaust(search, looked, phase):
 
 
 def next_search(known, most):
-    """What would tell more of a search without an end: (seconds to go by, preemptions; None: any number).
+    """What would tell more of a search without an end: (seconds to expect, preemptions; None: any number).
 
-    The seconds are what it may well end within, or all where nothing is known. None where all is known that can be in searches of `most` seconds.
+    MOST_S where nothing is known. None where all is known that can be in searches of `most` seconds.
     """
     if ended(known):
         return None
+    found = []
     if estimate(known) < HOPE * MOST_S and known["seconds"] < 0.99 * most:
-        return max(known["seconds"], estimate(known) / HOPE), None
+        found.append((max(known["seconds"], estimate(known)), None))
     bounded = known.get("bounded", {})
     expected = bounded.get("next_s", 0.0)
     had = known.get("unfinished", {}).get("seconds", 0.0)
-    if had >= 0.99 * most or expected > SLOWS * MOST_S:
-        return None
-    return expected / SLOWS or MOST_S, bounded.get("preemptions", -1) + 1
+    if had < 0.99 * most and expected < SLOWS * MOST_S:
+        found.append((expected or MOST_S, bounded.get("preemptions", -1) + 1))
+    return min(found, key=lambda one: one[0], default=None)

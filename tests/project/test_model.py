@@ -113,16 +113,20 @@ class Longer(unittest.TestCase):
 
     def test_all_executions_are_tried_where_their_end_may_be_within_reach(self):
         near = {**self.far, "seconds": 30, "explored": 0.5}
-        self.assertEqual(model_search.next_search(near, 3600), (30, None))
-        self.assertEqual(model_search.next_search({**near, "explored": 0.001}, 3600), (3000, None))
+        self.assertEqual(model_search.next_search(near, 3600), (60, None))
         self.assertEqual(model_search.next_search({**near, "seconds": 3600, "explored": 0.99}, 3600), (3600, 0))
         self.assertEqual(model_search.next_search(near, 20), (3600, 0))  # it has had more
+
+    def test_bounds_come_first_where_the_end_of_all_seems_far(self):
+        had = {"explored": 1 / 5000, "unfinished": {"preemptions": 0, "seconds": 3600}}
+        self.assertEqual(model_search.next_search({**self.far, "seconds": 1, "explored": 1 / 5000}, 3600), (3600, 0))
+        self.assertEqual(model_search.next_search({**self.far, "seconds": 1, **had}, 3600), (5000, None))
 
     def test_bounds_go_up_as_long_as_the_next_may_end_in_an_hour(self):
         self.assertEqual(model_search.next_search(self.far, 3600), (3600, 0))
         self.assertEqual(model_search.next_search(self.with_bounds(1), 3600), (3600, 1))
-        self.assertEqual(model_search.next_search(self.with_bounds(1, 50), 3600), (1250, 2))
-        self.assertEqual(model_search.next_search(self.with_bounds(1, 80), 3600), (3200, 2))
+        self.assertEqual(model_search.next_search(self.with_bounds(1, 50), 3600), (2500, 2))
+        self.assertEqual(model_search.next_search(self.with_bounds(1, 80), 3600), (6400, 2))
         self.assertIsNone(model_search.next_search(self.with_bounds(1, 90), 3600))
 
     def test_growth_is_not_told_from_two_builds(self):
@@ -132,7 +136,7 @@ class Longer(unittest.TestCase):
     def test_a_bound_that_did_not_end_is_tried_again_unless_it_had_its_hour(self):
         cut = {"executions": 1, "seconds": 700, "exhausted": False, "violation": ""}
         known = model_search.with_bound(self.with_bounds(1, 50), 2, cut)
-        self.assertEqual(model_search.next_search(known, 3600), (1250, 2))
+        self.assertEqual(model_search.next_search(known, 3600), (2500, 2))
         self.assertIsNone(model_search.next_search(known, 600))
         self.assertIsNone(model_search.next_search(model_search.with_bound(known, 2, {**cut, "seconds": 3600}), 3600))
         ended = model_search.with_bound(known, 2, {**cut, "exhausted": True})
