@@ -6,7 +6,9 @@ execute_process(COMMAND git rev-parse HEAD WORKING_DIRECTORY ${SOURCE}
 if(failed)
   set(commit unknown)
 else()
-  execute_process(COMMAND git status --porcelain WORKING_DIRECTORY ${SOURCE} OUTPUT_VARIABLE changes ERROR_QUIET)
+  # What was measured is no change of what measures: a command that writes there may go on after it.
+  execute_process(COMMAND git status --porcelain -- . :!results/model :!results/reference :!plots/reference
+    WORKING_DIRECTORY ${SOURCE} OUTPUT_VARIABLE changes ERROR_QUIET)
   if(changes)
     string(APPEND commit -dirty)
   endif()
