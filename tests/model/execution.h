@@ -129,8 +129,8 @@ struct Decision {
 class Chooser {
  public:
   virtual ~Chooser() = default;
-  /// How many steps the next execution has in common with the one before, whose chooser it was, too: they are taken
-  /// again without being asked for.
+  /// How many steps, from the first, the next execution has in common with the one before, which this chooser must have
+  /// chosen, too. They are repeated without choose() and taken().
   virtual std::size_t kept() const { return 0; }
   /// False: enough of this execution. Somebody can take a step when it is asked.
   virtual bool choose(const Execution& execution, Decision& decision) = 0;
@@ -193,7 +193,7 @@ class Execution {
   /// unless told otherwise.
   void skip_subsumed(bool skip) { skips_subsumed_ = skip; }
   bool skips_subsumed() const { return skips_subsumed_; }
-  /// Calls `recorder` at each step and mark, but for the steps that a chooser keeps; null: nobody.
+  /// Calls `recorder` at each step, but for those that a chooser keeps, and at each mark; null: nobody.
   void record(Recorder* recorder) { recorder_ = recorder; }
   /// Collects the orders that the program uses, from now on.
   void collect_sites(std::vector<Site>* sites) { sites_ = sites; }
@@ -298,10 +298,10 @@ class Execution {
   std::exception_ptr limit_;  // thrown by a thread, on its way out
   ThreadId running_ = kNone;
   bool running_threads_ = false;
-  bool settling_ = false;      // and what comes after that
-  std::size_t settled_ = 0;    // steps meanwhile
-  bool repeating_ = false;     // steps of the execution before
-  std::size_t next_kept_ = 0;  // of them; once all threads have begun
+  bool settling_ = false;      // in the end that is not searched, or the tear-down behind it
+  std::size_t settled_ = 0;    // steps of that end
+  bool repeating_ = false;     // from the set-up to the last step that is kept of the execution before
+  std::size_t next_kept_ = 0;  // the event that is repeated next; none before all threads have begun
   bool sequential_ = false;
   bool skips_subsumed_ = true;
   Weakening weakening_;
