@@ -16,7 +16,7 @@ def markdown(document):
     lines = [
         "# Executions explored",
         "",
-        head(document["context"]),
+        *runs(document),
         "w workers, r records each, a advances of the drainer among their steps; C++20's weak behaviours included.",
         "Where the budget did not see a search's end, it may have seen all executions of at most so many preemptions.",
     ]
@@ -29,6 +29,18 @@ def head(context):
     machine = f"{context['processing_units']} processing units of {context['cpu_model']}"
     build = f"commit {short(context['git_commit'])}"
     return f"Made by `{context['command']}` on {machine}: {context['seconds']:.0f} s, {build}, {context['compiler']}."
+
+
+def runs(document):
+    """Of the run of all, and of later ones of some algorithms, each with what is its in the document."""
+    lines = [head(document["context"])]
+    parts = [part for part in document.values() if isinstance(part, list)]
+    for run in document.get("later", []):
+        found = [entry for part in parts for entry in part if entry.get("commit") == run["git_commit"]]
+        names = dict.fromkeys((entry.get("name") or entry["algorithm"]).split(":")[0] for entry in found)
+        command, build = f"`{run['command']}`", f"commit {short(run['git_commit'])}"
+        lines.append(f"Later, {', '.join(names)}: {command}: {run['seconds']:.0f} s, {build}, {run['compiler']}.")
+    return lines
 
 
 def short(commit):

@@ -8,6 +8,7 @@ from pathlib import Path
 import project
 from project import ROOT
 
+import model_results
 import model_search
 import model_shapes
 import model_tables
@@ -89,6 +90,68 @@ class Tables(unittest.TestCase):
     def test_interleavings_alone_have_a_table(self):
         text = tables(sequential=[{**SEARCH, "exhausted": True}])
         self.assertIn("| mutex | 1,200 (0.1 s) |", text[text.index("interleavings alone") :])
+
+
+class Documents(unittest.TestCase):
+    """What becomes of an earlier run's results when some algorithms are explored anew."""
+
+    SHAPES = [shape.name for shape in model_shapes.EXHAUSTIVE[:2]]
+    SUBJECTS = ["mutex", "mutex:wrong", "decoupled"]
+
+    def document(self, executions, commit, command="scripts/model"):
+        searches = [
+            {**SEARCH, "shape": shape, "algorithm": name, "executions": executions, "exhausted": False, "explored": 0.5}
+            for shape in self.SHAPES
+            for name in ("mutex", "decoupled")
+        ]
+        lists = {"exhaustive": searches, "sequential": [], "random": [], "weakenings": []}
+        mutants = [{"name": name, "executions": executions} for name in ("mutex:gone", "mutex:wrong")]
+        return {"context": {**CONTEXT, "git_commit": commit, "command": command}, **lists, "mutants": mutants}
+
+    def explored_anew(self, commit="new"):
+        later = self.document(2, commit, "scripts/model --only decoupled")
+        later["exhaustive"] = [entry for entry in later["exhaustive"] if entry["algorithm"] == "decoupled"]
+        later["mutants"] = []
+        return later
+
+    def joined(self, earlier, later):
+        return model_results.joined(earlier, later, ["decoupled"], self.SUBJECTS)
+
+    def test_what_was_explored_anew_stands_where_it_stood(self):
+        found = self.joined(self.document(1, "old"), self.explored_anew())
+        rows = [(entry["shape"], entry["algorithm"], entry["executions"]) for entry in found["exhaustive"]]
+        self.assertEqual(rows, [(shape, *one) for shape in self.SHAPES for one in (("mutex", 1), ("decoupled", 2))])
+        self.assertEqual([mutant["name"] for mutant in found["mutants"]], ["mutex:wrong"])
+        self.assertEqual(found["context"]["git_commit"], "old")
+
+    def test_its_run_is_named_as_long_as_anything_is_of_it(self):
+        found = self.joined(self.document(1, "old"), self.explored_anew())
+        line = "Later, decoupled: `scripts/model --only decoupled`: 60 s, commit new, GNU 12.2.0."
+        self.assertIn(line, model_tables.runs(found))
+        again = self.joined(found, self.explored_anew("newer"))
+        self.assertEqual([run["git_commit"] for run in again["later"]], ["newer"])
+
+    def test_longer_goes_on_with_what_is_of_the_same_source_and_with_nothing_else(self):
+        shapes = {shape.name: shape for shape in model_shapes.EXHAUSTIVE}
+
+        def goes_on(document):
+            (folder / "model.json").write_text(json.dumps(document), encoding="utf-8")
+            return model_results.without_end(folder, shapes)
+
+        def executions(parts, algorithm):
+            return {entry["executions"] for entry in parts["exhaustive"] if entry["algorithm"] == algorithm}
+
+        with tempfile.TemporaryDirectory() as made:
+            folder = Path(made)
+            parts, commit, _ = goes_on(self.document(1, "old"))
+            for entry in parts["exhaustive"]:
+                entry.update(executions=7, commit="between")
+            longer = {"context": {**CONTEXT, "goes_on_from": commit}, **parts}
+            (folder / "longer.json").write_text(json.dumps(longer), encoding="utf-8")
+            parts, *_ = goes_on(self.joined(self.document(1, "old"), self.explored_anew()))
+            self.assertEqual((executions(parts, "mutex"), executions(parts, "decoupled")), ({7}, {2}))
+            with self.assertRaisesRegex(Exception, "of the model.json of old, and that is of another"):
+                goes_on(self.document(1, "another"))
 
 
 class Longer(unittest.TestCase):
@@ -178,6 +241,15 @@ class Runs(unittest.TestCase):
             for picture in ("svg", "png"):
                 self.assertTrue((out / f"counterexamples/mutex-published_at_once.{picture}").exists())
             self.assertEqual((out / "tables.md").read_text(encoding="utf-8"), model_tables.markdown(document))
+            done = self.model("--only", "^bound$", "--budget-s", "5", "--out", out)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            joined = json.loads((out / "model.json").read_text(encoding="utf-8"))
+            self.assertEqual([m["name"] for m in joined["mutants"]], ["bound", "mutex:published_at_once"])
+            self.assertEqual(joined["exhaustive"], document["exhaustive"])
+            (out / "model.json").write_text("{}", encoding="utf-8")
+            done = self.model("--only", "^mutex", "--out", out)
+            self.assertEqual((done.returncode, len(done.stderr.splitlines())), (2, 1))
+            self.assertTrue(done.stderr.startswith(f"model: --only: {out}/model.json: has no context"), done.stderr)
 
     def test_what_had_no_end_is_searched_for_longer_and_nothing_else(self):
         with tempfile.TemporaryDirectory() as folder:
