@@ -8,34 +8,44 @@
 
 namespace muster {
 
-/// MySQL 8's link buffer: every record leaves a link from its begin to its end, and the drainer follows them.
+/// MySQL 8's link buffer: who publishes in turn moves the end of what is published, who is early leaves a link from
+/// his record's begin to its end, and one at a time follows the links.
 ///
 /// Protocol    reserve  begin = tail.fetch_add(size); wait for room
-///             publish  wait until begin < boundary + window; link[begin mod window] = end of the record
-///             advance  while the link at the boundary leads on, go to where it leads
+///             publish  followed == begin: followed = end of the record, and that is all
+///                      else wait until begin < followed + window; link[begin mod window] = end of the record;
+///                      then follow links, as far as the own one
+///             advance  follow links as far as they lead
+///             follow   whoever replaces the link at `followed` by none, with a compare_exchange, walks on alone
+///                      from there and stores where he comes to; who fails tries once more, and leaves it
 /// Progress    reserve wait-free while the ring has room. publish blocking: a record that begins a window or
-///             more above the boundary waits for whoever holds the boundary. Where the window is as large as
-///             the ring it never does, since a record that has room begins below recycled + capacity; what is
-///             declared holds for every window. advance wait-free, in O(records): it ends at what was
-///             recycled plus the capacity, since nobody else moves that.
-/// Invariants  Links are never cleared. A link is written over only once its position lies below the boundary
-///             that its writer has seen, and the boundary got past it by following it: so an old link ends at
-///             or below the boundary, however long its record was, and is known by that. Sizes are at least 1.
-///             A boundary is where a link ends: a record's end.
-/// Ordering    [link] released by the record's worker, acquired by the drainer that follows it: the copy is
-///                    visible to who is past it. One link orders one record, so that each is acquired.
-///             [boundary] released by the drainer, acquired by who writes a link because he has seen it: the
-///                    drainer's look at the old link comes first, and with it the old link. Without that C++ lets
-///                    the new link be the older of the two, and the boundary wait for ever at the one that stays.
+///             more above `followed` waits for the owner of the range that begins there, or for who follows. Where
+///             the window is as large as the ring it never does; what is declared holds for every window. advance
+///             wait-free, in O(records): it ends at what was recycled plus the capacity, since nobody else
+///             moves that.
+///             Who leaves a link while another walks may be missed by him: then the next to publish follows it, or
+///             the drainer.
+/// Invariants  `followed` is where a link ends: a record's end. It is moved by one at a time: by the owner of the
+///             range that begins there, who then has left no link, or by who took the link away that he had left.
+///             Links are not cleared in passing. A link is written over only once its position lies below what its
+///             writer has seen of `followed`: so an old link ends at or below it, however long its record was, and
+///             is known by that. Sizes are at least 1. A link that ends a window or more ahead may be one of the
+///             next lap, found by who has an old position in mind: then `followed` has moved since.
+/// Ordering    [link] released by the record's worker, acquired by who follows it: the copy is visible to who is past
+///                    it. One link orders one record, so that each is acquired. The exchange that takes a link is
+///                    relaxed: the link has been acquired, and what follows is between this thread and `followed`.
+///             [followed] released by who moves it, acquired by who moves it next (a plain store goes on with nobody's
+///                    release), by the drainer, and by who writes a link because he has seen it: the look at the
+///                    old link comes first, and with it the old link. Without that C++ lets the new link be the
+///                    older of the two, and all wait for ever at the one that stays.
 ///             [tail] relaxed: it hands out disjoint ranges and publishes nothing.
-/// Source      MySQL 8.0, InnoDB's redo log: Link_buf (storage/innobase/include/ut0link_buf.h) as
-///             recent_written, whose default of 1 Mi links (innodb_log_recent_written_size) is kept.
-/// Differs     The drainer alone follows links, at every advance. In MySQL 8.0's later releases workers do, too,
-///             when they have written one, so that there the window waits for nobody but the slowest of
-///             them; here it also waits for a drainer that takes its time. A window larger than the ring is
-///             cut to it: no record begins farther ahead.
-///             A worker remembers how far it has seen the window reach, and does not look at the boundary
-///             for every record.
+/// Source      MySQL 8.4, InnoDB's redo log: Link_buf (storage/innobase/include/ut0link_buf.h) as
+///             recent_written, whose default of 1 Mi links (innodb_log_recent_written_size) is kept. Until some
+///             release of 8.0 the log writer alone followed links.
+/// Differs     Who waits for the window does not follow links meanwhile, as MySQL's does. Who has taken a link does not
+///             look whether `followed` has moved: while it stood there nobody else can have had the link, and once it
+///             has passed there the link is none or the next lap's (the explorer has found nothing to the contrary).
+///             A window larger than the ring is cut to it: no record begins farther ahead.
 template <class Platform = NativePlatform>
 class MysqlLinkBuf;
 
@@ -51,74 +61,99 @@ inline std::uint64_t window(const LogBufferOptions& options) {
   return std::min<std::uint64_t>(options.link_window, options.capacity);
 }
 
-template <class Platform>
-struct Worker {
-  typename Ring<Platform>::KnownRoom room;
-  Lsn window_end = 0;  // what begins below it may be linked, as far as this worker has seen
-};
-
 }  // namespace mysql_link_buf
 
 template <class Platform>
-class MysqlLinkBuf : public LogBufferBase<Platform, mysql_link_buf::Worker<Platform>> {
-  using Worker = mysql_link_buf::Worker<Platform>;
-  using Base = LogBufferBase<Platform, Worker>;
+class MysqlLinkBuf : public LogBufferBase<Platform, typename Ring<Platform>::KnownRoom> {
+  using Base = LogBufferBase<Platform, typename Ring<Platform>::KnownRoom>;
   using Base::ring_, Base::workers_;
 
  public:
   static constexpr AlgorithmInfo info{.name = "mysql_link_buf",
                                       .title = "MySQL link buffer",
-                                      .source = "MySQL 8.0, InnoDB, ut0link_buf.h",
+                                      .source = "MySQL 8.4, InnoDB, ut0link_buf.h",
                                       .reserve = Progress::wait_free,
                                       .publish = Progress::blocking,
                                       .advance = Progress::wait_free,
                                       .reach = &mysql_link_buf::window};
 
   explicit MysqlLinkBuf(const LogBufferOptions& options)
-      : Base(options), window_(mysql_link_buf::window(options)), links_(window_), tail_(options.start) {
+      : Base(options),
+        window_(mysql_link_buf::window(options)),
+        links_(window_),
+        tail_(options.start),
+        followed_(options.start) {
     tail_.describe("tail");
+    followed_.describe("followed");
     for (std::uint32_t i = 0; i < window_; ++i) links_[i].describe("link", i);
   }
 
   Reservation reserve(WorkerId worker, std::uint32_t size) {
     ring_.check_size(size);
     const Lsn begin = tail_.fetch_add(size, std::memory_order_relaxed);
-    ring_.wait_for_room(begin + size, workers_[worker].room);
+    ring_.wait_for_room(begin + size, workers_[worker]);
     return {begin, ring_.bytes(begin, size)};
   }
 
-  void publish(WorkerId worker, const Reservation& reservation) {
-    if (window_ < ring_.capacity()) wait_for_window(reservation.begin, workers_[worker]);
+  void publish(WorkerId, const Reservation& reservation) {
+    const Lsn followed = followed_.load(std::memory_order_acquire);  // [followed]
+    if (followed == reservation.begin) {
+      followed_.store(reservation.end(), std::memory_order_release);  // [followed]
+      return;
+    }
+    if (reservation.begin >= followed + window_) wait_for_window(reservation.begin);
     link_at(reservation.begin).store(reservation.end(), std::memory_order_release);  // [link]
+    follow(reservation.begin);
   }
 
   Lsn advance() {
-    Lsn boundary = this->last_found();
-    for (Lsn end; (end = link_at(boundary).load(std::memory_order_acquire)) > boundary;) {  // [link]
-      boundary = end;
-    }
-    return this->found(boundary, std::memory_order_release);  // [boundary]
+    follow(kAsFarAsTheyLead);
+    return this->found(followed_.load(std::memory_order_acquire));  // [followed]
   }
 
   Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }  // a number, which orders nothing
 
  private:
+  static constexpr Lsn kAsFarAsTheyLead = ~Lsn{0};
+  static constexpr int kAttempts = 2;
+
   auto& link_at(Lsn lsn) { return links_[lsn & (window_ - 1)]; }
 
-  void wait_for_window(Lsn begin, Worker& self) {
-    if (begin < self.window_end) [[likely]]
+  void wait_for_window(Lsn begin) {
+    const auto in_window = [&](Lsn followed) { return begin < followed + window_; };
+    Platform::await(followed_, in_window, std::memory_order_acquire, WaitFor::predecessor);  // [followed]
+  }
+
+  /// Follows links that begin at `last` or below, unless others are quicker.
+  void follow(Lsn last) {
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      const Lsn begin = followed_.load(std::memory_order_acquire);  // [followed]
+      auto& link = link_at(begin);
+      Lsn end = link.load(std::memory_order_acquire);  // [link]
+      if (end <= begin || begin > last) return;
+      // The next lap's? Who wrote it had seen `followed` move, so that after it this look sees that, too.
+      if (end >= begin + window_ && followed_.load(std::memory_order_relaxed) != begin) continue;
+      if (!link.compare_exchange(end, begin, std::memory_order_relaxed, std::memory_order_relaxed)) continue;
+      followed_.store(end_of_links(end, last), std::memory_order_release);  // [followed]
       return;
-    self.window_end = this->found_location().load(std::memory_order_acquire) + window_;  // [boundary]
-    if (begin < self.window_end) return;
-    const auto in_window = [&](Lsn boundary) { return begin < boundary + window_; };
-    Platform::await(this->found_location(), in_window, std::memory_order_acquire,
-                    WaitFor::predecessor);  // [boundary]
+    }
+  }
+
+  /// Where the links lead that begin at `lsn`, up to that which begins at `last`.
+  Lsn end_of_links(Lsn lsn, Lsn last) {
+    while (lsn <= last) {
+      const Lsn end = link_at(lsn).load(std::memory_order_acquire);  // [link]
+      if (end <= lsn) break;
+      lsn = end;
+    }
+    return lsn;
   }
 
   const std::uint64_t window_;  // of links, a power of two
   // Not padded: sixteen of them to a cache line, which are the links of sixteen bytes of log.
-  std::vector<typename Platform::template Atomic<Lsn>> links_;        // [link]
-  alignas(kCacheLine) typename Platform::template Atomic<Lsn> tail_;  // [tail] every worker writes
+  std::vector<typename Platform::template Atomic<Lsn>> links_;            // [link]
+  alignas(kCacheLine) typename Platform::template Atomic<Lsn> tail_;      // [tail] every worker writes
+  alignas(kCacheLine) typename Platform::template Atomic<Lsn> followed_;  // [followed] every worker writes
 };
 static_assert(LogBufferAlgorithm<MysqlLinkBuf<>>);
 

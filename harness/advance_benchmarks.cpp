@@ -5,6 +5,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "algorithms/all.h"
@@ -23,8 +24,20 @@ struct WouldWait : std::runtime_error {
   WouldWait() : std::runtime_error("so many records cannot be outstanding: it would wait") {}
 };
 
-/// The native platform for a thread that is alone, and would wait for ever where it says so.
+/// The native platform for a thread that is alone: where it would wait for ever it says so.
 struct AlonePlatform : NativePlatform {
+  class Mutex {
+   public:
+    void lock() {
+      if (!try_lock()) throw WouldWait{};
+    }
+    bool try_lock() { return !std::exchange(held_, true); }
+    void unlock() { held_ = false; }
+
+   private:
+    bool held_ = false;
+  };
+
   template <class T, class Predicate>
   static void await(const Atomic<T>& atomic, Predicate predicate, std::memory_order order, WaitFor) {
     if (!predicate(atomic.load(order))) throw WouldWait{};
@@ -67,14 +80,17 @@ void registered(benchmark::State& state) {
   });
 }
 
-/// Against the records that a few workers have published, in turn, since the last advance.
+/// Against the records that a few workers have published since the last advance behind one that is published last:
+/// until then nobody could get past it.
 template <class A>
 void outstanding(benchmark::State& state) {
   const auto count = static_cast<std::uint32_t>(state.range(0));
   const auto log = std::make_unique<A>(LogBufferOptions{.capacity = kCapacity, .max_workers = kWorkers});
   for (std::uint32_t i = 0; i < kWorkers; ++i) log->attach();
   advance(state, *log, [&] {
-    for (std::uint32_t i = 0; i < count; ++i) append(*log, i % kWorkers);
+    const Reservation first = log->reserve(0, kRecord);
+    for (std::uint32_t i = 1; i < count; ++i) append(*log, 1 + i % (kWorkers - 1));
+    log->publish(0, first);
   });
 }
 

@@ -50,9 +50,7 @@ template <class A>
 class Drained {
  public:
   explicit Drained(std::size_t workers)
-      : log({.capacity = kCapacity,
-             .max_workers = static_cast<std::uint32_t>(workers),
-             .link_window = kCapacity}),  // a smaller one waits for this drainer, which MySQL's does not
+      : log({.capacity = kCapacity, .max_workers = static_cast<std::uint32_t>(workers)}),
         drainer_([this, workers](std::stop_token stop) {
           const Pinned pinned(unit_of(workers, workers));
           drain(stop);

@@ -48,21 +48,26 @@ class Mutant:
     file: str = ""  # where that is not the algorithm's own header
 
     @property
-    def folder(self):
-        return f"{self.algorithm}-{self.name}"
+    def header(self):
+        return self.file or f"{self.algorithm}.h"
 
-    def sources(self):
-        """{path: text} of what makes this mutant."""
-        header = self.file or f"{self.algorithm}.h"
-        text = (ROOT / "algorithms" / header).read_text(encoding="utf-8")
+    @property
+    def paths(self):
+        """Of the changed header, and of the source that makes the mutant of it."""
+        folder = f"{self.algorithm}-{self.name}"
+        return f"{folder}/algorithms/{self.header}", f"{folder}/mutant.cpp"
+
+    def texts(self):
+        """Of the same two."""
+        text = (ROOT / "algorithms" / self.header).read_text(encoding="utf-8")
         for old, new in self.edits:
             if text.count(old) != 1:
-                raise ValueError(f"{self.algorithm}:{self.name}: {header} has this {text.count(old)} times, want once: {old!r}")
+                raise ValueError(f"{self.algorithm}:{self.name}: {self.header} has this {text.count(old)} times, want once: {old!r}")
             text = text.replace(old, new)
         source = SOURCE.format(
             algorithm=self.algorithm, type=self.type, name=self.name, why=self.why, wrong=str(self.wrong).lower()
         )
-        return {f"algorithms/{header}": text, "mutant.cpp": source}
+        return text, source
 
 
 def border_collie(name, why, *edits, **more):
@@ -71,6 +76,10 @@ def border_collie(name, why, *edits, **more):
 
 def eleda(name, why, *edits, **more):
     return Mutant("eleda", "Eleda", name, why, list(edits), **more)
+
+
+def mysql(name, why, *edits, **more):
+    return Mutant("mysql_link_buf", "MysqlLinkBuf", name, why, list(edits), **more)
 
 
 def of(algorithm, type_, name, why, *edits, **more):
@@ -211,35 +220,33 @@ MUTANTS = [
     ),
     eleda("no_hop", "safe, slower: the boundary crawls only", ("    Lsn boundary = hop(this->last_found(), limit);\n", "    Lsn boundary = this->last_found();\n"), wrong=False),
     eleda("no_crawl", "the boundary hops only, and stays below a range that is not full", ("    boundary = crawl(boundary, limit);\n", "")),
-    of(
-        "mysql_link_buf",
-        "MysqlLinkBuf",
+    mysql(
         "stale_link",
         "links hold sizes, and one of an earlier lap is not told from a new one",
-        ("store(reservation.end(), std::memory_order_release)", "store(reservation.bytes.size(), std::memory_order_release)"),
+        ("store(reservation.end(), std::memory_order_release);  // [link]", "store(reservation.bytes.size(), std::memory_order_release);"),
+        ("      if (end <= begin || begin > last) return;\n", "      if (end == 0 || begin > last || begin >= reserved()) return;\n"),
         (
-            """\
-    for (Lsn end; (end = link_at(boundary).load(std::memory_order_acquire)) > boundary;) {  // [link]
-      boundary = end;
-    }
-""",
-            """\
-    const Lsn limit = reserved();
-    for (Lsn size; boundary < limit && (size = link_at(boundary).load(std::memory_order_acquire)) != 0;) {
-      boundary += size;
-    }
-""",
+            "      if (end >= begin + window_ && followed_.load(std::memory_order_relaxed) != begin) continue;\n"
+            "      if (!link.compare_exchange(end, begin, std::memory_order_relaxed, std::memory_order_relaxed)) continue;\n",
+            "      if (!link.compare_exchange(end, 0, std::memory_order_relaxed, std::memory_order_relaxed)) continue;\n"
+            "      end += begin;\n",
         ),
+        ("      const Lsn end = link_at(lsn)", "      if (lsn >= reserved()) break;\n      const Lsn end = lsn + link_at(lsn)"),
     ),
-    of(
-        "mysql_link_buf",
-        "MysqlLinkBuf",
+    mysql(
         "no_window",
         "a link is written before the one that stands in its slot has been followed",
-        (
-            "    if (window_ < ring_.capacity()) wait_for_window(reservation.begin, workers_[worker]);\n",
-            "    if (false) wait_for_window(reservation.begin, workers_[worker]);\n",
-        ),
+        ("    if (reservation.begin >= followed + window_) wait_for_window(reservation.begin);\n", ""),
+    ),
+    mysql(
+        "next_lap",
+        "a link of the next lap is taken for one of this by who looks where links were followed long ago",
+        ("      if (end >= begin + window_ && followed_.load(std::memory_order_relaxed) != begin) continue;\n", ""),
+    ),
+    mysql(
+        "followed_by_all",
+        "links are followed by several at a time",
+        ("      if (!link.compare_exchange(end, begin, std::memory_order_relaxed, std::memory_order_relaxed)) continue;\n", ""),
     ),
     of(
         "postgres_insert_locks",
@@ -367,14 +374,14 @@ MUTANTS = [
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     group = parser.add_mutually_exclusive_group(required=True)
-    group.add_argument("--list", action="store_true", help="the folders' names, one a line")
+    group.add_argument("--list", action="store_true", help="the files that --write makes, one a line")
     group.add_argument("--write", metavar="DIR", help="write the sources there; what is right already is not touched")
     arguments = parser.parse_args()
     if arguments.list:
-        print("\n".join(mutant.folder for mutant in MUTANTS))
+        print("\n".join(path for mutant in MUTANTS for path in mutant.paths))
         return 0
     try:
-        sources = {f"{mutant.folder}/{path}": text for mutant in MUTANTS for path, text in mutant.sources().items()}
+        sources = {path: text for mutant in MUTANTS for path, text in zip(mutant.paths, mutant.texts())}
     except ValueError as error:
         print(f"mutants: {error}", file=sys.stderr)
         return 1
