@@ -16,6 +16,7 @@ MOST_S = 3600  # of one search, however large the budget
 HOPE = 10  # by how much an estimate after such a look may be too long
 SLOWS = 2  # by how much, as a guess, the next bound of preemptions may grow less than the last one has
 FAILURES = {2: benchmarks.RequestError, 3: benchmarks.MachineError}
+RUNNING = set()  # explorers, begun by several threads
 UNREACHED = {"reached": False, "found": False, "met": False, "executions": 0, "seconds": 0.0, "tried": []}
 
 
@@ -29,9 +30,20 @@ def want_a_verdict(command, code, errors):
 
 def call(*arguments):
     command = [str(MODEL), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    want_a_verdict(command, done.returncode, done.stderr)
-    return json.loads(done.stdout)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        RUNNING.add(process)
+        try:
+            output, errors = process.communicate()
+        finally:
+            RUNNING.discard(process)
+    want_a_verdict(command, process.returncode, errors)
+    return json.loads(output)
+
+
+def stop():
+    """Ends what explores, of which nothing is kept; for when nobody waits for it any more."""
+    for process in list(RUNNING):
+        process.kill()
 
 
 def explore(subject, shape, seconds, *more):

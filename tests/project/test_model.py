@@ -1,7 +1,11 @@
 """scripts/model: what its tables say of what it found, and that it runs."""
 
 import json
+import os
+import signal
+import subprocess
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -273,6 +277,37 @@ class Runs(unittest.TestCase):
                 self.assertIn(before, (None, seconds))
                 before = seconds
             self.assertEqual((out / "longer.md").read_text(encoding="utf-8"), model_tables.longer(longer))
+
+    def folder_with_two_searches(self, made):
+        """One that ends at once, and one that takes hours."""
+        shape = model_shapes.EXHAUSTIVE[2].name, model_shapes.EXHAUSTIVE[-1].name
+        found = {**SEARCH, "exhausted": False, "explored": 0.5}
+        searches = [{**found, "shape": shape[0]}, {**found, "algorithm": "wiredtiger_slots", "shape": shape[1]}]
+        document = {"context": CONTEXT, "exhaustive": searches, "sequential": []}
+        (Path(made) / "model.json").write_text(json.dumps(document), encoding="utf-8")
+
+    def test_what_cannot_be_written_ends_all_searches(self):
+        with tempfile.TemporaryDirectory() as made:
+            self.folder_with_two_searches(made)
+            (Path(made) / "longer.md" / "in the way").mkdir(parents=True)
+            done = self.model("--longer", "--jobs", "2", "--budget-s", "36000", "--out", made)
+            self.assertEqual((done.returncode, len(done.stderr.splitlines())), (3, 1))
+            self.assertIn("longer.md", done.stderr)
+
+    def test_an_interrupted_run_leaves_nobody_searching(self):
+        with tempfile.TemporaryDirectory() as made:
+            self.folder_with_two_searches(made)
+            command = [ROOT / "scripts/model", "--longer", "--jobs", "2", "--budget-s", "36000", "--out", made]
+            with subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL) as process:
+                while not (Path(made) / "longer.json").exists():  # the first search has ended
+                    self.assertIsNone(process.poll())
+                    time.sleep(0.1)
+                process.send_signal(signal.SIGINT)
+            self.assertEqual(process.returncode, 130)
+            with self.assertRaises(ProcessLookupError):  # once the last of its group is gone
+                while True:
+                    os.killpg(process.pid, 0)
+                    time.sleep(0.1)
 
     def test_the_commands_that_its_readme_shows_run(self):
         readme = (ROOT / "tests/model/README.md").read_text(encoding="utf-8")
