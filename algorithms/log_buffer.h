@@ -41,7 +41,7 @@ struct LogBufferOptions {
   /// Locks of which a worker holds one while it appends, 1 to 256 (`postgres_insert_locks`; PostgreSQL has 8,
   /// fixed when it is compiled).
   std::uint32_t insert_locks = 8;
-  /// Links, and so how many bytes ahead of the boundary a published record may begin: a power of two, 2^30 at
+  /// Links, and so how many bytes above the first hole a published record may begin: a power of two, 2^30 at
   /// most, of which no more are made than the ring has bytes (`mysql_link_buf`; MySQL's
   /// innodb_log_recent_written_size).
   std::uint32_t link_window = std::uint32_t{1} << 20;

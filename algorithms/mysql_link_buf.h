@@ -23,14 +23,16 @@ namespace muster {
 ///             the window is as large as the ring it never does; what is declared holds for every window. advance
 ///             wait-free, in O(records): it ends at what was recycled plus the capacity, since nobody else
 ///             moves that.
-///             Who leaves a link while another walks may be missed by him: then the next to publish follows it, or
-///             the drainer.
-/// Invariants  `followed` is where a link ends: a record's end. It is moved by one at a time: by the owner of the
-///             range that begins there, who then has left no link, or by who took the link away that he had left.
-///             Links are not cleared in passing. A link is written over only once its position lies below what its
-///             writer has seen of `followed`: so an old link ends at or below it, however long its record was, and
-///             is known by that. Sizes are at least 1. A link that ends a window or more ahead may be one of the
-///             next lap, found by who has an old position in mind: then `followed` has moved since.
+///             Who publishes in turn follows nothing, and who leaves a link while another walks may be missed by him:
+///             such links wait for the next who is early, for who waits for the window, or for the drainer. Who
+///             stops while he walks holds all back.
+/// Invariants  `followed` is the start or a record's end, and is moved by one at a time: it leaves where it stands
+///             by that range's owner, who then has left no link, or by who took the link that he had left. No two
+///             links have the same end, so that nobody takes another link than the one that he has read.
+///             Links are not cleared in passing. One is written over by another only once its position lies below
+///             what that one's writer has seen of `followed`: so an old link ends at or below it, however long its
+///             record was, and is known by that. Sizes are at least 1. A link that ends a window or more ahead may
+///             be one of the next lap, found by who has an old position in mind: then `followed` has moved since.
 /// Ordering    [link] released by the record's worker, acquired by who follows it: the copy is visible to who is past
 ///                    it. One link orders one record, so that each is acquired. The exchange that takes a link is
 ///                    relaxed: the link has been acquired, and what follows is between this thread and `followed`.
@@ -40,12 +42,14 @@ namespace muster {
 ///                    older of the two, and all wait for ever at the one that stays.
 ///             [tail] relaxed: it hands out disjoint ranges and publishes nothing.
 /// Source      MySQL 8.4, InnoDB's redo log: Link_buf (storage/innobase/include/ut0link_buf.h) as
-///             recent_written, whose default of 1 Mi links (innodb_log_recent_written_size) is kept. Until some
-///             release of 8.0 the log writer alone followed links.
-/// Differs     Who waits for the window does not follow links meanwhile, as MySQL's does. Who has taken a link does not
-///             look whether `followed` has moved: while it stood there nobody else can have had the link, and once it
-///             has passed there the link is none or the next lap's (the explorer has found nothing to the contrary).
-///             A window larger than the ring is cut to it: no record begins farther ahead.
+///             recent_written, whose default of 1 Mi links (innodb_log_recent_written_size) is kept. In the first
+///             releases of 8.0 the log writer alone followed links.
+/// Differs     Who waits for the window follows links whenever `followed` has moved, MySQL's every 20 us: so here a link
+///             that was missed may leave him waiting for a drainer, and `reach` says that to whoever drains.
+///             A link of the next lap counts as an attempt, so that following is bounded. Who has taken a link does not
+///             look once more whether `followed` has moved, since it cannot have (Invariants). The walk acquires each
+///             link, which MySQL's loads relaxed, and takes the first by a relaxed exchange, MySQL's by an acq_rel
+///             one. A window larger than the ring is cut to it: no record begins farther ahead.
 template <class Platform = NativePlatform>
 class MysqlLinkBuf;
 
@@ -120,8 +124,12 @@ class MysqlLinkBuf : public LogBufferBase<Platform, typename Ring<Platform>::Kno
   auto& link_at(Lsn lsn) { return links_[lsn & (window_ - 1)]; }
 
   void wait_for_window(Lsn begin) {
-    const auto in_window = [&](Lsn followed) { return begin < followed + window_; };
-    Platform::await(followed_, in_window, std::memory_order_acquire, WaitFor::predecessor);  // [followed]
+    Lsn followed;
+    const auto has_moved = [&](Lsn now) { return now != followed; };
+    while (begin >= (followed = followed_.load(std::memory_order_acquire)) + window_) {  // [followed]
+      follow(kAsFarAsTheyLead);
+      Platform::await(followed_, has_moved, std::memory_order_relaxed, WaitFor::predecessor);
+    }
   }
 
   /// Follows links that begin at `last` or below, unless others are quicker.

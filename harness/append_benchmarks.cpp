@@ -92,7 +92,7 @@ void append(benchmark::State& state) {
   A& log = current<A>()->log;
   const std::vector<std::byte> record(static_cast<std::size_t>(state.range(0)), std::byte{0x5a});
   const WorkerId worker = log.attach();
-  // The ring is new. Its first lap, a fault a page, is made before the clock starts, by all and without a wait.
+  // The ring is new. Its first lap, a fault a page, is made before the clock starts, by all; none waits for room.
   for (std::size_t i = kCapacity / record.size() / workers; i > 0; --i) append_one(log, worker, record);
   auto left = state.max_iterations;
   for ([[maybe_unused]] auto _ : state) {

@@ -276,7 +276,7 @@ std::vector<ConfigKey> make_keys() {
               "locks of which a worker holds one while it appends; algorithm postgres_insert_locks"),
       power_of_two("log_buffer.link_window", UsedBy::all,
                    [](auto& c) -> auto& { return c.database.log_buffer.link_window; }, 1, 1 << 30,
-                   "bytes that a published record may begin ahead of the boundary; algorithm mysql_link_buf"),
+                   "bytes that a published record may begin above the first hole; algorithm mysql_link_buf"),
       integer("log_buffer.hop_bits", UsedBy::all, [](auto& c) -> auto& { return c.database.log_buffer.hop_bits; }, 0, 36,
               "log2 of the bytes that a hop skips, 1 to log2(capacity), or 0: a sixty-fourth of the ring; algorithm eleda"),
       append_bytes_key(),

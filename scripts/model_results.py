@@ -6,20 +6,22 @@ import benchmarks
 import model_tables
 from model_search import ended
 from model_shapes import EXHAUSTIVE, RANDOM
+from model_tables import PARTS, subject_of
 
-EXHAUSTED = ("exhaustive", "sequential")
-LISTS = (*EXHAUSTED, "random", "mutants", "weakenings")
+EXHAUSTED = PARTS[:2]
 
 
-def read(file, option, parts):
+def read(file, option, tables):
+    """A document from which its tables can be made."""
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-        missing = [part for part in ("context", *parts) if part not in document]
-        if not missing:
-            return document
-        error = f"has no {missing[0]}"
+        tables(document)
     except (OSError, ValueError) as failure:
         error = failure
+    except (AttributeError, LookupError, TypeError) as failure:
+        error = f"is not what this command writes ({failure!r})"
+    else:
+        return document
     raise benchmarks.RequestError(f"{option}: {file}: {error}; want what a run without {option} has written")
 
 
@@ -36,27 +38,24 @@ def write_longer(document, folder):
 def joined(earlier, later, explored, subjects):
     """`earlier` with what `later` has of the subjects `explored`, in the place of what it has of them itself.
 
-    In the order of all `subjects`; what is none of them any more is left out.
+    What `later` did not reach as well: the source may be another one. In the order of all `subjects`; what is none of
+    them any more is left out. Runs that are later than that of all are numbered, and each entry names its own.
     """
     shapes = [shape.name for shape in (*EXHAUSTIVE, *RANDOM)]
-    commit = later["context"]["git_commit"]
+    runs = earlier.get("later", [])
+    number = 1 + max((run["run"] for run in runs), default=0)
     document = dict(earlier)
-    for part in LISTS:
+    for part in PARTS:
 
         def place(entry, by_shape=part not in ("mutants", "weakenings")):
             shape = entry["shape"] if by_shape else None
             return shapes.index(shape) if shape in shapes else len(shapes), subjects.index(subject_of(entry))
 
         kept = [entry for entry in earlier[part] if subject_of(entry) in subjects and subject_of(entry) not in explored]
-        document[part] = sorted([*kept, *({**entry, "commit": commit} for entry in later[part])], key=place)
-    commits = {entry.get("commit") for part in LISTS for entry in document[part]}
-    runs = [run for run in earlier.get("later", []) if run["command"] != later["context"]["command"]]
-    document["later"] = [run for run in (*runs, later["context"]) if run["git_commit"] in commits]
+        document[part] = sorted([*kept, *({**entry, "run": number} for entry in later[part])], key=place)
+    left = {entry.get("run") for part in PARTS for entry in document[part]}
+    document["later"] = [run for run in (*runs, {"run": number, **later["context"]}) if run["run"] in left]
     return document
-
-
-def subject_of(entry):
-    return entry.get("name") or entry["algorithm"]
 
 
 def without_end(folder, shapes):
@@ -64,31 +63,31 @@ def without_end(folder, shapes):
 
     What --longer has found of an algorithm that was explored anew since is left out.
     """
-    document = read(folder / "model.json", "--longer", EXHAUSTED)
-    of_run = document["context"]["git_commit"]
+    document = read(folder / "model.json", "--longer", model_tables.markdown)
+    of_all = document["context"]["git_commit"]
+    commits = {None: of_all, **{run["run"]: run["git_commit"] for run in document.get("later", [])}}
     parts = {}
     for part in EXHAUSTED:
         left = [entry for entry in document[part] if not ended(entry) and entry["shape"] in shapes]
-        parts[part] = {(entry["algorithm"], entry["shape"]): begun(entry, of_run) for entry in left}
+        parts[part] = {(entry["algorithm"], entry["shape"]): begun(entry, commits[entry.get("run")]) for entry in left}
     seconds = 0.0
     file = folder / "longer.json"
     if file.exists():
-        later = read(file, "--longer", EXHAUSTED)
+        later = read(file, "--longer", model_tables.longer)
         other = later["context"].get("goes_on_from", "an older form")
-        if other != of_run:
-            of = f"of the model.json of {other}, and that is of {of_run}"
+        if other != of_all:
+            of = f"of the model.json of {other}, and that is of {of_all}"
             raise benchmarks.RequestError(f"--longer: {file}: {of}; want it moved away")
         seconds = later["context"]["seconds"]
         for part, known in parts.items():
             for entry in later[part]:
                 key = (entry["algorithm"], entry["shape"])
-                if key in known and entry.get("goes_on_from", of_run) == known[key]["goes_on_from"]:
-                    known[key] = {"goes_on_from": of_run, **entry}
-    return {part: list(known.values()) for part, known in parts.items()}, of_run, seconds
+                if key in known and entry.get("run") == known[key].get("run"):
+                    known[key] = entry
+    return {part: list(known.values()) for part, known in parts.items()}, of_all, seconds
 
 
-def begun(entry, of_run):
-    """What --longer knows of a search to begin with: all is of the run that was last to explore its algorithm."""
-    commit = entry.get("commit", of_run)
+def begun(entry, commit):
+    """What --longer knows of a search to begin with."""
     bounded = {"bounded": {**entry["bounded"], "commit": commit}} if "bounded" in entry else {}
-    return {**entry, **bounded, "commit": commit, "goes_on_from": commit}
+    return {**entry, **bounded, "commit": commit}

@@ -4,7 +4,12 @@ import collections
 
 import model_search
 
+PARTS = ("exhaustive", "sequential", "random", "mutants", "weakenings")  # of model.json, lists
 DRAWN_STEPS = 80  # a longer counterexample is no picture any more: its trace is linked
+
+
+def subject_of(entry):
+    return entry.get("name") or entry["algorithm"]
 
 
 def trace_name(subject):
@@ -34,10 +39,10 @@ def head(context):
 def runs(document):
     """Of the run of all, and of later ones of some algorithms, each with what is its in the document."""
     lines = [head(document["context"])]
-    parts = [part for part in document.values() if isinstance(part, list)]
+    entries = [entry for part in PARTS for entry in document[part]]
     for run in document.get("later", []):
-        found = [entry for part in parts for entry in part if entry.get("commit") == run["git_commit"]]
-        names = dict.fromkeys((entry.get("name") or entry["algorithm"]).split(":")[0] for entry in found)
+        found = dict.fromkeys(subject_of(entry) for entry in entries if entry.get("run") == run["run"])
+        names = [name for name in found if name.split(":")[0] not in found or ":" not in name]  # with their mutants
         command, build = f"`{run['command']}`", f"commit {short(run['git_commit'])}"
         lines.append(f"Later, {', '.join(names)}: {command}: {run['seconds']:.0f} s, {build}, {run['compiler']}.")
     return lines

@@ -35,15 +35,15 @@ TEST_CASE("MysqlLinkBuf: workers move the window themselves") {
   MysqlLinkBuf<ImpatientPlatform> log({.capacity = 4096, .max_workers = 3, .link_window = 16});
   const WorkerId slow = log.attach();
   const WorkerId fast = log.attach();
-  const Reservation open = log.reserve(slow, 10);
-  append(log, fast, 6);                            // [10, 16) begins within the window
-  const Reservation ahead = log.reserve(fast, 6);  // [16, 22) does not
+  const Reservation open = log.reserve(slow, 1);
+  append(log, fast, 99);                           // [1, 100) begins within the window
+  const Reservation ahead = log.reserve(fast, 6);  // [100, 106) does not
   CHECK(waits_for(WaitFor::predecessor, [&] { log.publish(fast, ahead); }));
   CHECK(log.advance() == 0);
-  log.publish(slow, open);
-  log.publish(fast, ahead);                                   // and follows [10, 16)
+  log.publish(slow, open);   // in its turn: the link [1, 100) is left to others
+  log.publish(fast, ahead);  // which is a window ahead still, and follows it
   for (int lap = 0; lap < 100; ++lap) append(log, slow, 16);  // each a window farther, and nobody drains
-  CHECK(log.advance() == 22 + 100 * 16);
+  CHECK(log.advance() == 106 + 100 * 16);
 }
 
 TEST_CASE("MysqlLinkBuf: nobody waits to publish, where the window is as large as the ring") {

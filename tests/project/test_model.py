@@ -34,9 +34,11 @@ TRIED = [
 ]
 
 
+EMPTY = {"context": CONTEXT, **{part: [] for part in model_tables.PARTS}, "spin": None}
+
+
 def tables(**more):
-    found = {"exhaustive": [], "sequential": [], "random": [], "mutants": [], "weakenings": [], "spin": None}
-    return model_tables.markdown({"context": CONTEXT, **found, **more})
+    return model_tables.markdown({**EMPTY, **more})
 
 
 class Tables(unittest.TestCase):
@@ -108,32 +110,33 @@ class Documents(unittest.TestCase):
             for shape in self.SHAPES
             for name in ("mutex", "decoupled")
         ]
-        lists = {"exhaustive": searches, "sequential": [], "random": [], "weakenings": []}
-        mutants = [{"name": name, "executions": executions} for name in ("mutex:gone", "mutex:wrong")]
+        lists = {"exhaustive": searches, "sequential": [], "random": [], "weakenings": [], "spin": None}
+        hunt = {**HUNT, "why": "", "executions": executions, "tried": []}
+        mutants = [{**hunt, "name": name} for name in ("mutex:gone", "mutex:wrong")]
         return {"context": {**CONTEXT, "git_commit": commit, "command": command}, **lists, "mutants": mutants}
 
-    def explored_anew(self, commit="new"):
-        later = self.document(2, commit, "scripts/model --only decoupled")
-        later["exhaustive"] = [entry for entry in later["exhaustive"] if entry["algorithm"] == "decoupled"]
-        later["mutants"] = []
-        return later
-
-    def joined(self, earlier, later):
-        return model_results.joined(earlier, later, ["decoupled"], self.SUBJECTS)
+    def joined(self, earlier, commit, *subjects):
+        later = self.document(2, commit, "scripts/model --only some")
+        for part in model_tables.PARTS:
+            later[part] = [entry for entry in later[part] if model_tables.subject_of(entry) in subjects]
+        return model_results.joined(earlier, later, subjects, self.SUBJECTS)
 
     def test_what_was_explored_anew_stands_where_it_stood(self):
-        found = self.joined(self.document(1, "old"), self.explored_anew())
+        found = self.joined(self.document(1, "old"), "new", "decoupled")
         rows = [(entry["shape"], entry["algorithm"], entry["executions"]) for entry in found["exhaustive"]]
         self.assertEqual(rows, [(shape, *one) for shape in self.SHAPES for one in (("mutex", 1), ("decoupled", 2))])
         self.assertEqual([mutant["name"] for mutant in found["mutants"]], ["mutex:wrong"])
         self.assertEqual(found["context"]["git_commit"], "old")
 
     def test_its_run_is_named_as_long_as_anything_is_of_it(self):
-        found = self.joined(self.document(1, "old"), self.explored_anew())
-        line = "Later, decoupled: `scripts/model --only decoupled`: 60 s, commit new, GNU 12.2.0."
+        found = self.joined(self.document(1, "old"), "new", "decoupled")
+        line = "Later, decoupled: `scripts/model --only some`: 60 s, commit new, GNU 12.2.0."
         self.assertIn(line, model_tables.runs(found))
-        again = self.joined(found, self.explored_anew("newer"))
+        again = self.joined(found, "newer", "decoupled")
         self.assertEqual([run["git_commit"] for run in again["later"]], ["newer"])
+        other = self.joined(again, "newer", "mutex", "mutex:wrong")
+        self.assertRegex("\n".join(model_tables.runs(other)), "\nLater, decoupled: .*\nLater, mutex: ")
+        self.assertIn("Later, mutex:wrong: ", model_tables.runs(self.joined(again, "newer", "mutex:wrong"))[-1])
 
     def test_longer_goes_on_with_what_is_of_the_same_source_and_with_nothing_else(self):
         shapes = {shape.name: shape for shape in model_shapes.EXHAUSTIVE}
@@ -152,7 +155,7 @@ class Documents(unittest.TestCase):
                 entry.update(executions=7, commit="between")
             longer = {"context": {**CONTEXT, "goes_on_from": commit}, **parts}
             (folder / "longer.json").write_text(json.dumps(longer), encoding="utf-8")
-            parts, *_ = goes_on(self.joined(self.document(1, "old"), self.explored_anew()))
+            parts, *_ = goes_on(self.joined(self.document(1, "old"), "new", "decoupled"))
             self.assertEqual((executions(parts, "mutex"), executions(parts, "decoupled")), ({7}, {2}))
             with self.assertRaisesRegex(Exception, "of the model.json of old, and that is of another"):
                 goes_on(self.document(1, "another"))
@@ -250,10 +253,11 @@ class Runs(unittest.TestCase):
             joined = json.loads((out / "model.json").read_text(encoding="utf-8"))
             self.assertEqual([m["name"] for m in joined["mutants"]], ["bound", "mutex:published_at_once"])
             self.assertEqual(joined["exhaustive"], document["exhaustive"])
-            (out / "model.json").write_text("{}", encoding="utf-8")
-            done = self.model("--only", "^mutex", "--out", out)
-            self.assertEqual((done.returncode, len(done.stderr.splitlines())), (2, 1))
-            self.assertTrue(done.stderr.startswith(f"model: --only: {out}/model.json: has no context"), done.stderr)
+            for broken in ("{}", "null", '{"context": {}}', json.dumps({**EMPTY, "exhaustive": [{}]})):
+                (out / "model.json").write_text(broken, encoding="utf-8")
+                done = self.model("--only", "^mutex", "--out", out)
+                self.assertEqual((done.returncode, len(done.stderr.splitlines())), (2, 1))
+                self.assertTrue(done.stderr.startswith(f"model: --only: {out}/model.json: is not what "), done.stderr)
 
     def test_what_had_no_end_is_searched_for_longer_and_nothing_else(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -262,7 +266,7 @@ class Runs(unittest.TestCase):
             found = {**SEARCH, "shape": shape, "explored": 0.5, "executions": 1}
             searches = [{**found, "exhausted": False}, {**found, "shape": "an old one", "exhausted": False}]
             searches.append({**found, "algorithm": "decoupled", "exhausted": True})
-            document = {"context": CONTEXT, "exhaustive": searches, "sequential": searches[:1]}
+            document = {**EMPTY, "exhaustive": searches, "sequential": searches[:1]}
             (out / "model.json").write_text(json.dumps(document), encoding="utf-8")
             before = None
             for _ in range(2):  # the second time there is nothing left to do
@@ -283,7 +287,7 @@ class Runs(unittest.TestCase):
         shape = model_shapes.EXHAUSTIVE[2].name, model_shapes.EXHAUSTIVE[-1].name
         found = {**SEARCH, "exhausted": False, "explored": 0.5}
         searches = [{**found, "shape": shape[0]}, {**found, "algorithm": "wiredtiger_slots", "shape": shape[1]}]
-        document = {"context": CONTEXT, "exhaustive": searches, "sequential": []}
+        document = {**EMPTY, "exhaustive": searches}
         (Path(made) / "model.json").write_text(json.dumps(document), encoding="utf-8")
 
     def test_what_cannot_be_written_ends_all_searches(self):
