@@ -47,8 +47,9 @@ namespace muster {
 ///                    flag.
 /// Source      Border-Collie, SIGMOD'19 (doi 10.1145/3299869.3300071), centralised mode.
 /// Differs     attach and detach, and the flag of a worker that waits for room, on which the paper is silent. Of the
-///             lower bounds that would do for a black flag, the end of the worker's last record: it reads no
-///             shared line.
+///             lower bounds that would do for a black flag, the end of the worker's last record, where the paper
+///             takes the tail as it is just before: this one reads no line that all write, and leaves the boundary
+///             lower for as long as the record is open.
 template <class Platform = NativePlatform>
 class BorderCollie;
 

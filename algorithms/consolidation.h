@@ -14,7 +14,7 @@ namespace muster {
 ///             or a single thread's, is open at any time, so that one spare slot is enough. A group never
 ///             holds more than the ring's capacity.
 /// Ordering    [published] released by whoever unlocks, acquired by the drainer.
-/// Source      Aether, PVLDB 3 (2010), section A.3 (the variant without decoupling, C).
+/// Source      Aether, PVLDB 3 (2010), sections 5.1 and A.2 (C).
 /// Differs     byte counts where the paper packs counts and bytes. Who finds a slot closed waits for the next one at
 ///             that position, where the authors' code tries another: no loop reads the same again and again.
 ///             A group never holds more than the ring.
@@ -39,7 +39,7 @@ class Consolidation : public consolidation::Base<Platform> {
  public:
   static constexpr AlgorithmInfo info{.name = "consolidation",
                                       .title = "Consolidation array",
-                                      .source = "Aether, PVLDB 3 (2010), section A.3",
+                                      .source = "Aether, PVLDB 3 (2010), sections 5.1 and A.2",
                                       .reserve = Progress::blocking,
                                       .publish = Progress::wait_free,
                                       .advance = Progress::wait_free};

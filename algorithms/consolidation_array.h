@@ -13,7 +13,8 @@ namespace muster {
 /// Protocol    join   add one's size to the slot that stands open at some position; whoever finds it empty
 ///                    leads its group
 ///             close  leader, lock held: open a spare slot at the position, let nobody else into the group
-///             fill   leader, lock held: tell the members their range; the slot joins the spares, behind
+///             keep   leader, lock held: the slot joins the spares, behind
+///             fill   leader: tell the members their range
 ///             leave  take one's size off what is still to be filled; the last to leave is told so
 /// Who gives slots back
 ///             Nobody has to: the spares are a ring in the order in which groups were closed. Before it closes
@@ -66,9 +67,9 @@ class ConsolidationArray {
     std::uint64_t offset;  ///< bytes that had joined before; 0: the leader
   };
 
-  Membership join(WorkerId worker, std::uint32_t size, std::uint64_t limit) {
-    // Every worker begins at a place of its own, so that several slots fill where several threads arrive.
-    std::uint32_t position = worker % positions_;
+  /// `start`: where to look first, any number.
+  Membership join(std::uint32_t start, std::uint32_t size, std::uint64_t limit) {
+    std::uint32_t position = start % positions_;
     for (std::uint32_t full = 0;;) {
       const std::uint64_t opening = open_[position].opening.load(std::memory_order_acquire);  // [open]
       Slot& slot = slots_[slot_index(opening)];
@@ -101,11 +102,15 @@ class ConsolidationArray {
     return bytes_of(group.state_.exchange(pack(Phase::closed, 0), std::memory_order_relaxed));
   }
 
-  /// Leader, lock held.
-  void fill(Slot& group, const Range& range) {
+  /// Leader, lock held: the group's range ends at `end`.
+  void keep(Slot& group, Lsn end) {
     const std::uint32_t spare = next_spare_.read();
-    spares_[spare].write({&group, range.end});
+    spares_[spare].write({&group, end});
     next_spare_.write(spare + 1 == spares_.size() ? 0 : spare + 1);
+  }
+
+  /// Leader. The slot stays the group's: it is not used again before the range is published.
+  void fill(Slot& group, const Range& range) {
     group.range_.write(range);
     group.state_.store(pack(Phase::filling, range.end - range.begin), std::memory_order_release);  // [slot]
   }

@@ -23,7 +23,7 @@ namespace muster {
 ///             next spare finds that the group it served is published.
 /// Ordering    [published] released by the range's owner, acquired by its successor, by the drainer, and by
 ///                         the leader that reuses a slot: its members have seen the last of it.
-/// Source      Aether, PVLDB 3 (2010), section A.3, consolidation with decoupled fill (CD).
+/// Source      Aether, PVLDB 3 (2010), section 5.3, consolidation with decoupled fill (CD).
 /// Differs     the published boundary says which slots are free, where the authors' code marks each; room is
 ///             awaited under the lock, so that the threads that come meanwhile meet in groups.
 template <class Platform = NativePlatform>
@@ -50,7 +50,7 @@ class ConsolidationDecoupled : public consolidation_decoupled::Base<Platform> {
  public:
   static constexpr AlgorithmInfo info{.name = "consolidation_decoupled",
                                       .title = "Consolidation, decoupled",
-                                      .source = "Aether, PVLDB 3 (2010), section A.3",
+                                      .source = "Aether, PVLDB 3 (2010), section 5.3",
                                       .reserve = Progress::blocking,
                                       .publish = Progress::blocking,
                                       .advance = Progress::wait_free};

@@ -20,8 +20,10 @@ namespace muster {
 /// Ordering    [published] released by its owner, acquired by the successor and by the drainer: it is handed
 ///                         from worker to worker, so that whoever reads it sees every copy below it.
 ///             tail_       written under the lock; relaxed, since reserved() promises nothing about bytes.
-/// Source      Aether, PVLDB 3 (2010), section 5, decoupled buffer fill (D).
-/// Differs     waits for room outside of the lock, which the paper leaves open. The lock is handoff_lock.h's.
+/// Source      Aether, PVLDB 3 (2010), section 5.2, decoupled buffer fill (D).
+/// Differs     takes its bytes first and waits for room outside of the lock; the authors' code takes none before there
+///             is room. The lock is handoff_lock.h's. All wait at one word for their turns; in their code each at a
+///             queue's node of its own.
 template <class Platform = NativePlatform>
 class Decoupled : public LogBufferBase<Platform, typename Ring<Platform>::KnownRoom> {
   using Base = LogBufferBase<Platform, typename Ring<Platform>::KnownRoom>;

@@ -43,7 +43,7 @@ class Ermia : public ErmiaWorkers<Platform> {
     const std::uint32_t covered = workers_.ever_used();
     for (WorkerId w = 0; w < covered; ++w) {
       const std::uint64_t lsn = workers_[w].lsn.load(std::memory_order_acquire);  // [lsn]
-      if (this->is_dirty(lsn)) boundary = std::min(boundary, this->value(lsn));
+      boundary = std::min(boundary, this->value_if_dirty(lsn));
     }
     return this->found(std::max(boundary, this->last_found()));
   }

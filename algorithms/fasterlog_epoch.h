@@ -11,45 +11,50 @@ namespace muster {
 /// FasterLog: who appends is inside an epoch, and what had been taken when an epoch ended is whole once everybody
 /// has left that epoch.
 ///
-/// Protocol    reserve  wait until there is room at the tail; enter: own entry = the current epoch; take space by
-///                      compare-and-swap of the tail. Where the room has gone meanwhile: leave, and again
+/// Protocol    reserve  enter: own entry = the current epoch; begin = tail.fetch_add(size)
+///                      no room: own entry = WAITING, begin, and wait
 ///             publish  leave: own entry = outside
 ///             advance  tail; where it has moved since the last time: remember it as what epoch e leaves
 ///                      behind, and begin epoch e + 1. oldest = the smallest epoch that somebody is in.
-///                      boundary = the last remembered tail of an epoch before that
-/// Progress    reserve lock-free while the ring has room: a compare-and-swap fails because another one has
-///             succeeded. A large record may wait for as long as small ones take the room that it needs.
-///             publish and advance wait-free, one read a worker.
+///                      boundary = the last remembered tail of an epoch before that, but no more than the
+///                      smallest begin of those who wait, or waited, for room
+/// Progress    reserve (while the ring has room), publish and advance wait-free, one read a worker.
 /// Why it is right
-///             A reservation below a remembered tail was made by a compare-and-swap that the look at that tail
-///             has seen; its worker had entered before, and in that epoch or an earlier one, since the next
-///             one began only after the look. The scan finds that entry or a later one of the worker. That
-///             one: the tail is not passed. A later one, outside or in a younger epoch: it has published.
-/// Invariants  A worker that waits for room is outside and has taken nothing. A detached worker is outside, a
-///             slot that has never had an owner too, and one that the scan does not cover has nothing below
-///             any remembered tail. A remembered tail is a record's end.
+///             A reservation below a remembered tail was made by a fetch-add that the look at that tail has
+///             seen; its worker had entered before, and in that epoch or an earlier one, since the next one
+///             began only after the look. The scan finds that entry or a later one of the worker. That
+///             one: the tail is not passed. Waiting, with this reservation: its begin is not passed. A later
+///             one, outside, in a younger epoch or waiting with another reservation: it has published.
+/// Invariants  A worker that waits for room says where its reservation begins, or the boundary could not reach what
+///             everybody waits for. A detached worker is outside, a slot that has never had an owner too, and
+///             one that the scan does not cover has nothing below any remembered tail. A remembered tail is a
+///             record's end.
 ///             Where kRemembered tails are pending, the youngest gives way to the next: the boundary
 ///             then moves in larger steps, and still reaches the end when everybody has left.
 /// Ordering    [entry] every store released, every load acquired. Outside: the copies before it are visible to
-///                     who has read it. Inside: it follows an outside one of the same slot, and what was
-///                     synchronised by that one has to come with it.
-///             [tail]  compare-and-swap released, the drainer's look acquired: whoever sees the range sees the
-///                     entry; and the look at the epoch before it, which can then not have seen the epoch
-///                     that begins after this. A worker's look: relaxed, the compare-and-swap checks it.
+///                     who has read it. Inside or waiting: it follows an outside one of the same slot, and what
+///                     was synchronised by that one has to come with it.
+///             [tail]  fetch-add released, the drainer's look acquired: whoever sees the range sees the entry;
+///                     and the look at the epoch before it, which can then not have seen the epoch that begins
+///                     after this.
 ///             [epoch] relaxed, by that. An old one seen is as if the worker had entered then.
 /// Source      FasterLog, in microsoft/FASTER: cs/src/core/FasterLog/FasterLog.cs (Enqueue),
 ///             Epochs/LightEpoch.cs, Allocator/AllocatorBase.cs (ShiftReadOnlyToTail); its drain list has 16.
-/// Differs     One compare-and-swap on the byte position where FasterLog adds to a word of page and offset
-///             and repairs what crosses a page: a record may lie anywhere in this ring. What FasterLog runs
-///             as an action when an epoch is safe, the drainer reads off in its scan; nobody else drains.
-///             No fence between entering and taking space: the tail carries the order.
+/// Differs     FasterLog adds to a word of page and offset. Who crosses a page's end sets it right while the others
+///             try again, and where the next page has no room he gives back what he took, leaves the epoch and
+///             waits; here a record may lie anywhere in the ring, and who has no room keeps what he has taken.
+///             What FasterLog runs as an action when an epoch is safe, by whoever leaves it last, the drainer
+///             reads off in its scan: a tail that somebody holds up is found one scan later, for no worker's time.
+///             Where its drain list is full, FasterLog waits. A worker has a slot for good, where FasterLog's
+///             later releases take one at every entry, by a compare-and-swap.
 template <class Platform = NativePlatform>
 class FasterlogEpoch;
 
 namespace fasterlog_epoch {
 
-inline constexpr std::uint64_t kOutside = 0;
-inline constexpr std::uint64_t kFirstEpoch = 1;
+// An epoch, or a begin above all of them, or above all of both.
+inline constexpr std::uint64_t kWaiting = std::uint64_t{1} << 63;
+inline constexpr std::uint64_t kOutside = ~std::uint64_t{0};
 
 template <class Platform>
 struct Worker {
@@ -70,12 +75,12 @@ class FasterlogEpoch : public LogBufferBase<Platform, fasterlog_epoch::Worker<Pl
   static constexpr AlgorithmInfo info{.name = "fasterlog_epoch",
                                       .title = "FasterLog epochs",
                                       .source = "FasterLog, github.com/microsoft/FASTER",
-                                      .reserve = Progress::lock_free,
+                                      .reserve = Progress::wait_free,
                                       .publish = Progress::wait_free,
                                       .advance = Progress::wait_free};
 
   explicit FasterlogEpoch(const LogBufferOptions& options)
-      : Base(options), tail_(options.start), epoch_(fasterlog_epoch::kFirstEpoch), newest_(options.start) {
+      : Base(options), tail_(options.start), epoch_(0), newest_(options.start) {
     tail_.describe("tail");
     epoch_.describe("epoch");
     for (WorkerId w = 0; w < workers_.max(); ++w) workers_[w].entry.describe("entry", w);
@@ -84,34 +89,37 @@ class FasterlogEpoch : public LogBufferBase<Platform, fasterlog_epoch::Worker<Pl
   Reservation reserve(WorkerId worker, std::uint32_t size) {
     ring_.check_size(size);
     Worker& self = workers_[worker];
-    Lsn begin = tail_.load(std::memory_order_relaxed);
-    while (true) {
+    self.entry.store(epoch_.load(std::memory_order_relaxed), std::memory_order_release);  // [epoch], [entry]
+    const Lsn begin = tail_.fetch_add(size, std::memory_order_release);                   // [tail]
+    if (!ring_.has_room(begin + size, self.room)) [[unlikely]] {
+      self.entry.store(fasterlog_epoch::kWaiting | begin, std::memory_order_release);  // [entry]
       ring_.wait_for_room(begin + size, self.room);
-      enter(self);
-      do {
-        if (tail_.compare_exchange(begin, begin + size, std::memory_order_release,  // [tail]
-                                   std::memory_order_relaxed)) {
-          return {begin, ring_.bytes(begin, size)};
-        }
-      } while (ring_.has_room(begin + size, self.room));
-      leave(self);
     }
+    return {begin, ring_.bytes(begin, size)};
   }
 
-  void publish(WorkerId worker, const Reservation&) { leave(workers_[worker]); }
+  void publish(WorkerId worker, const Reservation&) {
+    workers_[worker].entry.store(fasterlog_epoch::kOutside, std::memory_order_release);  // [entry]
+  }
 
   Lsn advance() {
     const Lsn tail = tail_.load(std::memory_order_acquire);  // [tail] before the epoch and the slots
     if (tail != newest_) remember(tail);
     std::uint64_t oldest = current_;
+    Lsn waiting = fasterlog_epoch::kOutside;  // the smallest begin, if marked as such
     const std::uint32_t covered = workers_.ever_used();
     for (WorkerId w = 0; w < covered; ++w) {
       const std::uint64_t entry = workers_[w].entry.load(std::memory_order_acquire);  // [entry]
-      if (entry != fasterlog_epoch::kOutside) oldest = std::min(oldest, entry);
+      oldest = std::min(oldest, entry);
+      waiting = std::min(waiting, entry ^ fasterlog_epoch::kWaiting);
     }
     Lsn boundary = this->last_found();
     for (; pending_ > 0 && remembered_[first_].epoch < oldest;
          first_ = (first_ + 1) % kRemembered, --pending_) {
+      if (remembered_[first_].tail > waiting) {  // it stays, for what lies above
+        boundary = std::max(boundary, waiting);
+        break;
+      }
       boundary = remembered_[first_].tail;
     }
     return this->found(boundary);
@@ -126,14 +134,6 @@ class FasterlogEpoch : public LogBufferBase<Platform, fasterlog_epoch::Worker<Pl
     std::uint64_t epoch = 0;
   };
 
-  void enter(Worker& self) {
-    const std::uint64_t epoch = epoch_.load(std::memory_order_relaxed);  // [epoch]
-    self.entry.store(epoch, std::memory_order_release);                  // [entry]
-  }
-  void leave(Worker& self) {
-    self.entry.store(fasterlog_epoch::kOutside, std::memory_order_release);  // [entry]
-  }
-
   void remember(Lsn tail) {
     if (pending_ < kRemembered) ++pending_;
     remembered_[(first_ + pending_ - 1) % kRemembered] = {tail, current_};
@@ -144,7 +144,7 @@ class FasterlogEpoch : public LogBufferBase<Platform, fasterlog_epoch::Worker<Pl
   alignas(kCacheLine) typename Platform::template Atomic<Lsn> tail_;             // [tail] every worker writes
   alignas(kCacheLine) typename Platform::template Atomic<std::uint64_t> epoch_;  // [epoch] the drainer writes
   // The drainer's.
-  alignas(kCacheLine) std::uint64_t current_ = fasterlog_epoch::kFirstEpoch;
+  alignas(kCacheLine) std::uint64_t current_ = 0;
   Lsn newest_;  // the tail that was remembered last
   std::array<Remembered, kRemembered> remembered_;
   std::uint32_t first_ = 0;  // the oldest that is pending

@@ -30,7 +30,7 @@ struct LogBufferOptions {
   std::uint32_t max_workers = 64;
   /// LSN of the first byte that will be reserved, less than 2^62: algorithms keep their marks in the bits above.
   Lsn start = 0;
-  /// Slots that arriving threads may join, 1 to 64 (`consolidation` and its relatives; Aether, section A.3,
+  /// Slots that arriving threads may join, 1 to 64 (`consolidation` and its relatives; Aether, section A.4,
   /// found 3 to 4 best).
   std::uint32_t consolidation_slots = 4;
   /// Every so many ranges one is not left to its predecessor's release: a power of two from 1, which leaves

@@ -16,6 +16,8 @@ namespace muster {
 ///                         through the lock, so that it carries every earlier copy too.
 ///             tail_       written under the lock; relaxed, since reserved() promises nothing about bytes.
 /// Source      Aether, PVLDB 3 (2010), section 5, the baseline.
+/// Differs     the lock is the system's mutex, which spins for a moment and then sleeps, where the authors' code queues
+///             (an MCS lock). Room is awaited under it; their code lets it go and sleeps.
 template <class Platform = NativePlatform>
 class Mutex : public LogBufferBase<Platform, typename Ring<Platform>::KnownRoom> {
   using Base = LogBufferBase<Platform, typename Ring<Platform>::KnownRoom>;

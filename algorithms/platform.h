@@ -18,7 +18,7 @@ enum class WaitFor : std::uint8_t {
 };
 
 /// What one thread has waited for since it started. Counted where the wait has begun already, so that an
-/// operation that need not wait pays nothing. `ns` leaves out the first few pauses of each wait, about 0.1 us: most
+/// operation that need not wait pays nothing. `ns` leaves out the first pauses of each wait, about 0.1 us: most
 /// turns of threads that follow each other are over by then, and looking at the clock twice would be the longer wait.
 /// A wait that begins anew, as for a lock that somebody else got first, counts anew.
 struct WaitCounters {
@@ -123,7 +123,7 @@ struct NativePlatform {
       WaitCounters::Counter& counter = this_thread_waits().lock;
       ++counter.count;
       Backoff backoff;
-      for (int pauses = 0; pauses < kUntimed; ++pauses) {
+      for (int round = 0; round < kUntimed; ++round) {
         backoff.pause();
         if (mutex_.try_lock()) return;
       }
@@ -145,15 +145,17 @@ struct NativePlatform {
   }
 
  private:
-  static constexpr int kUntimed = 3;  // pauses of Backoff's
+  static constexpr int kUntimed = 3;        // rounds of Backoff's, which are seven pauses
+  static constexpr int kUntimedInTurn = 7;  // of those that are in turn
 
   template <class T, class Predicate>
   [[gnu::noinline, gnu::cold]] static void await_slowly(const Atomic<T>& atomic, Predicate predicate,
                                                         std::memory_order order, WaitFor what) {
     WaitCounters::Counter& counter = this_thread_waits().of(what);
     ++counter.count;
-    Backoff backoff;
-    for (int pauses = 0; pauses < kUntimed; ++pauses) {
+    const bool in_turn = what == WaitFor::predecessor;
+    Backoff backoff = in_turn ? Backoff::in_turn() : Backoff();
+    for (int round = 0; round < (in_turn ? kUntimedInTurn : kUntimed); ++round) {
       backoff.pause();
       if (predicate(atomic.load(order))) return;
     }

@@ -34,10 +34,13 @@ namespace muster {
 ///                    lock taken. Under the spinlock: relaxed.
 /// Source      PostgreSQL, src/backend/access/transam/xlog.c: WALInsertLockAcquire,
 ///             ReserveXLogInsertLocation, WaitXLogInsertionsToFinish; 8 locks (NUM_XLOGINSERT_LOCKS).
-/// Differs     PostgreSQL waits for laggards, and an insertion tells its position only when it goes to sleep;
-///             here every one tells it, on a cache line that it owns, and the scan never waits. The state of
-///             the lock and the position are one word. Its lock puts waiters to sleep in a queue; here they
-///             wait as everybody does here.
+/// Differs     PostgreSQL waits for laggards below what it is to write, and an insertion tells its position only
+///             where it comes to a page that has to be made ready; here every one tells it, on a cache line that it
+///             owns, and the scan never waits. The state of the lock and the position are one word, which a store
+///             sets free: two locked instructions an append, where PostgreSQL has four. Its lock puts waiters to
+///             sleep in a queue; here they wait as everybody does here. The spinlock is kept, though without
+///             PostgreSQL's pointer to the record before a fetch-add would do; the scan does not take it.
+///             No pages: PostgreSQL's inserter writes out an old one where it needs room, which is the drainer's here.
 template <class Platform = NativePlatform>
 class PostgresInsertLocks;
 

@@ -49,8 +49,10 @@ namespace muster {
 ///             may join; WiredTiger copies large ones past the buffer. Slots are used in turn, so that written
 ///             ones need no sorting: it sorts a pool of slots, in which free ones are searched for. Its lock
 ///             around closing and opening is the closed bit here. A slot is closed when the next record does
-///             not fit, there when half of its buffer is filled; advance() also closes one with writers in it,
-///             which there is retried later.
+///             not fit, there by the one that fills half of its buffer; advance() also closes one with writers in
+///             it, which there is retried later, by a timer. WiredTiger's workers write: who leaves a closed slot
+///             last, its buffer, which is the slot's own; here slots share the ring. It rounds a record up to 128
+///             bytes, and keeps the last one's offset by one compare-and-swap more.
 template <class Platform = NativePlatform>
 class WiredTigerSlots;
 
@@ -79,7 +81,7 @@ inline std::uint64_t slot_bytes(const LogBufferOptions& options) {
   return std::min<std::uint64_t>(kSlotBytes, options.capacity / 2);
 }
 
-/// What all slots hold.
+/// What all slots hold, where records are small beside them.
 inline std::uint64_t pooled_bytes(const LogBufferOptions& options) {
   return std::min<std::uint64_t>(options.slot_pool * slot_bytes(options), options.capacity);
 }

@@ -183,7 +183,7 @@ def weakenings(document):
         if found["found"]:
             return found["violation"].split(":")[0]
         if found.get("guided"):
-            return "data race, by guided_test"
+            return "found by guided_test"
         if found["met"]:
             return f"**survives**: {tried(found)}"
         return "never met" if found["reached"] else "not reached"

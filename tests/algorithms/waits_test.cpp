@@ -14,10 +14,11 @@ TEST_CASE("Waits: patience is a number of rounds; who is out of it sleeps in eve
     REQUIRE(getrusage(RUSAGE_THREAD, &usage) == 0);
     return usage.ru_nvcsw;
   };
-  Backoff backoff;
+  Backoff backoff = GENERATE(false, true) ? Backoff::in_turn() : Backoff();
   const long before = sleeps();
   for (std::uint32_t i = 0; i < Backoff::kPatience; ++i) backoff.pause();
   CHECK(sleeps() - before < 20);  // by accident, as for a page
+  for (std::uint32_t i = 0; i < Backoff::kPatience; ++i) backoff.pause();
   // A sleep may end before the thread has left its processing unit, and is then not counted; but none is shorter.
   const auto out_of_patience = std::chrono::steady_clock::now();
   for (int i = 0; i < 50; ++i) backoff.pause();
@@ -42,13 +43,14 @@ TEST_CASE("Waits: a wait that is over at once is not counted, a longer one is, b
 
 TEST_CASE("Waits: one that is over within a few pauses counts, and no clock is read for it") {
   const NativePlatform::Atomic<int> atomic{7};
-  for (const int over_at : {2, 3, 4}) {
-    const WaitCounters before = this_thread_waits();
+  const auto [what, pauses] = GENERATE(table<WaitFor, int>({{WaitFor::room, 3}, {WaitFor::predecessor, 7}}));
+  for (int over_at = 2; over_at <= pauses + 1; ++over_at) {
+    WaitCounters before = this_thread_waits();
     int looks = 0;
     NativePlatform::await(
-        atomic, [&](int) { return ++looks == over_at; }, std::memory_order_acquire, WaitFor::room);
-    CHECK(this_thread_waits().room.count == before.room.count + 1);
-    CHECK(this_thread_waits().room.ns == before.room.ns);
+        atomic, [&](int) { return ++looks == over_at; }, std::memory_order_acquire, what);
+    CHECK(this_thread_waits().of(what).count == before.of(what).count + 1);
+    CHECK(this_thread_waits().of(what).ns == before.of(what).ns);
   }
 }
 

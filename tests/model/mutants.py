@@ -284,10 +284,11 @@ MUTANTS = [
         "FasterlogEpoch",
         "enters_after_taking",
         "the epoch is entered when the space has been taken",
-        ("      enter(self);\n      do {\n", "      do {\n"),
+        ("    self.entry.store(epoch_.load(std::memory_order_relaxed), std::memory_order_release);  // [epoch], [entry]\n", ""),
         (
-            "          return {begin, ring_.bytes(begin, size)};\n        }\n      } while",
-            "          enter(self);\n          return {begin, ring_.bytes(begin, size)};\n        }\n      } while",
+            "    if (!ring_.has_room(begin + size, self.room)) [[unlikely]] {\n",
+            "    self.entry.store(epoch_.load(std::memory_order_relaxed), std::memory_order_release);\n"
+            "    if (!ring_.has_room(begin + size, self.room)) [[unlikely]] {\n",
         ),
     ),
     of(
@@ -295,9 +296,19 @@ MUTANTS = [
         "FasterlogEpoch",
         "waits_inside",
         "room is waited for inside an epoch",
+        ("      self.entry.store(fasterlog_epoch::kWaiting | begin, std::memory_order_release);  // [entry]\n", ""),
+    ),
+    of(
+        "fasterlog_epoch",
+        "FasterlogEpoch",
+        "passes_waiting",
+        "a tail is passed though a reservation below it waits for room",
         (
-            "      ring_.wait_for_room(begin + size, self.room);\n      enter(self);\n",
-            "      enter(self);\n      ring_.wait_for_room(begin + size, self.room);\n",
+            "      if (remembered_[first_].tail > waiting) {  // it stays, for what lies above\n"
+            "        boundary = std::max(boundary, waiting);\n"
+            "        break;\n"
+            "      }\n",
+            "",
         ),
     ),
     of(
