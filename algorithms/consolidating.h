@@ -16,7 +16,6 @@ template <class Platform, class Range>
 struct ConsolidatingWorker {
   typename ConsolidationArray<Platform, Range>::Slot* group = nullptr;  // of the open reservation, if in one
   Range alone;                                                          // of the open reservation, if not
-  std::uint32_t draw = 0;                                               // where to look for a group first
   typename Ring<Platform>::KnownRoom room;
 };
 
@@ -32,8 +31,8 @@ struct ConsolidatingWorker {
 ///
 /// Differs     from the authors' code in the lock, which is handoff_lock.h's and no queue: who had it last may have it
 ///             again before those who wait, and an append alone costs one locked instruction, or two with
-///             delegation, where theirs costs three to five. A thread looks for a group at a random position first, as in the paper (algorithm 5); in their code
-///             always at the same, by its number, where threads as few as positions would never meet.
+///             delegation, where theirs costs three to five. As in their code a thread looks for a group at the same
+///             position first, by its number, where the paper (algorithm 5) has a random one (README.md).
 ///
 /// An `Algorithm` derives from this and says, each with the lock held:
 ///   void before_closing()       what a leader has to wait for, before it opens a spare slot
@@ -108,8 +107,7 @@ class Consolidating : public LogBufferBase<Platform, ConsolidatingWorker<Platfor
 
   /// Out of line, so that callers inline what a thread alone does.
   [[gnu::noinline]] Reservation reserve_in_group(WorkerId worker, std::uint32_t size, Worker& self) {
-    const auto [group, offset] = array_.join(worker + (self.draw >> 16), size, ring_.capacity());
-    self.draw = self.draw * 1664525 + 1013904223 + 2 * worker;  // the period is 2^32, and everyone's his own
+    const auto [group, offset] = array_.join(worker, size, ring_.capacity());
     self.group = group;
     if (offset == 0) {
       lead(*group, self);
