@@ -29,7 +29,7 @@ inline constexpr std::size_t kCacheLine = 128;
 class Backoff {
  public:
   /// Rounds before the first that sleeps: a few that spin, then yields, about 120 to 170 us of them where nobody else
-  /// wants to run.
+  /// wants to run. Not by the clock, which goes on while its thread does not run.
   static constexpr std::uint32_t kPatience = 512;
   static constexpr std::chrono::microseconds kSleep{50};  // the system's timer adds about as much
 

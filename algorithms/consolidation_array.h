@@ -67,9 +67,9 @@ class ConsolidationArray {
     std::uint64_t offset;  ///< bytes that had joined before; 0: the leader
   };
 
-  /// `start`: where to look first, any number.
-  Membership join(std::uint32_t start, std::uint32_t size, std::uint64_t limit) {
-    std::uint32_t position = start % positions_;
+  Membership join(WorkerId worker, std::uint32_t size, std::uint64_t limit) {
+    // Every worker begins at a place of its own, so that several slots fill where several threads arrive.
+    std::uint32_t position = worker % positions_;
     for (std::uint32_t full = 0;;) {
       const std::uint64_t opening = open_[position].opening.load(std::memory_order_acquire);  // [open]
       Slot& slot = slots_[slot_index(opening)];

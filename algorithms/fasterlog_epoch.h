@@ -52,7 +52,7 @@ class FasterlogEpoch;
 
 namespace fasterlog_epoch {
 
-// An epoch, or a begin above all of them, or above all of both.
+// A worker's entry: its epoch; where it had to wait for room, its begin with this bit; or that it is outside.
 inline constexpr std::uint64_t kWaiting = std::uint64_t{1} << 63;
 inline constexpr std::uint64_t kOutside = ~std::uint64_t{0};
 

@@ -127,7 +127,7 @@ class MysqlLinkBuf : public LogBufferBase<Platform, typename Ring<Platform>::Kno
     Lsn followed;
     const auto has_moved = [&](Lsn now) { return now != followed; };
     while (begin >= (followed = followed_.load(std::memory_order_acquire)) + window_) {  // [followed]
-      follow(kAsFarAsTheyLead);
+      follow(kAsFarAsTheyLead);  // then wait relaxed: the look after that acquires
       Platform::await(followed_, has_moved, std::memory_order_relaxed, WaitFor::predecessor);
     }
   }

@@ -46,9 +46,10 @@ def draw_panel(axes, costs, algorithms):
 def draw(costs, context, out):
     algorithms = results.in_order({c["algorithm"] for c in costs} - {"null"})  # which is the clock
     figure, panels = pyplot.subplots(1, 2, figsize=(10.8, 4.2), sharey=True)
+    behind = "records of 48 bytes outstanding behind an open one, of four workers"
     for axes, against, title, label in (
         (panels[0], "registered", "One advance against workers", "workers registered, two of them with a new record"),
-        (panels[1], "outstanding", "One advance against records", "records of 48 bytes outstanding behind an open one, of four workers"),
+        (panels[1], "outstanding", "One advance against records", behind),
     ):
         of_panel = [c for c in costs if c["against"] == against and c["algorithm"] in algorithms]
         if not of_panel:
@@ -64,8 +65,8 @@ def draw(costs, context, out):
         benchmark_files.count_line(costs, "Points")
         + ", less the clock's own time; bars: first to third quartile. What is below "
         f"{FLOOR_NS} ns stands at {FLOOR_NS}. One thread does all, so that no cache line has to come from another "
-        "unit. A line that is missing, or ends early: an algorithm that idle workers stall, or whose workers publish in "
-        "turn or under a lock, or that so many records fill.",
+        "unit. A line that is missing, or ends early: an algorithm that idle workers stall, or whose workers publish "
+        "in turn or under a lock, or that so many records fill.",
         benchmark_files.machine_line(context),
     ]
     return style.finish(figure, panels, caption, out)

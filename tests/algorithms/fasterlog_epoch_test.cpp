@@ -1,6 +1,5 @@
 // What makes FasterLog's epochs themselves: what a tail waits for, and what it does not.
 #include "algorithms/fasterlog_epoch.h"
-#include "tests/algorithms/impatient_platform.h"
 #include "tests/algorithms/overtaking.h"
 #include "tests/catch.h"
 
@@ -8,10 +7,8 @@ namespace muster {
 
 using test::append;
 using test::Hooked;
-using test::ImpatientPlatform;
 using test::InstrumentedPlatform;
 using test::Overtaken;
-using test::waits_for;
 
 TEST_CASE(
     "FasterlogEpoch: who has left an epoch and entered a younger one does not hold the older one's tail") {
