@@ -66,7 +66,7 @@ class Search:
         """What of it goes into the results."""
         mode = ("--sequential",) if self.sequential else ()
         run = explore(self.algorithm, self.shape, seconds, *mode, *more)
-        keys = ("executions", "abandoned", "seconds", "exhausted", "explored", "violation", "shortest")
+        keys = ("executions", "abandoned", "seconds", "exhausted", "full", "explored", "violation", "shortest")
         return {"reached": True, **{key: run[key] for key in keys if key in run}}
 
 
@@ -87,7 +87,8 @@ def with_bound(result, preemptions, run):
         had = result.get("unfinished", {})
         if had.get("preemptions") == preemptions and had["seconds"] > run["seconds"]:
             return result
-        return {**result, "unfinished": {"preemptions": preemptions, "seconds": run["seconds"]}}
+        kept = {key: run[key] for key in ("executions", "seconds", "full")}
+        return {**result, "unfinished": {"preemptions": preemptions, **kept}}
     before = result.get("bounded", {})
     grows = before and before.get("commit") == run.get("commit")
     next_s = run["seconds"] * run["seconds"] / before["seconds"] if grows else 0.0  # it grows as it has grown

@@ -105,7 +105,8 @@ def longer(document):
         f"What tables.md has left without an end, for longer: {duration(model_search.MOST_S)} a search at most. Where no",
         "end of all executions came within that, all of at most so many preemptions were looked at, in the time that",
         "stands there. What one preemption more takes is more than it took without coming to an end; or about as much",
-        "as it would if it grew as before, a guess, and not tried where that is far more than it would have had. The",
+        "as it would if it grew as before, a guess, and not tried where that is far more than it would have had.",
+        "Forgetful: it had no memory left for places that it had been to, and went on from some of them once more. The",
         "commit is that of both searches, or one each. The time above is that of all runs of the command.",
     ]
     titles = {"exhaustive": "With C++20's weak behaviours", "sequential": "By interleavings alone"}
@@ -119,7 +120,8 @@ def one_more(result):
     if model_search.ended(result):
         return ""
     if "unfinished" in result:
-        return f"more than {duration(result['unfinished']['seconds'])}"
+        unfinished = result["unfinished"]
+        return f"more than {duration(unfinished['seconds'])}" + (", forgetful" if unfinished.get("full") else "")
     expected = result.get("bounded", {}).get("next_s", 0)
     return f"about {duration(expected)}" if expected else "not tried"
 

@@ -184,6 +184,28 @@ TEST_CASE("Model: both searches see the same executions of every safe algorithm"
   CHECK(compared > 30);  // of 39
 }
 
+TEST_CASE("Model: a bounded search that cannot remember all its places sees the same, more than once",
+          "[model]") {
+  for (const Subject& subject : subjects()) {
+    if (subject.name != "fasterlog_epoch") continue;
+    Execution execution;
+    const std::unique_ptr<Program> program = subject.make(shape(2, 2, 2));
+    std::set<std::string> with_room, without;
+    const auto explore = [&](const Limits& limits, std::set<std::string>& classes) {
+      return search_bounded(execution, *program, 2, limits,
+                            [&](const Execution& e) { classes.insert(class_of(e, *program)); });
+    };
+    const Report all = explore({}, with_room);
+    const Report forgetful = explore({.memory = 0}, without);
+    CHECK(all.exhausted);
+    CHECK_FALSE(all.full);
+    CHECK(forgetful.exhausted);
+    CHECK(forgetful.full);
+    CHECK(forgetful.executions > all.executions);
+    CHECK(with_room == without);
+  }
+}
+
 TEST_CASE("Model: what a search has kept of one execution for the next is what its steps alone leave",
           "[model]") {
   for (const Subject& subject : subjects()) {

@@ -1,5 +1,7 @@
 #include "tests/model/search.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -309,21 +311,28 @@ std::pair<bool, std::size_t> badness(const std::string& violation, const std::ve
   return {is_of_orders(violation), schedule.size()};
 }
 
-/// Where executions have been, by fingerprint, and what it took to come there: a hash table with open addresses.
+/// Where executions have been, by fingerprint, and what it took to come there: hash tables with open addresses, many, so
+/// that there is room for all of them but one, and not for two of each, while one grows.
 ///
 /// Who comes with fewer preemptions may do all that the others may, whoever is running: to go on with another thread
 /// costs one. With as many, who comes while nobody is running, or the same thread is.
 class Visited {
  public:
+  explicit Visited(std::size_t bytes) : slots_left_(bytes / sizeof(Fingerprint)) {}
+
   /// Whether something may be seen from there that was not seen by those who have been there before. What it has no
   /// room for it does not remember: whoever comes there again goes on.
   bool visit(const Fingerprint& place, std::uint32_t preemptions, ThreadId running) {
-    if (10 * count_ >= 7 * slots_.size()) grow();
+    Table& table = tables_[place.high >> (64 - kTableBits)];
+    if (table.is_crowded()) grow(table);
     const std::uint64_t who = bit(running == kNone ? kMaxThreads : running);
-    Fingerprint& slot = find({place.high, place.low & ~kCost});
+    Fingerprint& slot = table.find(place);
     if (slot.low == 0) {
-      if (full()) return true;
-      ++count_;
+      if (table.is_crowded()) {
+        full_ = true;
+        return true;
+      }
+      ++table.count;
     } else if (const std::uint64_t fewest = (slot.low & kCost) >> kRunners; fewest <= preemptions) {
       if (fewest < preemptions || (slot.low & (who | bit(kMaxThreads))) != 0) return false;
       slot.low |= who;
@@ -333,37 +342,49 @@ class Visited {
     return true;
   }
 
-  bool full() const { return count_ >= kPlacesMax; }
+  bool full() const { return full_; }
 
  private:
-  static constexpr std::uint64_t kPlacesMax = std::uint64_t{1} << 27;  // in 4 GiB, 6 while they are made
-  static constexpr std::uint32_t kRunners = kMaxThreads + 1;           // bits: each thread, and nobody
+  static constexpr std::uint32_t kTableBits = 10;             // of the fingerprint
+  static constexpr std::uint32_t kRunners = kMaxThreads + 1;  // bits: each thread, and nobody
   static constexpr std::uint64_t kCost = bit(kRunners + std::bit_width(kPreemptionsMax)) - 1;
 
-  Fingerprint& find(const Fingerprint& place) {
-    std::size_t i = place.high & (slots_.size() - 1);
-    while (slots_[i].low != 0 &&
-           (slots_[i].high != place.high || ((slots_[i].low ^ place.low) & ~kCost) != 0)) {
-      i = (i + 1) & (slots_.size() - 1);
-    }
-    return slots_[i];
-  }
+  struct Table {
+    std::vector<Fingerprint> slots;  // where the lower word has its bits of cost, 0: empty
+    std::size_t count = 0;
 
-  void grow() {
-    std::vector<Fingerprint> old(std::max<std::size_t>(1024, 2 * slots_.size()));
-    old.swap(slots_);
+    bool is_crowded() const { return 5 * count >= 4 * slots.size(); }
+
+    Fingerprint& find(const Fingerprint& place) {
+      std::size_t i = place.high & (slots.size() - 1);
+      while (slots[i].low != 0 &&
+             (slots[i].high != place.high || ((slots[i].low ^ place.low) & ~kCost) != 0)) {
+        i = (i + 1) & (slots.size() - 1);
+      }
+      return slots[i];
+    }
+  };
+
+  void grow(Table& table) {
+    const std::size_t more = std::max<std::size_t>(16, table.slots.size());
+    if (more > slots_left_ && !table.slots.empty()) return;  // a few it has in any case
+    slots_left_ -= std::min(more, slots_left_);
+    std::vector<Fingerprint> old(table.slots.size() + more);
+    old.swap(table.slots);
     for (const Fingerprint& place : old) {
-      if (place.low != 0) find(place) = place;
+      if (place.low != 0) table.find(place) = place;
     }
   }
 
-  std::vector<Fingerprint> slots_;  // where the lower word has its bits of cost, 0: empty
-  std::uint64_t count_ = 0;
+  std::array<Table, std::size_t{1} << kTableBits> tables_;
+  std::size_t slots_left_;  // that they may still have
+  bool full_ = false;
 };
 
 class Bounded : public Chooser {
  public:
-  Bounded(std::uint32_t preemptions, bool merges) : preemptions_max_(preemptions), merges_(merges) {}
+  Bounded(std::uint32_t preemptions, bool merges, std::size_t memory)
+      : preemptions_max_(preemptions), merges_(merges), visited_(memory) {}
 
   bool full() const { return visited_.full(); }
 
@@ -534,6 +555,11 @@ class Replayed : public Chooser {
 
 }  // namespace
 
+std::size_t memory_of_a_search() {
+  const auto of_system = [](int name) { return static_cast<std::size_t>(std::max(1L, sysconf(name))); };
+  return of_system(_SC_PHYS_PAGES) * of_system(_SC_PAGESIZE) / of_system(_SC_NPROCESSORS_ONLN) / 3 * 2;
+}
+
 Report search_reduced(Execution& execution, Program& program, const Limits& limits,
                       const Observer& observer) {
   Report report;
@@ -567,7 +593,7 @@ Report search_bounded(Execution& execution, Program& program, std::uint32_t pree
   }
   Report report;
   Budget budget(limits);
-  Bounded search(preemptions, merging == Merging::on);
+  Bounded search(preemptions, merging == Merging::on, limits.memory);
   for (;;) {
     const Execution::Outcome outcome = execution.run(program, search);
     count(report, execution, outcome);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -10,10 +11,14 @@
 
 namespace muster::model {
 
-/// When to give up.
+/// Bytes: two thirds of what the machine has for each of its processing units, as many of which may be searching.
+std::size_t memory_of_a_search();
+
+/// When to give up, and what a search may remember in.
 struct Limits {
   double seconds = 1e9;
   std::uint64_t executions = ~std::uint64_t{0};
+  std::size_t memory = memory_of_a_search();  // bytes, of a bounded search's places; all else is small
 };
 
 /// Whether a violation is one of orders, which a reader would rather not see where there is one of bytes.
@@ -27,7 +32,7 @@ struct Report {
   std::uint64_t abandoned = 0;   // that turned out to be equivalent to others before their end
   std::uint64_t steps = 0;       // of all of them
   double seconds = 0;
-  bool full = false;               // a bounded search has had no room for all places that it has been to
+  bool full = false;               // a bounded search could not remember all places that it has been to
   bool exhausted = false;          // every execution that the search is to look at has been looked at
   double explored = 0;             // an estimate of the share of the space, where not exhausted
   std::string violation;           // empty: none

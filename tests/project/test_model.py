@@ -82,7 +82,11 @@ class Tables(unittest.TestCase):
             "| at most 1 preemption | 77 | 3 s | about 10 h |": {"bounded": {**bounded, "next_s": 36000}},
             "| at most 1 preemption | 77 | 3 s | more than 60 min |": {
                 "bounded": bounded,
-                "unfinished": {"preemptions": 2, "seconds": 3600},
+                "unfinished": {"preemptions": 2, "executions": 5, "seconds": 3600, "full": False},
+            },
+            "| at most 1 preemption | 77 | 3 s | more than 50 min, forgetful |": {
+                "bounded": bounded,
+                "unfinished": {"preemptions": 2, "executions": 5, "seconds": 3000, "full": True},
             },
             "| mutex | 2w x 1r | **a hole** |": {"violation": "a hole"},
             "| mutex | 2w x 1r | not reached |  |  |  | not tried | 0123456789ab |": {"reached": False},
@@ -204,7 +208,7 @@ class Longer(unittest.TestCase):
         self.assertEqual(model_search.with_bound(self.with_bounds(1), 1, run)["bounded"]["next_s"], 0)
 
     def test_a_bound_that_did_not_end_is_tried_again_unless_it_had_its_hour(self):
-        cut = {"executions": 1, "seconds": 700, "exhausted": False, "violation": ""}
+        cut = {"executions": 1, "seconds": 700, "exhausted": False, "full": False, "violation": ""}
         known = model_search.with_bound(self.with_bounds(1, 50), 2, cut)
         self.assertEqual(model_search.next_search(known, 3600), (2500, 2))
         self.assertIsNone(model_search.next_search(known, 600))
@@ -213,7 +217,7 @@ class Longer(unittest.TestCase):
         self.assertEqual((ended["bounded"]["preemptions"], ended.get("unfinished")), (2, None))
 
     def test_a_shorter_search_takes_nothing_away(self):
-        cut = {"executions": 1, "seconds": 700, "exhausted": False, "violation": "", "explored": 0.5}
+        cut = {"executions": 1, "seconds": 700, "exhausted": False, "full": False, "violation": "", "explored": 0.5}
         known = model_search.with_bound(self.with_bounds(1, 50), 2, cut)
         self.assertEqual(model_search.with_bound(known, 2, {**cut, "seconds": 20}), known)
         known = model_search.with_look(known, cut)
