@@ -32,6 +32,9 @@ class Backoff {
   /// wants to run. Not by the clock, which goes on while its thread does not run.
   static constexpr std::uint32_t kPatience = 512;
   static constexpr std::chrono::microseconds kSleep{50};  // the system's timer adds about as much
+  static constexpr std::uint32_t kSpinRounds = 7;
+  /// Pauses of those that spin, in all one to some microseconds.
+  static constexpr std::uint32_t kPauses = (1 << kSpinRounds) - 1;
 
   Backoff() = default;
   /// For a turn: who sees it late makes the next late. It looks after every single pause, for as long as others spin
@@ -67,9 +70,6 @@ class Backoff {
     asm volatile("yield");
 #endif
   }
-
-  static constexpr std::uint32_t kSpinRounds = 7;
-  static constexpr std::uint32_t kPauses = (1 << kSpinRounds) - 1;  // in all: one or two microseconds
 
   std::uint32_t single_pauses_ = 0;
   std::uint32_t round_ = 0;

@@ -18,7 +18,8 @@ namespace muster {
 ///                      behind, and begin epoch e + 1. oldest = the smallest epoch that somebody is in.
 ///                      boundary = the last remembered tail of an epoch before that, but no more than the
 ///                      smallest begin of those who wait, or waited, for room
-/// Progress    reserve (while the ring has room), publish and advance wait-free, one read a worker.
+/// Progress    reserve (while the ring has room), publish and advance wait-free: one read a worker, or as many as
+///             Platform::linger takes until he has left, or of one who does not.
 /// Why it is right
 ///             A reservation below a remembered tail was made by a fetch-add that the look at that tail has
 ///             seen; its worker had entered before, and in that epoch or an earlier one, since the next one
@@ -44,7 +45,8 @@ namespace muster {
 ///             try again, and where the next page has no room he gives back what he took, leaves the epoch and
 ///             waits; here a record may lie anywhere in the ring, and who has no room keeps what he has taken.
 ///             What FasterLog runs as an action when an epoch is safe, by whoever leaves it last, the drainer
-///             reads off in its scan: a tail that somebody holds up is found one scan later, for no worker's time.
+///             reads off in its scan, for no worker's time. It stays some microseconds with who is inside: else a tail
+///             would be found one scan later wherever somebody appends. One that is held up for longer is.
 ///             Where its drain list is full, FasterLog waits. A worker has a slot for good, where FasterLog's
 ///             later releases take one at every entry, by a compare-and-swap.
 template <class Platform = NativePlatform>
@@ -109,7 +111,10 @@ class FasterlogEpoch : public LogBufferBase<Platform, fasterlog_epoch::Worker<Pl
     Lsn waiting = fasterlog_epoch::kOutside;  // the smallest begin, if marked as such
     const std::uint32_t covered = workers_.ever_used();
     for (WorkerId w = 0; w < covered; ++w) {
-      const std::uint64_t entry = workers_[w].entry.load(std::memory_order_acquire);  // [entry]
+      // One who stays inside for longer settles it; the others are not waited for then.
+      const auto settled = [&](std::uint64_t e) { return e >= current_ || oldest < current_; };
+      const std::uint64_t entry =
+          Platform::linger(workers_[w].entry, settled, std::memory_order_acquire);  // [entry]
       oldest = std::min(oldest, entry);
       waiting = std::min(waiting, entry ^ fasterlog_epoch::kWaiting);
     }

@@ -68,8 +68,8 @@ class TimedWait {
 /// Everything through which an algorithm may meet another thread. Algorithms are templates over a platform,
 /// so that the source that is measured on this one is the source that an execution explorer runs on another.
 ///
-/// An algorithm keeps to these: every order is explicit; waiting is await() only, with a predicate that stays
-/// true once it is, or in a loop that asks again; plain data that passes from thread to thread is a Cell; what only
+/// An algorithm keeps to these: every order is explicit; waiting is await(), with a predicate that stays true once
+/// it is, or in a loop that asks again, and linger(), only; plain data that passes from thread to thread is a Cell; what only
 /// its own thread uses is a plain member.
 struct NativePlatform {
   /// Smallest ring that the platform can make, in bytes.
@@ -144,6 +144,17 @@ struct NativePlatform {
     await_slowly(atomic, predicate, order, what);
   }
 
+  /// Loads `atomic` with `order` until `predicate` is satisfied, 128 times at most with a pause between, some
+  /// microseconds, and returns what it found last: for who returns in any case, and would return less if he did not
+  /// wait for what is about to happen. Wait-free. By an atomic's own load(), which another platform may have made.
+  template <class Watched, class Predicate>
+  static auto linger(const Watched& atomic, Predicate predicate, std::memory_order order) {
+    const auto value = atomic.load(order);
+    if (predicate(value)) [[likely]]
+      return value;
+    return linger_on(atomic, predicate, order);
+  }
+
  private:
   static constexpr int kUntimed = 3;        // rounds of Backoff's, which are seven pauses
   static constexpr int kUntimedInTurn = 7;  // of those that are in turn
@@ -161,6 +172,17 @@ struct NativePlatform {
     }
     const TimedWait wait(counter);
     for (; !predicate(atomic.load(order)); backoff.pause()) {}
+  }
+
+  template <class Watched, class Predicate>
+  [[gnu::noinline, gnu::cold]] static auto linger_on(const Watched& atomic, Predicate predicate,
+                                                     std::memory_order order) {
+    Backoff backoff = Backoff::in_turn();
+    for (std::uint32_t look = 1;; ++look) {
+      backoff.pause();
+      const auto value = atomic.load(order);
+      if (predicate(value) || look == Backoff::kPauses) return value;
+    }
   }
 };
 

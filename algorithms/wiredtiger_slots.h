@@ -17,7 +17,7 @@ namespace muster {
 ///             publish  take one writer off the slot's state
 ///             advance  while the oldest slot is closed and has no writers: the boundary is its end, and the
 ///                      slot is free. When only the active slot is left and it is not empty: close it, open
-///                      the next one, and look again.
+///                      the next one, and look again; some microseconds, where the first to be looked at has writers.
 /// Progress    reserve blocking: who closes a slot holds up all others until the next one is open, and waits
 ///             for a free slot where all are in use. publish and advance wait-free: advance retries its one
 ///             close when somebody joins or leaves the slot, which at most two steps a byte of it do.
@@ -50,7 +50,8 @@ namespace muster {
 ///             ones need no sorting: it sorts a pool of slots, in which free ones are searched for. Its lock
 ///             around closing and opening is the closed bit here. A slot is closed when the next record does
 ///             not fit, there by the one that fills half of its buffer; advance() also closes one with writers in
-///             it, which there is retried later, by a timer. WiredTiger's workers write: who leaves a closed slot
+///             it, which there is retried later, by a timer, and stays a little until they have left, of which there
+///             the last one tells. WiredTiger's workers write: who leaves a closed slot
 ///             last, its buffer, which is the slot's own; here slots share the ring. It rounds a record up to 128
 ///             bytes, and keeps the last one's offset by one compare-and-swap more.
 template <class Platform = NativePlatform>
@@ -252,7 +253,12 @@ class WiredTigerSlots : public LogBufferBase<Platform, wiredtiger_slots::Worker<
         active_.load(std::memory_order_acquire);  // [active] all before it are closed
     const std::uint64_t oldest = oldest_;
     for (; oldest_ != active; ++oldest_) {
-      const std::uint64_t state = slot_of(oldest_).state.load(std::memory_order_acquire);  // [slot]
+      // Not once some have been freed: whoever waits for these is not to wait for later ones, too.
+      const auto is_settled = [&](std::uint64_t now) {
+        return !wiredtiger_slots::has_writers(now) || oldest_ != oldest;
+      };
+      const std::uint64_t state =
+          Platform::linger(slot_of(oldest_).state, is_settled, std::memory_order_acquire);  // [slot]
       if (wiredtiger_slots::has_writers(state)) break;
       boundary += wiredtiger_slots::bytes_of(state);
     }

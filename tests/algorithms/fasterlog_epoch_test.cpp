@@ -1,4 +1,6 @@
 // What makes FasterLog's epochs themselves: what a tail waits for, and what it does not.
+#include <vector>
+
 #include "algorithms/fasterlog_epoch.h"
 #include "tests/algorithms/overtaking.h"
 #include "tests/catch.h"
@@ -24,6 +26,30 @@ TEST_CASE(
   CHECK(log.advance() == 20);
   log.publish(a, younger);
   CHECK(log.advance() == 40);
+}
+
+TEST_CASE(
+    "FasterlogEpoch: who leaves while the drainer looks at him does not leave the tail to the next scan") {
+  FasterlogEpoch<InstrumentedPlatform> log({.capacity = 4096, .max_workers = 1});
+  const WorkerId worker = log.attach();
+  const Reservation open = log.reserve(worker, 10);
+  int looks = 0;
+  const Hooked hook([&](std::string_view name, std::uint32_t) {
+    if (name == "entry" && ++looks == 3) log.publish(worker, open);
+  });
+  CHECK(log.advance() == 10);
+  CHECK(looks == 4);
+}
+
+TEST_CASE("FasterlogEpoch: of those who stay inside one is lingered at, and no other") {
+  FasterlogEpoch<InstrumentedPlatform> log({.capacity = 4096, .max_workers = 3});
+  for (int i = 0; i < 3; ++i) log.reserve(log.attach(), 10);
+  std::vector<int> looks(3);
+  const Hooked hook([&](std::string_view name, std::uint32_t index) {
+    if (name == "entry") ++looks[index];
+  });
+  CHECK(log.advance() == 0);
+  CHECK(looks == std::vector<int>{1 + Backoff::kPauses, 1, 1});
 }
 
 TEST_CASE(

@@ -219,6 +219,15 @@ struct HaltingPlatform {
       Stage::wait(atomic.name(), [&] { return predicate(atomic.peek()); });
     }
   }
+
+  /// A few looks: enough to be stopped between.
+  template <class T, class Predicate>
+  static T linger(const Atomic<T>& atomic, Predicate predicate, std::memory_order order) {
+    for (int look = 1;; ++look) {
+      const T value = atomic.load(order);
+      if (predicate(value) || look == 3) return value;
+    }
+  }
 };
 
 }  // namespace muster::test

@@ -1,6 +1,7 @@
 // Where a worker's time goes is counted, by what it waited for; and how long it is before a wait sleeps.
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "algorithms/platform.h"
@@ -39,6 +40,19 @@ TEST_CASE("Waits: a wait that is over at once is not counted, a longer one is, b
     CHECK(this_thread_waits().of(what).ns > WaitCounters(before).of(what).ns);
   }
   CHECK(this_thread_waits().room.count == this_thread_waits().lock.count);
+}
+
+TEST_CASE("Waits: who lingers looks until it is as he wants it, so many times at most, and counts no wait") {
+  const NativePlatform::Atomic<int> atomic{7};
+  const WaitCounters before = this_thread_waits();
+  for (const std::uint32_t over_at : {1u, 2u, Backoff::kPauses + 1, Backoff::kPauses + 2}) {
+    std::uint32_t looks = 0;
+    const auto is_over = [&](int) { return ++looks == over_at; };
+    CHECK(NativePlatform::linger(atomic, is_over, std::memory_order_acquire) == 7);
+    CHECK(looks == std::min(over_at, Backoff::kPauses + 1));
+  }
+  CHECK(this_thread_waits().predecessor.count == before.predecessor.count);
+  CHECK(this_thread_waits().room.count == before.room.count);
 }
 
 TEST_CASE("Waits: one that is over within a few pauses counts, and no clock is read for it") {

@@ -3,11 +3,14 @@
 
 #include "algorithms/wiredtiger_slots.h"
 #include "tests/algorithms/drive.h"
+#include "tests/algorithms/instrumented_platform.h"
 #include "tests/catch.h"
 
 namespace muster {
 
 using test::filled;
+using test::Hooked;
+using test::InstrumentedPlatform;
 
 TEST_CASE("WiredTigerSlots: records that share a slot come below the boundary together") {
   WiredTigerSlots<> log({.capacity = 4096, .max_workers = 2});
@@ -19,6 +22,19 @@ TEST_CASE("WiredTigerSlots: records that share a slot come below the boundary to
   CHECK(log.advance() == 0);
   log.publish(second, late);
   CHECK(log.advance() == 20);
+}
+
+TEST_CASE(
+    "WiredTigerSlots: who publishes while the drainer looks at his slot does not leave it to the next look") {
+  WiredTigerSlots<InstrumentedPlatform> log({.capacity = 4096, .max_workers = 1});
+  const WorkerId worker = log.attach();
+  const Reservation open = log.reserve(worker, 10);
+  int looks = 0;
+  const Hooked hook([&](std::string_view name, std::uint32_t index) {
+    if (name == "slot" && index == 0 && ++looks == 3) log.publish(worker, open);  // 1: to close it
+  });
+  CHECK(log.advance() == 10);
+  CHECK(looks == 4);
 }
 
 TEST_CASE("WiredTigerSlots: a record that does not fit into half a ring's slot is in the next one") {

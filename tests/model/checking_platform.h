@@ -176,6 +176,13 @@ struct CheckingPlatform {
                     .predicate = &predicate,
                     .where = where});
   }
+
+  /// Once: looks before the last one do no more than order more, and when the last one comes is for the search to say.
+  template <class T, class Predicate>
+  static T linger(const Atomic<T>& atomic, Predicate, std::memory_order order,
+                  std::source_location where = std::source_location::current()) {
+    return atomic.load(order, where);
+  }
 };
 
 }  // namespace muster::model
