@@ -46,7 +46,7 @@ struct LogBufferOptions {
   /// innodb_log_recent_written_size).
   std::uint32_t link_window = std::uint32_t{1} << 20;
   /// log2 of the range of bytes that one hop skips, 1 to log2(capacity) and no less than makes 2^20 ranges (`eleda`;
-  /// the paper gives no value: 0 lets the ring decide, a sixty-fourth of it where it is larger than 4 KiB).
+  /// the paper gives no value: 0 takes 14, or a sixty-fourth of a ring of less than 1 MiB, or what those allow).
   std::uint32_t hop_bits = 0;
 };
 

@@ -278,7 +278,7 @@ std::vector<ConfigKey> make_keys() {
                    [](auto& c) -> auto& { return c.database.log_buffer.link_window; }, 1, 1 << 30,
                    "bytes that a published record may begin above the first hole; algorithm mysql_link_buf"),
       integer("log_buffer.hop_bits", UsedBy::all, [](auto& c) -> auto& { return c.database.log_buffer.hop_bits; }, 0, 36,
-              "log2 of the bytes that a hop skips, 1 to log2(capacity), or 0: a sixty-fourth of the ring; algorithm eleda"),
+              "log2 of the bytes that a hop skips, 1 to log2(capacity), or 0: 14, less in a ring below 1 MiB; algorithm eleda"),
       append_bytes_key(),
       choice_of("ycsb.mix", UsedBy::ycsb, [](auto& c) -> auto& { return c.ycsb.mix; }, kMixes,
                 "operations: A half reads, half updates; B 95% reads, 5% updates; C reads; F half reads, half read-modify-writes"),

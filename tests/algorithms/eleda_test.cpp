@@ -30,6 +30,16 @@ TEST_CASE("Eleda: the boundary hops over whole ranges, when it is far behind, an
   CHECK(log.crawled() <= 25);  // the records of the last range, one of them from its middle
 }
 
+TEST_CASE("Eleda: unless told otherwise a hop is over 16 KiB, and over less in a small ring") {
+  for (const std::size_t ring : {std::size_t{1} << 16, std::size_t{1} << 20, std::size_t{1} << 24}) {
+    Eleda<> log({.capacity = ring, .max_workers = 1});
+    const WorkerId worker = log.attach();
+    append(log, worker, 65536);
+    CHECK(log.advance() == 65536);
+    CHECK(log.hops() == (ring == 1 << 16 ? 64 : 4));
+  }
+}
+
 TEST_CASE("Eleda: without a whole range to hop over, or with one, the boundary is the same") {
   // Hopping alone stops at a range's edge, crawling alone takes every record: the drive needs both to be
   // right.
