@@ -9,16 +9,16 @@
 #include <vector>
 
 #include "algorithms/all.h"
+#include "harness/benchmark_threads.h"
 #include "harness/benchmarks.h"
 
 namespace muster {
 namespace {
 
-constexpr std::size_t kCapacity = std::size_t{16} << 20;  // bytes
-constexpr std::uint32_t kRecord = 48;                     // bytes
-constexpr std::uint32_t kWorkers = 4;                     // that share the outstanding records
-constexpr std::int64_t kRegisteredMax = 256;              // workers
-constexpr std::int64_t kOutstandingMax = 16384;           // records
+constexpr std::uint32_t kRecord = 48;            // bytes
+constexpr std::uint32_t kWorkers = 4;            // that share the outstanding records
+constexpr std::int64_t kRegisteredMax = 256;     // workers
+constexpr std::int64_t kOutstandingMax = 16384;  // records
 
 struct WouldWait : std::runtime_error {
   WouldWait() : std::runtime_error("so many records cannot be outstanding: it would wait") {}
@@ -72,7 +72,8 @@ void advance(benchmark::State& state, A& log, Prepare prepare) {
 template <class A>
 void registered(benchmark::State& state) {
   const auto count = static_cast<std::uint32_t>(state.range(0));
-  const auto log = std::make_unique<A>(LogBufferOptions{.capacity = kCapacity, .max_workers = count});
+  const auto log =
+      std::make_unique<A>(LogBufferOptions{.capacity = kBenchmarkCapacity, .max_workers = count});
   for (std::uint32_t i = 0; i < count; ++i) append(*log, log->attach());  // all have been busy once
   advance(state, *log, [&] {
     append(*log, 0);
@@ -85,7 +86,8 @@ void registered(benchmark::State& state) {
 template <class A>
 void outstanding(benchmark::State& state) {
   const auto count = static_cast<std::uint32_t>(state.range(0));
-  const auto log = std::make_unique<A>(LogBufferOptions{.capacity = kCapacity, .max_workers = kWorkers});
+  const auto log =
+      std::make_unique<A>(LogBufferOptions{.capacity = kBenchmarkCapacity, .max_workers = kWorkers});
   for (std::uint32_t i = 0; i < kWorkers; ++i) log->attach();
   advance(state, *log, [&] {
     const Reservation first = log->reserve(0, kRecord);

@@ -2,57 +2,30 @@
 
 #include <array>
 #include <chrono>
-#include <cstring>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "algorithms/all.h"
+#include "harness/benchmark_threads.h"
 #include "harness/benchmarks.h"
-#include "harness/placement.h"
 
 namespace muster {
 namespace {
 
-constexpr std::size_t kCapacity = std::size_t{16} << 20;  // bytes
 constexpr std::array<std::int64_t, 6> kRecordBytes = {48, 120, 264, 1024, 4096, 12288};
 constexpr int kOversubscribed = 8;  // threads; measured on every machine
-
-const Topology& machine() {
-  static const Topology topology = Topology::this_machine();
-  return topology;
-}
-
-/// The unit of the n-th thread of so many workers and a drainer, if there is one for each worker.
-std::optional<unsigned> unit_of(std::size_t thread, std::size_t workers) {
-  static const std::vector<unsigned> order = unit_order(machine(), PlacementPolicy::compact);
-  if (workers > order.size() || thread >= order.size()) return std::nullopt;
-  return order[thread];
-}
-
-/// Keeps the calling thread on a unit. Freed at the end: the library's own thread is a worker, and those that it
-/// starts for the next benchmark would inherit its unit.
-class Pinned {
- public:
-  explicit Pinned(std::optional<unsigned> unit) {
-    if (unit) machine().pin_this_thread(*unit);
-  }
-  Pinned(const Pinned&) = delete;
-  Pinned& operator=(const Pinned&) = delete;
-  ~Pinned() { machine().unpin_this_thread(); }
-};
 
 /// The log buffer under test and the thread that drains it, for one run of one benchmark.
 template <class A>
 class Drained {
  public:
   explicit Drained(std::size_t workers)
-      : log({.capacity = kCapacity, .max_workers = static_cast<std::uint32_t>(workers)}),
+      : log({.capacity = kBenchmarkCapacity, .max_workers = static_cast<std::uint32_t>(workers)}),
         drainer_([this, workers](std::stop_token stop) {
-          const Pinned pinned(unit_of(workers, workers));
+          const Pinned pinned(benchmark_unit(workers, workers));
           drain(stop);
         }) {}
 
@@ -76,24 +49,17 @@ std::unique_ptr<Drained<A>>& current() {
   return drained;
 }
 
-/// In the measured loop, whatever the compiler thinks of two callers: a call costs as much as Border-Collie's flags.
-template <class A>
-[[gnu::always_inline]] inline void append_one(A& log, WorkerId worker, const std::vector<std::byte>& record) {
-  const Reservation r = log.reserve(worker, static_cast<std::uint32_t>(record.size()));
-  std::memcpy(r.bytes.data(), record.data(), record.size());
-  log.publish(worker, r);
-}
-
 template <class A>
 void append(benchmark::State& state) {
   const auto index = static_cast<std::size_t>(state.thread_index());
   const auto workers = static_cast<std::size_t>(state.threads());
-  const Pinned pinned(unit_of(index, workers));
+  const Pinned pinned(benchmark_unit(index, workers));
   A& log = current<A>()->log;
   const std::vector<std::byte> record(static_cast<std::size_t>(state.range(0)), std::byte{0x5a});
   const WorkerId worker = log.attach();
   // The ring is new. Its first lap, a fault a page, is made before the clock starts, by all; none waits for room.
-  for (std::size_t i = kCapacity / record.size() / workers; i > 0; --i) append_one(log, worker, record);
+  for (std::size_t i = kBenchmarkCapacity / record.size() / workers; i > 0; --i)
+    append_one(log, worker, record);
   auto left = state.max_iterations;
   for ([[maybe_unused]] auto _ : state) {
     append_one(log, worker, record);
@@ -106,7 +72,7 @@ void append(benchmark::State& state) {
 
 std::set<int> thread_counts() {
   std::set<int> counts = {kOversubscribed};
-  for (int threads = 1; threads <= static_cast<int>(machine().units().size()); threads *= 2)
+  for (int threads = 1; threads <= static_cast<int>(benchmark_machine().units().size()); threads *= 2)
     counts.insert(threads);
   return counts;
 }

@@ -9,10 +9,16 @@ void register_append_benchmarks();
 /// advance(), and nothing else of it is inside the time.
 void register_advance_benchmarks();
 
-/// How register_append_benchmarks() places its threads, in words.
+/// lag/<algorithm>/idle:<n>/...: one iteration is a pause and one advance(), while a worker appends; counted is what
+/// had been reserved above the boundary when it returned.
+void register_lag_benchmarks();
+
+/// Where the benchmarks' threads are, in words.
 constexpr const char* kBenchmarkPlacement =
     "append: worker i on the i-th unit, compact, where there are as many as workers, and the drainer on the "
     "next where "
-    "there is one more; else where the scheduler puts them. advance: one thread, not pinned.";
+    "there is one more; else where the scheduler puts them. advance: one thread, not pinned. lag: as append, "
+    "one "
+    "worker.";
 
 }  // namespace muster

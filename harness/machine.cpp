@@ -118,8 +118,9 @@ Json describe_machine(const Topology& topology, const std::filesystem::path& dir
   struct utsname system {};
   ::uname(&system);
   const CacheSizes& caches = topology.caches();
-  std::uint64_t memory = 0;
-  for (const NumaNode& node : topology.nodes()) memory += node.memory_bytes;
+  // The kernel's total: of a guest whose memory was added later its nodes may say less.
+  const auto memory = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+                      static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   const std::string file_system = directory.empty() ? "" : file_system_type(directory);
   return {{"cpu_model", or_null(cpuinfo("model name"))},
           {"architecture", system.machine},

@@ -1,4 +1,4 @@
-// The Google Benchmarks: what one append and one advance cost, of every algorithm (benchmarks.h).
+// The Google Benchmarks: what one append and one advance cost, and how fresh a boundary is (benchmarks.h).
 //
 // Rates of append are by the wall clock and over all threads, while a drainer finds the boundary and throws the
 // bytes away. A figure is best read as a share of `bound` in the same run, interleaved, or against `null`:
@@ -31,6 +31,7 @@ void describe() {
 int main(int argc, char** argv) {
   muster::register_append_benchmarks();
   muster::register_advance_benchmarks();
+  muster::register_lag_benchmarks();
   muster::describe();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;

@@ -87,7 +87,7 @@ def with_bound(result, preemptions, run):
         had = result.get("unfinished", {})
         if had.get("preemptions") == preemptions and had["seconds"] > run["seconds"]:
             return result
-        kept = {key: run[key] for key in ("executions", "seconds", "full")}
+        kept = {key: run[key] for key in ("seconds", "full")}
         return {**result, "unfinished": {"preemptions": preemptions, **kept}}
     before = result.get("bounded", {})
     grows = before and before.get("commit") == run.get("commit")

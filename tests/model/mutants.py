@@ -36,6 +36,22 @@ using Mutant = {type}<CheckingPlatform<Variant>>;
 }}  // namespace muster::model
 """
 
+LAG = """\
+// Made by tests/model/mutants.py.
+#include "algorithms/{algorithm}.h"
+#include "harness/lag_benchmark.h"
+
+namespace muster {{
+namespace {{
+
+struct Variant : NativePlatform {{}};  // of this file alone, so that nothing here is taken for the unchanged source's
+
+[[maybe_unused]] const bool added = add_lag_benchmarks<{type}<Variant>>("{algorithm}:{name}");
+
+}}  // namespace
+}}  // namespace muster
+"""
+
 
 @dataclasses.dataclass
 class Mutant:
@@ -53,21 +69,21 @@ class Mutant:
 
     @property
     def paths(self):
-        """Of the changed header, and of the source that makes the mutant of it."""
+        """Of the changed header, of what makes a mutant of it, and of what measures it where it is safe."""
         folder = f"{self.algorithm}-{self.name}"
-        return f"{folder}/algorithms/{self.header}", f"{folder}/mutant.cpp"
+        names = [f"algorithms/{self.header}", "mutant.cpp", *([] if self.wrong else ["lag.cpp"])]
+        return [f"{folder}/{name}" for name in names]
 
     def texts(self):
-        """Of the same two."""
+        """Of the same."""
         text = (ROOT / "algorithms" / self.header).read_text(encoding="utf-8")
         for old, new in self.edits:
             if text.count(old) != 1:
                 raise ValueError(f"{self.algorithm}:{self.name}: {self.header} has this {text.count(old)} times, want once: {old!r}")
             text = text.replace(old, new)
-        source = SOURCE.format(
-            algorithm=self.algorithm, type=self.type, name=self.name, why=self.why, wrong=str(self.wrong).lower()
-        )
-        return text, source
+        words = {"algorithm": self.algorithm, "type": self.type, "name": self.name, "why": self.why}
+        sources = [SOURCE.format(**words, wrong=str(self.wrong).lower()), *([] if self.wrong else [LAG.format(**words)])]
+        return [text, *sources]
 
 
 def border_collie(name, why, *edits, **more):

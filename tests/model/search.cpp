@@ -311,8 +311,8 @@ std::pair<bool, std::size_t> badness(const std::string& violation, const std::ve
   return {is_of_orders(violation), schedule.size()};
 }
 
-/// Where executions have been, by fingerprint, and what it took to come there: hash tables with open addresses, many, so
-/// that there is room for all of them but one, and not for two of each, while one grows.
+/// Where executions have been, by fingerprint, and what it took to come there: hash tables with open addresses, many,
+/// so that while one grows only that one is there twice.
 ///
 /// Who comes with fewer preemptions may do all that the others may, whoever is running: to go on with another thread
 /// costs one. With as many, who comes while nobody is running, or the same thread is.

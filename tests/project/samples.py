@@ -315,3 +315,18 @@ def advance_benchmarks(algorithms=RATES):
                 spread = {"ns": ns, "q1": ns * 0.9, "q3": ns * 1.2, "repetitions": 9, "clock_ns": 30}
                 costs.append({"algorithm": algorithm, "against": against, "count": count, **spread})
     return {"context": dict(BENCHMARK_CONTEXT), "benchmarks": [], "costs": costs}
+
+
+def lag_benchmarks(algorithms=RATES):
+    """What scripts/lag_benchmarks.py writes, but for the library's own list."""
+    lags = []
+    for place, algorithm in enumerate(algorithms):
+        for name in (algorithm, f"{algorithm}:a_variant"):
+            for idle in (0, 64):
+                lag = 0 if algorithm == "null" else 50 * 3.0 ** (place + idle // 64)
+                spread = {
+                    key: {"median": scale * lag, "q1": scale * lag * 0.9, "q3": scale * lag * 1.3}
+                    for key, scale in (("p50", 1), ("p99", 10), ("found", 100))
+                }
+                lags.append({"algorithm": name, "idle": idle, **spread, "repetitions": 9})
+    return {"context": dict(BENCHMARK_CONTEXT), "benchmarks": [], "lags": lags}

@@ -14,6 +14,7 @@ import advance_benchmarks
 import append_benchmarks
 import benchmarks
 import instructions
+import lag_benchmarks
 
 
 def algorithms():
@@ -56,6 +57,17 @@ class Figures(unittest.TestCase):
         self.assertEqual((mutex["ns_per_record"], mutex["clock_ns"], mutex["count"]), (3, 31, 4))
         self.assertIn("12 11-14", advance_benchmarks.table([clock, mutex]))
 
+    def test_a_variant_stands_behind_what_it_is_of(self):
+        entries = []
+        for name, values in (("eleda:no_hop", (7, 9)), ("mutex", (0, 2)), ("eleda", (1234.4, 1240)), ("bound", (0, 0))):
+            name = f"lag/{name}/idle:64/iterations:9/real_time"
+            entries += [{"run_name": name, "lag_p50": v, "lag_p99": 10 * v, "found": 1000 * v} for v in values]
+        found = lag_benchmarks.lags({"benchmarks": entries})
+        self.assertEqual([lag["algorithm"] for lag in found], ["mutex", "eleda", "eleda:no_hop", "bound"])
+        self.assertEqual((found[0]["idle"], found[0]["p50"]["median"], found[0]["p99"]["q3"]), (64, 1, 15))
+        self.assertEqual((found[0]["repetitions"], found[0]["found"]["median"]), (2, 1000))
+        self.assertRegex(lag_benchmarks.table(found), r"64 idle: p50 +p99 +found\n(.*\n)*eleda +1,237 +12,372 +1,237,200\n")
+
 
 @unittest.skipUnless(project.is_release(), "the scripts measure build/release")
 class Runs(unittest.TestCase):
@@ -82,6 +94,14 @@ class Runs(unittest.TestCase):
         self.assertEqual(list(dict.fromkeys(c["algorithm"] for c in document["costs"])), algorithms())
         counts = {c["count"] for c in document["costs"] if c["algorithm"] == "border_collie" and c["against"] == "registered"}
         self.assertEqual((min(counts), max(counts)), (1, 256))
+
+    def test_lag_benchmarks_has_every_algorithm_and_shows_who_stalls_on_idle_workers(self):
+        done, document = self.run_script("lag_benchmarks", "--repetitions", "1")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        lags = {(lag["algorithm"], lag["idle"]): lag["p99"]["median"] for lag in document["lags"]}
+        self.assertEqual(list(dict.fromkeys(name for name, _ in lags if ":" not in name)), algorithms())
+        self.assertTrue({("border_collie:cutoff_and_blacks_only", 64), ("eleda:no_hop", 0)} <= lags.keys())
+        self.assertEqual(max(lags, key=lags.get), ("border_collie_naive", 64))
 
     def test_instructions_of_a_tracked_append_are_more_than_those_of_the_bound(self):
         counts = {name: instructions.instructions(name, "append") for name in ("bound", "border_collie")}

@@ -85,7 +85,11 @@ class Figures(unittest.TestCase):
 
 
 class BenchmarkFigures(unittest.TestCase):
-    SCRIPTS = {"append_shares.py": samples.append_benchmarks, "advance_cost.py": samples.advance_benchmarks}
+    SCRIPTS = {
+        "append_shares.py": samples.append_benchmarks,
+        "advance_cost.py": samples.advance_benchmarks,
+        "lag.py": samples.lag_benchmarks,
+    }
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -116,6 +120,7 @@ class BenchmarkFigures(unittest.TestCase):
     def test_many_thread_counts_and_unknown_algorithms_are_drawn(self):
         self.drawn("append_shares.py", samples.append_benchmarks((1, 2, 4, 8, 16, 32, 64), ["bound", "silo"]))
         self.drawn("advance_cost.py", samples.advance_benchmarks(["null", "silo"]))
+        self.drawn("lag.py", samples.lag_benchmarks(["null", "silo"]))
 
     def test_one_run_in_several_files_is_drawn(self):
         parts = [samples.append_benchmarks((threads,)) for threads in (1, 2, 8)]
@@ -137,10 +142,12 @@ class BenchmarkFigures(unittest.TestCase):
     def test_files_of_another_script_are_refused(self):
         self.refused("append_shares.py", samples.advance_benchmarks(), word="shares")
         self.refused("advance_cost.py", samples.append_benchmarks(), word="costs")
+        self.refused("lag.py", samples.append_benchmarks(), word="lags")
 
     def test_files_without_anything_to_draw_are_refused(self):
         self.refused("append_shares.py", samples.append_benchmarks(algorithms=[]), word="nothing")
         self.refused("append_shares.py", samples.append_benchmarks(algorithms=["null"]), word="null")
+        self.refused("lag.py", samples.lag_benchmarks(algorithms=["null"]), word="null")
 
 
 class Shares(unittest.TestCase):

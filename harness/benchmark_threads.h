@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <optional>
+#include <vector>
+
+#include "algorithms/log_buffer.h"
+#include "harness/topology.h"
+
+namespace muster {
+
+/// The machine that the benchmarks of log buffers run on.
+const Topology& benchmark_machine();
+
+/// The unit of the n-th thread of so many workers and a drainer, if there is one for each worker.
+std::optional<unsigned> benchmark_unit(std::size_t thread, std::size_t workers);
+
+/// Keeps the calling thread on a unit. Freed at the end: the benchmarks' own thread is one of those that are pinned,
+/// and what it starts for the next benchmark would inherit its unit.
+class Pinned {
+ public:
+  explicit Pinned(std::optional<unsigned> unit) {
+    if (unit) benchmark_machine().pin_this_thread(*unit);
+  }
+  Pinned(const Pinned&) = delete;
+  Pinned& operator=(const Pinned&) = delete;
+  ~Pinned() { benchmark_machine().unpin_this_thread(); }
+};
+
+inline constexpr std::size_t kBenchmarkCapacity = std::size_t{16} << 20;  // bytes
+
+/// In the measured loop, whatever the compiler thinks of two callers: a call costs as much as Border-Collie's flags.
+template <class A>
+[[gnu::always_inline]] inline void append_one(A& log, WorkerId worker, const std::vector<std::byte>& record) {
+  const Reservation r = log.reserve(worker, static_cast<std::uint32_t>(record.size()));
+  std::memcpy(r.bytes.data(), record.data(), record.size());
+  log.publish(worker, r);
+}
+
+}  // namespace muster

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "harness/benchmark_threads.h"
+
+namespace muster {
+
+/// How far a boundary lies behind what has been reserved when the advance that found it returns: of one worker that
+/// appends without a pause, beside `idle` others that are attached and never do. Bytes: median and 99th percentile of
+/// the advances, and what one has found on average.
+template <class A>
+void measure_lag(benchmark::State& state) {
+  const auto idle = static_cast<std::uint32_t>(state.range(0));
+  A log({.capacity = kBenchmarkCapacity, .max_workers = 1 + idle});
+  // What the worker has come to: signs, which order nothing. It is joined before anything of its is looked at.
+  std::atomic<bool> warm = false;
+  std::atomic<bool> gone = false;
+  std::jthread worker([&](const std::stop_token& stop) {
+    const Pinned pinned(benchmark_unit(0, 1));
+    const std::vector<std::byte> record(120, std::byte{0x5a});
+    const WorkerId self = log.attach();
+    for (std::size_t i = kBenchmarkCapacity / record.size(); i > 0; --i)
+      append_one(log, self, record);  // page faults
+    warm.store(true, std::memory_order_relaxed);
+    while (!stop.stop_requested()) append_one(log, self, record);
+    log.detach(self);
+    gone.store(true, std::memory_order_relaxed);
+  });
+  const Pinned pinned(benchmark_unit(1, 1));
+  const auto drain_until = [&](const std::atomic<bool>& sign) {
+    while (!sign.load(std::memory_order_relaxed)) {
+      log.recycle(log.advance());
+      std::this_thread::yield();
+    }
+  };
+  drain_until(warm);
+  std::vector<WorkerId> others;
+  for (std::uint32_t i = 0; i < idle; ++i) others.push_back(log.attach());
+  const Lsn start = log.boundary();
+  std::vector<Lsn> lags;
+  lags.reserve(static_cast<std::size_t>(state.max_iterations));
+  for ([[maybe_unused]] auto _ : state) {
+    std::this_thread::sleep_for(std::chrono::microseconds(20));  // as a flusher's I/O would
+    const Lsn boundary = log.advance();
+    lags.push_back(log.reserved() - boundary);
+    log.recycle(boundary);
+  }
+  const Lsn found = log.boundary() - start;
+  worker.request_stop();
+  for (const WorkerId other : others) log.detach(other);  // the worker may wait for what they hold back
+  drain_until(gone);
+  std::sort(lags.begin(), lags.end());
+  const auto at = [&](double share) {
+    return static_cast<double>(lags[static_cast<std::size_t>(share * static_cast<double>(lags.size() - 1))]);
+  };
+  state.counters["lag_p50"] = at(0.5);
+  state.counters["lag_p99"] = at(0.99);
+  state.counters["found"] = static_cast<double>(found) / static_cast<double>(lags.size());
+}
+
+/// Registers lag/<name>/idle:<n>. Returns true, for who has nothing but static objects to do it from.
+template <class A>
+bool add_lag_benchmarks(const std::string& name) {
+  constexpr std::int64_t kIdle = 64;  // workers
+  constexpr std::int64_t kAdvances = 4'000;
+  for (const std::int64_t idle : {std::int64_t{0}, kIdle}) {
+    benchmark::RegisterBenchmark(("lag/" + name).c_str(), measure_lag<A>)
+        ->ArgName("idle")
+        ->Arg(idle)
+        ->Iterations(kAdvances)
+        ->UseRealTime();
+  }
+  return true;
+}
+
+}  // namespace muster
