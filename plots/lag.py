@@ -48,8 +48,8 @@ def draw(lags, context, out):
         of_count = [lag for lag in lags if lag["idle"] == count and lag["algorithm"] in names]
         points = [(names.index(lag["algorithm"]) + shift, lag) for lag in of_count]
         look = {"color": colour, "marker": marker}
-        draw_points(axes, points, "p50", **look, label=f"{count} idle workers beside it")
         draw_points(axes, points, "p99", **look, markerfacecolor="white", label=f"{count} idle: one advance in a hundred")
+        draw_points(axes, points, "p50", **look, label=f"{count} idle workers beside it")
         found = [lag["found"]["median"] for lag in of_count]
         axes.axvline(sorted(found)[len(found) // 2], color=colour, linewidth=0.8, linestyle=":", zorder=1)
     axes.set_xscale("log")
@@ -62,7 +62,7 @@ def draw(lags, context, out):
     caption = [
         "Full points: of thousands of advances the median; hollow ones: the 99th percentile. "
         + benchmark_files.count_line(lags, "Of each")
-        + f"; bars: first to third quartile. What is less than a record stands at one, {RECORD} bytes. Dotted: what an "
+        + f"; bars: first to third quartile. What is less than a record stands at one, {RECORD} bytes; where only the full one is seen, both do. Dotted: what an "
         "advance finds on average, the median of all: who is there is one advance late. A ring has 16 MiB: who is there "
         "is held back by idle workers for ever. Behind a colon: a variant that is safe, too.",
         benchmark_files.machine_line(context),
