@@ -9,7 +9,6 @@ One thread does everything, so that no cache line has to come from another proce
 over interleaved repetitions less that of `null`, which is what the clock costs. Needs scripts/setup.
 """
 
-import argparse
 import re
 import statistics
 
@@ -18,7 +17,6 @@ import benchmarks
 from results import Spread
 
 NAME = re.compile(r"advance/(?P<algorithm>\w+)/(?P<against>registered|outstanding):(?P<count>\d+)/.*")
-PATTERN = "advance/"
 
 
 def costs(document):
@@ -71,22 +69,5 @@ def table(found):
     return "\n".join(lines)
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        prog="advance_benchmarks.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", metavar="FILE", help="write the benchmarks' JSON there, with the costs")
-    parser.add_argument("--repetitions", type=benchmarks.positive(int), default=9, help="of each benchmark (9)")
-    arguments = parser.parse_args()
-    names = benchmarks.listed(PATTERN)
-    # How long one takes is fixed by its number of iterations.
-    document = benchmarks.run(names, PATTERN, arguments.repetitions, seconds=1)
-    document["context"]["command"] = benchmarks.command_line("advance_benchmarks.py")
-    document["costs"] = costs(document)
-    if arguments.out:
-        benchmarks.write(document, arguments.out)
-    print(table(document["costs"]))
-
-
 if __name__ == "__main__":
-    benchmarks.main("advance_benchmarks", main)
+    benchmarks.main("advance_benchmarks", lambda: benchmarks.run_fixed("advance_benchmarks.py", __doc__, "advance/", "costs", costs, table))

@@ -8,7 +8,6 @@ Variants that are safe (NAME:VARIANT, tests/model) stand behind what they are of
 and the 99th percentile, and of these the median and quartiles over interleaved repetitions. Needs scripts/setup.
 """
 
-import argparse
 import re
 
 import benchmarks
@@ -16,7 +15,6 @@ import benchmarks
 from results import Spread
 
 NAME = re.compile(r"lag/(?P<algorithm>\w+)(?P<variant>:\w+)?/idle:(?P<idle>\d+)/.*")
-PATTERN = "lag/"
 
 
 def lags(document):
@@ -63,22 +61,5 @@ def table(found):
     return "\n".join(line.rstrip() for line in lines)
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        prog="lag_benchmarks.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", metavar="FILE", help="write the benchmarks' JSON there, with the lags")
-    parser.add_argument("--repetitions", type=benchmarks.positive(int), default=9, help="of each benchmark (9)")
-    arguments = parser.parse_args()
-    names = benchmarks.listed(PATTERN)
-    # How long one takes is fixed by its number of iterations.
-    document = benchmarks.run(names, PATTERN, arguments.repetitions, seconds=1)
-    document["context"]["command"] = benchmarks.command_line("lag_benchmarks.py")
-    document["lags"] = lags(document)
-    if arguments.out:
-        benchmarks.write(document, arguments.out)
-    print(table(document["lags"]))
-
-
 if __name__ == "__main__":
-    benchmarks.main("lag_benchmarks", main)
+    benchmarks.main("lag_benchmarks", lambda: benchmarks.run_fixed("lag_benchmarks.py", __doc__, "lag/", "lags", lags, table))
