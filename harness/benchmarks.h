@@ -15,10 +15,8 @@ void register_lag_benchmarks();
 
 /// Where the benchmarks' threads are, in words.
 constexpr const char* kBenchmarkPlacement =
-    "append: worker i on the i-th unit, compact, where there are as many as workers, and the drainer on the "
-    "next where "
-    "there is one more; else where the scheduler puts them. advance: one thread, not pinned. lag: as append, "
-    "one "
-    "worker.";
+    "append: worker i on the i-th unit, compact, where there are as many as workers, and the drainer on "
+    "the next where there is one more; else where the scheduler puts them. "
+    "advance: one thread, not pinned. lag: as append, one worker.";
 
 }  // namespace muster

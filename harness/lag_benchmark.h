@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "algorithms/backoff.h"
 #include "harness/benchmark_threads.h"
 
 namespace muster {
@@ -37,10 +38,7 @@ void measure_lag(benchmark::State& state) {
   });
   const Pinned pinned(benchmark_unit(1, 1));
   const auto drain_until = [&](const std::atomic<bool>& sign) {
-    while (!sign.load(std::memory_order_relaxed)) {
-      log.recycle(log.advance());
-      std::this_thread::yield();
-    }
+    for (Backoff backoff; !sign.load(std::memory_order_relaxed); backoff.pause()) log.recycle(log.advance());
   };
   drain_until(warm);
   std::vector<WorkerId> others;

@@ -62,9 +62,10 @@ def draw(lags, context, out):
     caption = [
         "Full points: of thousands of advances the median; hollow ones: the 99th percentile. "
         + benchmark_files.count_line(lags, "Of each")
-        + f"; bars: first to third quartile. What is less than a record stands at one, {RECORD} bytes; where only the full one is seen, both do. Dotted: what an "
-        "advance finds on average, the median of all: who is there is one advance late. A ring has 16 MiB: who is there "
-        "is held back by idle workers for ever. Behind a colon: a variant that is safe, too.",
+        + f"; bars: first to third quartile. What is less than a record stands at one, {RECORD} bytes; where only the "
+        "full one is seen, both do. Dotted: what an advance finds on average, the median of all: who is there is one "
+        "advance late. A ring has 16 MiB: who is there is held back by idle workers for ever. Behind a colon: a variant "
+        "that is safe, too.",
         benchmark_files.machine_line(context),
     ]
     return style.finish(figure, [axes], caption, out)

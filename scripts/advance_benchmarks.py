@@ -70,4 +70,4 @@ def table(found):
 
 
 if __name__ == "__main__":
-    benchmarks.main("advance_benchmarks", lambda: benchmarks.run_fixed("advance_benchmarks.py", __doc__, "advance/", "costs", costs, table))
+    benchmarks.main_of_fixed("advance_benchmarks", __doc__, "advance/", "costs", costs, table)

@@ -80,23 +80,6 @@ def run(names, pattern, repetitions, seconds):
     return document
 
 
-def run_fixed(script, description, pattern, key, figures, table):
-    """All of a script over benchmarks that say themselves how long they take: what figures(document) makes of them goes
-    into the document under `key`, and table() of that is printed."""
-    parser = argparse.ArgumentParser(
-        prog=script, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", metavar="FILE", help=f"write the benchmarks' JSON there, with the {key}")
-    parser.add_argument("--repetitions", type=positive(int), default=9, help="of each benchmark (9)")
-    arguments = parser.parse_args()
-    document = run(listed(pattern), pattern, arguments.repetitions, seconds=1)
-    document["context"]["command"] = command_line(script)
-    document[key] = figures(document)
-    if arguments.out:
-        write(document, arguments.out)
-    print(table(document[key]))
-
-
 def output(command):
     """What a program says, on stdout and on stderr."""
     try:
@@ -153,3 +136,24 @@ def main(script, action):
     except Failure as failure:
         print(f"{script}: {failure}", file=sys.stderr)
         sys.exit(failure.code)
+
+
+def main_of_fixed(script, description, pattern, key, figures, table):
+    """main() of a script over benchmarks that say themselves how long they take: what figures(document) makes of them
+    goes into the document under `key`, and table() of that is printed."""
+
+    def action():
+        parser = argparse.ArgumentParser(
+            prog=f"{script}.py", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        parser.add_argument("--out", metavar="FILE", help=f"write the benchmarks' JSON there, with the {key}")
+        parser.add_argument("--repetitions", type=positive(int), default=9, help="of each benchmark (9)")
+        arguments = parser.parse_args()
+        document = run(listed(pattern), pattern, arguments.repetitions, seconds=1)
+        document["context"]["command"] = command_line(f"{script}.py")
+        document[key] = figures(document)
+        if arguments.out:
+            write(document, arguments.out)
+        print(table(document[key]))
+
+    main(script, action)

@@ -62,4 +62,4 @@ def table(found):
 
 
 if __name__ == "__main__":
-    benchmarks.main("lag_benchmarks", lambda: benchmarks.run_fixed("lag_benchmarks.py", __doc__, "lag/", "lags", lags, table))
+    benchmarks.main_of_fixed("lag_benchmarks", __doc__, "lag/", "lags", lags, table)

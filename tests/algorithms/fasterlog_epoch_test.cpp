@@ -30,15 +30,9 @@ TEST_CASE(
 
 TEST_CASE(
     "FasterlogEpoch: who leaves while the drainer looks at him does not leave the tail to the next scan") {
-  FasterlogEpoch<InstrumentedPlatform> log({.capacity = 4096, .max_workers = 1});
-  const WorkerId worker = log.attach();
-  const Reservation open = log.reserve(worker, 10);
-  int looks = 0;
-  const Hooked hook([&](std::string_view name, std::uint32_t) {
-    if (name == "entry" && ++looks == 3) log.publish(worker, open);
-  });
-  CHECK(log.advance() == 10);
-  CHECK(looks == 4);
+  const auto scene = test::publish_at_a_look<FasterlogEpoch<InstrumentedPlatform>>("entry", 3);
+  CHECK(scene.boundary == 10);
+  CHECK(scene.looks == 4);
 }
 
 TEST_CASE("FasterlogEpoch: of those who stay inside one is lingered at, and no other") {

@@ -33,6 +33,26 @@ Overtaken overtake_the_scan(std::string_view word) {
   return scene;
 }
 
+/// What an advance returned, and how often it has looked at one word.
+struct Lingered {
+  Lsn boundary = 0;
+  int looks = 0;
+};
+
+/// The one reservation, of 10 bytes, is published right after the drainer's `at`-th look at the first `word`.
+template <class Log>
+Lingered publish_at_a_look(std::string_view word, int at) {
+  Log log({.capacity = 4096, .max_workers = 1});
+  const WorkerId worker = log.attach();
+  const Reservation open = log.reserve(worker, 10);
+  Lingered scene;
+  const Hooked hook([&](std::string_view name, std::uint32_t index) {
+    if (name == word && index == 0 && ++scene.looks == at) log.publish(worker, open);
+  });
+  scene.boundary = log.advance();
+  return scene;
+}
+
 /// The drainer looks right after a range has been handed out.
 template <class Log>
 Overtaken advance_behind_the_fetch_add() {

@@ -3,7 +3,7 @@
 
 #include "algorithms/wiredtiger_slots.h"
 #include "tests/algorithms/drive.h"
-#include "tests/algorithms/instrumented_platform.h"
+#include "tests/algorithms/overtaking.h"
 #include "tests/catch.h"
 
 namespace muster {
@@ -26,15 +26,29 @@ TEST_CASE("WiredTigerSlots: records that share a slot come below the boundary to
 
 TEST_CASE(
     "WiredTigerSlots: who publishes while the drainer looks at his slot does not leave it to the next look") {
-  WiredTigerSlots<InstrumentedPlatform> log({.capacity = 4096, .max_workers = 1});
-  const WorkerId worker = log.attach();
-  const Reservation open = log.reserve(worker, 10);
+  const auto scene =
+      test::publish_at_a_look<WiredTigerSlots<InstrumentedPlatform>>("slot", 3);  // 1: to close it
+  CHECK(scene.boundary == 10);
+  CHECK(scene.looks == 4);
+}
+
+TEST_CASE("WiredTigerSlots: where some slots have been freed, nobody is lingered at behind them") {
+  WiredTigerSlots<InstrumentedPlatform> log({.capacity = 4096, .max_workers = 2});
+  const WorkerId first = log.attach();
+  const WorkerId second = log.attach();
+  log.publish(first, log.reserve(first, 2000));
+  const Reservation open = log.reserve(second, 2000);  // in the next slot
+  log.publish(first, log.reserve(first, 49));          // in the one after that
   int looks = 0;
   const Hooked hook([&](std::string_view name, std::uint32_t index) {
-    if (name == "slot" && index == 0 && ++looks == 3) log.publish(worker, open);  // 1: to close it
+    if (name == "slot" && index == 1) ++looks;
   });
-  CHECK(log.advance() == 10);
-  CHECK(looks == 4);
+  CHECK(log.advance() == 2000);
+  CHECK(looks == 1);
+  CHECK(log.advance() == 2000);
+  CHECK(looks == 2 + static_cast<int>(Backoff::kPauses));
+  log.publish(second, open);
+  CHECK(log.advance() == 4049);
 }
 
 TEST_CASE("WiredTigerSlots: a record that does not fit into half a ring's slot is in the next one") {

@@ -82,11 +82,11 @@ class Tables(unittest.TestCase):
             "| at most 1 preemption | 77 | 3 s | about 10 h |": {"bounded": {**bounded, "next_s": 36000}},
             "| at most 1 preemption | 77 | 3 s | more than 60 min |": {
                 "bounded": bounded,
-                "unfinished": {"preemptions": 2, "executions": 5, "seconds": 3600, "full": False},
+                "unfinished": {"preemptions": 2, "seconds": 3600, "full": False},
             },
             "| at most 1 preemption | 77 | 3 s | more than 50 min, forgetful |": {
                 "bounded": bounded,
-                "unfinished": {"preemptions": 2, "executions": 5, "seconds": 3000, "full": True},
+                "unfinished": {"preemptions": 2, "seconds": 3000, "full": True},
             },
             "| mutex | 2w x 1r | **a hole** |": {"violation": "a hole"},
             "| mutex | 2w x 1r | not reached |  |  |  | not tried | 0123456789ab |": {"reached": False},
