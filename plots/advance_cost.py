@@ -5,7 +5,7 @@ import benchmark_files
 import style
 from matplotlib import pyplot, ticker
 
-import results
+from lab import results
 
 FLOOR_NS = 1  # less than the clock tells
 

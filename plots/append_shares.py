@@ -5,7 +5,8 @@ import benchmark_files
 import style
 from matplotlib import pyplot
 
-import results
+from lab import results
+from lab.wording import two_digits
 
 COLUMNS_MAX = 3
 BEST = 1.1  # colours end here, or a few that come far above would leave none for the rest
@@ -22,8 +23,8 @@ def draw_panel(axes, of_panel, algorithms, sizes):
             if share is None:
                 continue
             colour = "white" if share["median"] < 0.55 * BEST else "black"
-            axes.text(x, y - 0.12, results.two_digits(share["median"]), ha="center", va="center", fontsize=8, color=colour)
-            spread = f"{results.two_digits(share['q1'])}\N{EN DASH}{results.two_digits(share['q3'])}"
+            axes.text(x, y - 0.12, two_digits(share["median"]), ha="center", va="center", fontsize=8, color=colour)
+            spread = f"{two_digits(share['q1'])}\N{EN DASH}{two_digits(share['q3'])}"
             size = 4.8 * min(1, SPREAD_LETTERS / len(spread))
             axes.text(x, y + 0.27, spread, ha="center", va="center", fontsize=size, color=colour)
     axes.set_xticks(range(len(sizes)), [str(size) for size in sizes])

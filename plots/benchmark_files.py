@@ -7,7 +7,7 @@ from pathlib import Path
 import command
 import style
 
-import results
+from lab import results
 
 SAME = ("git_commit", "compiler", "flags", "build_type", "sanitizer", "cpu_model", "processing_units", "kernel", "placement")
 

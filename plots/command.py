@@ -5,7 +5,7 @@ import sys
 
 import style  # noqa: F401  # first: it finds scripts/ and sets matplotlib up
 
-import results
+from lab import results
 
 
 def main(name, description, draw):

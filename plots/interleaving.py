@@ -10,7 +10,7 @@ import style
 from matplotlib import patches, pyplot
 from matplotlib.textpath import TextPath
 
-import results
+from lab import results
 
 READS = ("load", "await", "compare_exchange_failed")
 UPDATES = ("exchange", "fetch_add", "fetch_sub", "compare_exchange")  # each reads and writes

@@ -5,7 +5,7 @@ import benchmark_files
 import style
 from matplotlib import pyplot, ticker
 
-import results
+from lab import results
 
 RECORD = 120  # bytes
 

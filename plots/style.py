@@ -19,9 +19,9 @@ import matplotlib  # noqa: E402
 
 matplotlib.use("Agg")
 from matplotlib import pyplot, ticker  # noqa: E402
-from table import amount  # noqa: E402
+from lab.wording import amount  # noqa: E402
 
-import results  # noqa: E402
+from lab import results  # noqa: E402
 
 
 @dataclass

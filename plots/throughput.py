@@ -4,9 +4,9 @@
 import command
 import style
 from matplotlib import pyplot
-from table import title
+from lab.wording import title
 
-import results
+from lab import results
 
 PANELS_MAX = 6
 

@@ -12,9 +12,9 @@ over interleaved repetitions less that of `null`, which is what the clock costs.
 import re
 import statistics
 
-import benchmarks
+from lab import benchmarks
 
-from results import Spread
+from lab.statistics import Spread
 
 NAME = re.compile(r"advance/(?P<algorithm>\w+)/(?P<against>registered|outstanding):(?P<count>\d+)/.*")
 

@@ -11,9 +11,10 @@ import re
 import statistics
 import sys
 
-import benchmarks
+from lab import benchmarks, command
 
-from results import Spread, two_digits
+from lab.statistics import Spread
+from lab.wording import two_digits
 
 NAME = re.compile(r"append/(?P<algorithm>\w+)/bytes:(?P<bytes>\d+)/real_time/threads:(?P<threads>\d+)")
 
@@ -88,22 +89,22 @@ def main():
         prog="append_benchmarks.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", metavar="FILE", help="write the benchmarks' JSON there, with the shares")
-    parser.add_argument("--repetitions", type=benchmarks.positive(int), default=9, help="of each benchmark (9)")
-    parser.add_argument("--seconds", type=benchmarks.positive(float), default=0.1, help="of one, at least (0.1)")
+    parser.add_argument("--repetitions", type=command.positive(int), default=9, help="of each benchmark (9)")
+    parser.add_argument("--seconds", type=command.positive(float), default=0.1, help="of one, at least (0.1)")
     parser.add_argument("--filter", default="append/", help="a regular expression over the benchmarks' names")
     arguments = parser.parse_args()
     names = benchmarks.listed(arguments.filter)
     if not all(NAME.fullmatch(name) for name in names):
-        raise benchmarks.RequestError(f"--filter = {arguments.filter}: want one that matches names of append/ only")
+        raise command.RequestError(f"--filter = {arguments.filter}: want one that matches names of append/ only")
     points = {NAME.fullmatch(name).group("bytes", "threads") for name in names}
     if not points <= {NAME.fullmatch(name).group("bytes", "threads") for name in names if "append/bound/" in name}:
-        raise benchmarks.RequestError(f"--filter = {arguments.filter}: want one that matches bound at each point, too")
+        raise command.RequestError(f"--filter = {arguments.filter}: want one that matches bound at each point, too")
     if sys.stderr.isatty():  # the library says nothing before the end; it measures about twice the least time
         minutes = len(names) * arguments.repetitions * arguments.seconds * 2 / 60
         print(f"{len(names)} benchmarks, {arguments.repetitions} times each: about {minutes:.0f} min", file=sys.stderr)
     document = benchmarks.run(names, arguments.filter, arguments.repetitions, arguments.seconds)
     leave_out_short(document, arguments.seconds)
-    document["context"]["command"] = benchmarks.command_line("append_benchmarks.py")
+    document["context"]["command"] = command.command_line("append_benchmarks.py")
     document["shares"] = shares(document)
     if arguments.out:
         benchmarks.write(document, arguments.out)
@@ -111,4 +112,4 @@ def main():
 
 
 if __name__ == "__main__":
-    benchmarks.main("append_benchmarks", main)
+    command.main("append_benchmarks", main)

@@ -12,9 +12,9 @@ import re
 import sys
 import tempfile
 
-import benchmarks
+from lab import benchmarks, command, place
 
-MUSTER = benchmarks.ROOT / "build/release/bin/muster"
+MUSTER = place.ROOT / "build/release/bin/muster"
 COUNTS = (1_000, 4_000)
 COLLECTED = re.compile(r"Collected\s*:\s*(\d+)")
 
@@ -69,4 +69,4 @@ def main():
 
 
 if __name__ == "__main__":
-    benchmarks.main("instructions", main)
+    command.main("instructions", main)

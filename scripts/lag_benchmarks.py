@@ -10,9 +10,9 @@ and the 99th percentile, and of these the median and quartiles over interleaved 
 
 import re
 
-import benchmarks
+from lab import benchmarks
 
-from results import Spread
+from lab.statistics import Spread
 
 NAME = re.compile(r"lag/(?P<algorithm>\w+)(?P<variant>:\w+)?/idle:(?P<idle>\d+)/.*")
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-import matrix
-import results
+from lab import matrix
+from lab import results
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNNING = ".running.json"  # no result before it is whole and fits the schema

@@ -5,27 +5,8 @@ import argparse
 import signal
 import sys
 
-import results
-
-
-def amount(value):
-    """Three digits and a unit prefix."""
-    for factor, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= factor:
-            return f"{value / factor:.3g} {prefix}"
-    return f"{value:.3g}"
-
-
-def title(group):
-    c = group.configuration
-    if c["workload"] == "append":
-        return f"append, records of {c['append']['bytes']} bytes"
-    y = c["ycsb"]
-    skew = f"zipf {y['theta']}" if y["distribution"] == "zipf" else "uniform"
-    return (
-        f"YCSB {y['mix']}, {y['records']} records of {y['value_bytes']} bytes, {skew}, {y['operations']} operation"
-        f"{'s' if y['operations'] > 1 else ''} a transaction, {c['engine']['policy']}, log on {c['log']['device']}"
-    )
+from lab import results
+from lab.wording import amount, title
 
 
 def cell(group, algorithm, threads):

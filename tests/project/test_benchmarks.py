@@ -12,7 +12,7 @@ from project import MUSTER, ROOT
 
 import advance_benchmarks
 import append_benchmarks
-import benchmarks
+from lab import benchmarks
 import instructions
 import lag_benchmarks
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import project
 from project import ROOT
 
-import model_results
-import model_search
-import model_shapes
-import model_tables
+from explorer import documents
+from explorer import search
+from explorer import shapes
+from explorer import tables
 
 CONTEXT = {
     "command": "scripts/model",
@@ -34,11 +34,11 @@ TRIED = [
 ]
 
 
-EMPTY = {"context": CONTEXT, **{part: [] for part in model_tables.PARTS}, "spin": None}
+EMPTY = {"context": CONTEXT, **{part: [] for part in tables.PARTS}, "spin": None}
 
 
 def tables(**more):
-    return model_tables.markdown({**EMPTY, **more})
+    return tables.markdown({**EMPTY, **more})
 
 
 class Tables(unittest.TestCase):
@@ -59,7 +59,7 @@ class Tables(unittest.TestCase):
 
     def test_a_mutant_that_is_found_out_has_its_counterexample_linked(self):
         found = {**HUNT, "name": "a:wrong", "why": "", "found": True, "violation": "a hole"}
-        for steps, ending in ((model_tables.DRAWN_STEPS, "svg"), (model_tables.DRAWN_STEPS + 1, "json")):
+        for steps, ending in ((tables.DRAWN_STEPS, "svg"), (tables.DRAWN_STEPS + 1, "json")):
             text = tables(mutants=[{**found, "shortest": {"steps": steps, "violation": "a hole"}}])
             self.assertIn(f"[a:wrong](counterexamples/a-wrong.{ending})", text)
         text = tables(mutants=[{**HUNT, "name": "a:safe", "why": "slow", "tried": TRIED}])
@@ -95,7 +95,7 @@ class Tables(unittest.TestCase):
         of_rows["| 77 | 3 s | about 4 min | 0123456789ab, fedcba987654 |"] = {"bounded": other}
         for row, more in of_rows.items():
             found = {**SEARCH, "commit": "0123456789abcdef", "exhausted": False, "explored": 1e-9, **more}
-            self.assertIn(row, model_tables.longer({"context": CONTEXT, "exhaustive": [found], "sequential": []}))
+            self.assertIn(row, tables.longer({"context": CONTEXT, "exhaustive": [found], "sequential": []}))
 
     def test_interleavings_alone_have_a_table(self):
         text = tables(sequential=[{**SEARCH, "exhausted": True}])
@@ -105,7 +105,7 @@ class Tables(unittest.TestCase):
 class Documents(unittest.TestCase):
     """What becomes of an earlier run's results when some algorithms are explored anew."""
 
-    SHAPES = [shape.name for shape in model_shapes.EXHAUSTIVE[:2]]
+    SHAPES = [shape.name for shape in shapes.EXHAUSTIVE[:2]]
     SUBJECTS = ["mutex", "mutex:wrong", "decoupled"]
 
     def document(self, executions, commit, command="scripts/model"):
@@ -121,9 +121,9 @@ class Documents(unittest.TestCase):
 
     def joined(self, earlier, commit, *subjects):
         later = self.document(2, commit, "scripts/model --only some")
-        for part in model_tables.PARTS:
-            later[part] = [entry for entry in later[part] if model_tables.subject_of(entry) in subjects]
-        return model_results.joined(earlier, later, subjects, self.SUBJECTS)
+        for part in tables.PARTS:
+            later[part] = [entry for entry in later[part] if tables.subject_of(entry) in subjects]
+        return documents.joined(earlier, later, subjects, self.SUBJECTS)
 
     def test_what_was_explored_anew_stands_where_it_stood(self):
         found = self.joined(self.document(1, "old"), "new", "decoupled")
@@ -135,19 +135,19 @@ class Documents(unittest.TestCase):
     def test_its_run_is_named_as_long_as_anything_is_of_it(self):
         found = self.joined(self.document(1, "old"), "new", "decoupled")
         line = "Later, decoupled: `scripts/model --only some`: 60 s, commit new, GNU 12.2.0."
-        self.assertIn(line, model_tables.runs(found))
+        self.assertIn(line, tables.runs(found))
         again = self.joined(found, "newer", "decoupled")
         self.assertEqual([run["git_commit"] for run in again["later"]], ["newer"])
         other = self.joined(again, "newer", "mutex", "mutex:wrong")
-        self.assertRegex("\n".join(model_tables.runs(other)), "\nLater, decoupled: .*\nLater, mutex: ")
-        self.assertIn("Later, mutex:wrong: ", model_tables.runs(self.joined(again, "newer", "mutex:wrong"))[-1])
+        self.assertRegex("\n".join(tables.runs(other)), "\nLater, decoupled: .*\nLater, mutex: ")
+        self.assertIn("Later, mutex:wrong: ", tables.runs(self.joined(again, "newer", "mutex:wrong"))[-1])
 
     def test_longer_goes_on_with_what_is_of_the_same_source_and_with_nothing_else(self):
-        shapes = {shape.name: shape for shape in model_shapes.EXHAUSTIVE}
+        shapes = {shape.name: shape for shape in shapes.EXHAUSTIVE}
 
         def goes_on(document):
             (folder / "model.json").write_text(json.dumps(document), encoding="utf-8")
-            return model_results.without_end(folder, shapes)
+            return documents.without_end(folder, shapes)
 
         def executions(parts, algorithm):
             return {entry["executions"] for entry in parts["exhaustive"] if entry["algorithm"] == algorithm}
@@ -175,64 +175,64 @@ class Longer(unittest.TestCase):
         known = self.far
         for preemptions, took in enumerate(seconds):
             run = {"executions": 1, "seconds": took, "exhausted": True, "violation": "", "commit": "a"}
-            known = model_search.with_bound(known, preemptions, run)
+            known = search.with_bound(known, preemptions, run)
         return known
 
     def test_what_has_come_to_its_end_or_is_wrong_is_left(self):
         for more in ({"exhausted": True}, {"violation": "a hole"}):
-            self.assertIsNone(model_search.next_search({**self.far, **more}, 3600))
+            self.assertIsNone(search.next_search({**self.far, **more}, 3600))
 
     def test_what_was_not_reached_comes_first(self):
-        self.assertEqual(model_search.next_search({"reached": False, "seconds": 0.0}, 3600), (0, None))
+        self.assertEqual(search.next_search({"reached": False, "seconds": 0.0}, 3600), (0, None))
 
     def test_all_executions_are_tried_where_their_end_may_be_within_reach(self):
         near = {**self.far, "seconds": 30, "explored": 0.5}
-        self.assertEqual(model_search.next_search(near, 3600), (60, None))
-        self.assertEqual(model_search.next_search({**near, "seconds": 3600, "explored": 0.99}, 3600), (3600, 0))
-        self.assertEqual(model_search.next_search(near, 20), (3600, 0))  # it has had more
+        self.assertEqual(search.next_search(near, 3600), (60, None))
+        self.assertEqual(search.next_search({**near, "seconds": 3600, "explored": 0.99}, 3600), (3600, 0))
+        self.assertEqual(search.next_search(near, 20), (3600, 0))  # it has had more
 
     def test_bounds_come_first_where_the_end_of_all_seems_far(self):
         had = {"explored": 1 / 5000, "unfinished": {"preemptions": 0, "seconds": 3600}}
-        self.assertEqual(model_search.next_search({**self.far, "seconds": 1, "explored": 1 / 5000}, 3600), (3600, 0))
-        self.assertEqual(model_search.next_search({**self.far, "seconds": 1, **had}, 3600), (5000, None))
+        self.assertEqual(search.next_search({**self.far, "seconds": 1, "explored": 1 / 5000}, 3600), (3600, 0))
+        self.assertEqual(search.next_search({**self.far, "seconds": 1, **had}, 3600), (5000, None))
 
     def test_bounds_go_up_as_long_as_the_next_may_end_in_an_hour(self):
-        self.assertEqual(model_search.next_search(self.far, 3600), (3600, 0))
-        self.assertEqual(model_search.next_search(self.with_bounds(1), 3600), (3600, 1))
-        self.assertEqual(model_search.next_search(self.with_bounds(1, 50), 3600), (2500, 2))
-        self.assertEqual(model_search.next_search(self.with_bounds(1, 80), 3600), (6400, 2))
-        self.assertIsNone(model_search.next_search(self.with_bounds(1, 90), 3600))
+        self.assertEqual(search.next_search(self.far, 3600), (3600, 0))
+        self.assertEqual(search.next_search(self.with_bounds(1), 3600), (3600, 1))
+        self.assertEqual(search.next_search(self.with_bounds(1, 50), 3600), (2500, 2))
+        self.assertEqual(search.next_search(self.with_bounds(1, 80), 3600), (6400, 2))
+        self.assertIsNone(search.next_search(self.with_bounds(1, 90), 3600))
 
     def test_growth_is_not_told_from_two_builds(self):
         run = {"executions": 1, "seconds": 50, "exhausted": True, "violation": "", "commit": "b"}
-        self.assertEqual(model_search.with_bound(self.with_bounds(1), 1, run)["bounded"]["next_s"], 0)
+        self.assertEqual(search.with_bound(self.with_bounds(1), 1, run)["bounded"]["next_s"], 0)
 
     def test_a_bound_that_did_not_end_is_tried_again_unless_it_had_its_hour(self):
         cut = {"executions": 1, "seconds": 700, "exhausted": False, "full": False, "violation": ""}
-        known = model_search.with_bound(self.with_bounds(1, 50), 2, cut)
-        self.assertEqual(model_search.next_search(known, 3600), (2500, 2))
-        self.assertIsNone(model_search.next_search(known, 600))
-        self.assertIsNone(model_search.next_search(model_search.with_bound(known, 2, {**cut, "seconds": 3600}), 3600))
-        ended = model_search.with_bound(known, 2, {**cut, "exhausted": True})
+        known = search.with_bound(self.with_bounds(1, 50), 2, cut)
+        self.assertEqual(search.next_search(known, 3600), (2500, 2))
+        self.assertIsNone(search.next_search(known, 600))
+        self.assertIsNone(search.next_search(search.with_bound(known, 2, {**cut, "seconds": 3600}), 3600))
+        ended = search.with_bound(known, 2, {**cut, "exhausted": True})
         self.assertEqual((ended["bounded"]["preemptions"], ended.get("unfinished")), (2, None))
 
     def test_a_shorter_search_takes_nothing_away(self):
         cut = {"executions": 1, "seconds": 700, "exhausted": False, "full": False, "violation": "", "explored": 0.5}
-        known = model_search.with_bound(self.with_bounds(1, 50), 2, cut)
-        self.assertEqual(model_search.with_bound(known, 2, {**cut, "seconds": 20}), known)
-        known = model_search.with_look(known, cut)
-        self.assertEqual(model_search.with_look(known, {**cut, "seconds": 20}), known)
-        self.assertTrue(model_search.with_look(known, {**cut, "seconds": 20, "exhausted": True})["exhausted"])
+        known = search.with_bound(self.with_bounds(1, 50), 2, cut)
+        self.assertEqual(search.with_bound(known, 2, {**cut, "seconds": 20}), known)
+        known = search.with_look(known, cut)
+        self.assertEqual(search.with_look(known, {**cut, "seconds": 20}), known)
+        self.assertTrue(search.with_look(known, {**cut, "seconds": 20, "exhausted": True})["exhausted"])
 
 
 class Shapes(unittest.TestCase):
     def test_what_is_found_out_under_guidance_stands_once_in_the_source(self):
-        for algorithm, source in model_shapes.GUIDED.items():
+        for algorithm, source in shapes.GUIDED.items():
             text = (ROOT / f"algorithms/{algorithm}.h").read_text(encoding="utf-8")
             self.assertEqual(text.count(source), 1, algorithm)
 
     def test_no_two_have_one_name(self):
-        for shapes in (model_shapes.EXHAUSTIVE, model_shapes.SHAPES, model_shapes.RANDOM):
+        for shapes in (shapes.EXHAUSTIVE, shapes.SHAPES, shapes.RANDOM):
             self.assertEqual(len({shape.name for shape in shapes}), len(shapes))
 
 
@@ -251,7 +251,7 @@ class Runs(unittest.TestCase):
             self.assertTrue(all(search["exhausted"] for search in document["exhaustive"][:2]))
             for picture in ("svg", "png"):
                 self.assertTrue((out / f"counterexamples/mutex-published_at_once.{picture}").exists())
-            self.assertEqual((out / "tables.md").read_text(encoding="utf-8"), model_tables.markdown(document))
+            self.assertEqual((out / "tables.md").read_text(encoding="utf-8"), tables.markdown(document))
             done = self.model("--only", "^bound$", "--budget-s", "5", "--out", out)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             joined = json.loads((out / "model.json").read_text(encoding="utf-8"))
@@ -266,7 +266,7 @@ class Runs(unittest.TestCase):
     def test_what_had_no_end_is_searched_for_longer_and_nothing_else(self):
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder)
-            shape = model_shapes.EXHAUSTIVE[2].name
+            shape = shapes.EXHAUSTIVE[2].name
             found = {**SEARCH, "shape": shape, "explored": 0.5, "executions": 1}
             searches = [{**found, "exhausted": False}, {**found, "shape": "an old one", "exhausted": False}]
             searches.append({**found, "algorithm": "decoupled", "exhausted": True})
@@ -284,11 +284,11 @@ class Runs(unittest.TestCase):
                 seconds = [longer[part][0]["seconds"] for part in ("exhaustive", "sequential")]
                 self.assertIn(before, (None, seconds))
                 before = seconds
-            self.assertEqual((out / "longer.md").read_text(encoding="utf-8"), model_tables.longer(longer))
+            self.assertEqual((out / "longer.md").read_text(encoding="utf-8"), tables.longer(longer))
 
     def folder_with_two_searches(self, made):
         """One that ends at once, and one that takes hours."""
-        shape = model_shapes.EXHAUSTIVE[2].name, model_shapes.EXHAUSTIVE[-1].name
+        shape = shapes.EXHAUSTIVE[2].name, shapes.EXHAUSTIVE[-1].name
         found = {**SEARCH, "exhausted": False, "explored": 0.5}
         searches = [{**found, "shape": shape[0]}, {**found, "algorithm": "wiredtiger_slots", "shape": shape[1]}]
         document = {**EMPTY, "exhaustive": searches}

@@ -8,7 +8,8 @@ import xml.etree.ElementTree as xml
 from pathlib import Path
 
 import project
-import results
+from lab import results
+from lab.statistics import Spread
 import samples
 from project import PYTHON, ROOT
 
@@ -164,7 +165,7 @@ class Shares(unittest.TestCase):
         self.assertEqual((share.median, share.q1, share.q3, share.count), (0.5, 0.5, 0.5, 8))
 
     def test_spread_comes_from_all_windows(self):
-        spread = results.Spread.of([1.0, 2.0, 3.0, 4.0, 5.0])
+        spread = Spread.of([1.0, 2.0, 3.0, 4.0, 5.0])
         self.assertEqual((spread.q1, spread.median, spread.q3, spread.count), (2.0, 3.0, 4.0, 5))
 
 

@@ -7,7 +7,8 @@ import unittest
 from pathlib import Path
 
 import project
-import results
+from lab import results
+from lab.statistics import Spread
 import samples
 
 
@@ -55,7 +56,7 @@ class RealOutput(unittest.TestCase):
 
     def test_spread_is_that_of_all_windows(self):
         document = measured("workload=append", "algorithm=mutex", "repetitions=2")
-        spread = results.Spread.of(results.rates(document))
+        spread = Spread.of(results.rates(document))
         self.assertEqual((spread.count, document["throughput"]["windows"]), (6, 6))
         for key in ("median", "q1", "q3"):
             self.assertAlmostEqual(getattr(spread, key) / document["throughput"][key], 1, places=6)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import project  # first: it finds scripts/
 
-import matrix
-import results
+from lab import matrix
+from lab import results
 from project import PYTHON, ROOT
 
 SHORT = {"workload": "append", "warmup_s": 0.01, "window_s": 0.02, "windows": 2, "log_buffer": {"capacity": 65536}}

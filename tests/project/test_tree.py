@@ -6,7 +6,7 @@ import re
 import unittest
 
 import project
-import results
+from lab import results
 from project import ROOT
 
 LAYERS = ["algorithms", "engine", "workloads", "harness", "tests"]  # each may include itself and those before it

@@ -1,14 +1,21 @@
 """Reads the results of `muster run`: one JSON document a run, as results/schema.json describes it."""
 
 import functools
+import gzip
 import json
 import statistics
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import jsonschema
 
-SCHEMA = Path(__file__).resolve().parent.parent / "results" / "schema.json"
+from lab.place import ROOT
+from lab.statistics import Spread
+
+SCHEMA = ROOT / "results/schema.json"
+VERSION = 1  # of documents that this reads
+PACKED = ".jsonl.gz"
 
 # Names and titles in the order of tables and figures: that of `muster list`, as a test holds.
 TITLES = {
@@ -59,29 +66,80 @@ def check(document, name):
         raise ResultError(f"{name}: {place}: {message}")
 
 
+def check_version(document, name):
+    """What a reader needs: a result, and of a version that it knows. Absent fields mean unknown."""
+    version = document.get("schema") if isinstance(document, dict) else None
+    if isinstance(version, int) and version > VERSION:
+        raise ResultError(f"{name}: schema = {version}: want {VERSION} at most; a later Muster wrote it")
+    if version != VERSION or "configuration" not in document:
+        raise ResultError(f"{name}: not a result of muster run: want one of schema {VERSION}")
+
+
 def load(path):
+    """One result, its version checked."""
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ResultError(f"{path}: not a result: {error}") from error
-    check(document, path)
+    check_version(document, path)
     return document
 
 
-def load_all(directory):
-    """Every result of a folder, all from one machine and one build, or ResultError."""
-    directory = Path(directory)
-    if not directory.is_dir():
-        raise ResultError(f"{directory}: want a folder with results of scripts/sweep.py")
-    paths = sorted(path for path in directory.glob("*.json") if not path.name.startswith("."))
-    if not paths:
-        raise ResultError(f"{directory}: holds no results: scripts/sweep.py writes them")
-    results = [load(path) for path in paths]
+def documents(place):
+    """(name, document or ResultError) of each result in a folder, or in a packed file (`sweep.py pack`)."""
+    place = Path(place)
+    if place.is_dir():
+        paths = sorted(path for path in place.glob("*.json") if not path.name.startswith("."))
+        if not paths:
+            raise ResultError(f"{place}: holds no results: scripts/sweep.py writes them")
+        for path in paths:
+            try:
+                yield path.name, load(path)
+            except ResultError as error:
+                yield path.name, error
+    elif place.name.endswith(PACKED):
+        yield from _packed(place)
+    else:
+        raise ResultError(f"{place}: want a folder with results of scripts/sweep.py, or a file *{PACKED} that it packed")
+
+
+def _packed(path):
+    """A line a result: {"name": ..., "result": ...}."""
+    count = 0
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            for count, line in enumerate(file, 1):
+                name = f"{path}, line {count}"
+                try:
+                    entry = json.loads(line)
+                    name, document = entry["name"], entry["result"]
+                    check_version(document, name)
+                except (ValueError, RecursionError, KeyError, TypeError) as error:
+                    yield name, ResultError(f"{name}: not a result: {error}")
+                except ResultError as error:
+                    yield name, error
+                else:
+                    yield name, document
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        if count == 0:
+            raise ResultError(f"{path}: not a packed sweep: {error}") from error
+        yield path.name, ResultError(f"{path}: damaged behind line {count}: {error}")
+    if count == 0:
+        raise ResultError(f"{path}: holds no results")
+
+
+def load_all(place):
+    """Every result of a folder or a packed file, all from one machine and one build, or ResultError."""
+    found = []
+    for _, document in documents(place):
+        if isinstance(document, ResultError):
+            raise document
+        found.append(document)
     for what, of in _SAME.items():
-        kinds = sorted({str(of(result)) for result in results})
+        kinds = sorted({str(of(result)) for result in found})
         if len(kinds) > 1:
-            raise ResultError(f"{directory}: holds results of more than one {what}: {kinds[0]} and {kinds[1]}; want one")
-    return results
+            raise ResultError(f"{place}: holds results of more than one {what}: {kinds[0]} and {kinds[1]}; want one")
+    return found
 
 
 _SAME = {
@@ -89,32 +147,6 @@ _SAME = {
     "build": lambda r: [r["muster"][key] for key in ("compiler", "flags", "build_type", "allocator", "sanitizer")],
     "machine": lambda r: [r["machine"][key] for key in ("cpu_model", "processing_units", "numa_nodes", "kernel")],
 }
-
-
-@dataclass
-class Spread:
-    """Median and quartiles, interpolated as the harness does it."""
-
-    median: float
-    q1: float
-    q3: float
-    count: int
-
-    @classmethod
-    def of(cls, values):
-        if len(values) == 1:
-            return cls(values[0], values[0], values[0], 1)
-        q1, median, q3 = statistics.quantiles(values, n=4, method="inclusive")
-        return cls(median, q1, q3, len(values))
-
-    def relative(self):
-        """Half the distance of the quartiles as a share of the median."""
-        return (self.q3 - self.q1) / 2 / self.median if self.median else 0.0
-
-
-def two_digits(share):
-    """Two that count."""
-    return f"{share:.2f}" if share >= 0.1 or share == 0 else f"{share:.2g}"
 
 
 def rates(result):

@@ -2,7 +2,7 @@
 
 import collections
 
-import model_search
+from explorer import search
 
 PARTS = ("exhaustive", "sequential", "random", "mutants", "weakenings")  # of model.json, lists
 DRAWN_STEPS = 80  # a longer counterexample is no picture any more: its trace is linked
@@ -102,7 +102,7 @@ def longer(document):
     columns = ["algorithm", "shape", "every execution", "by preemptions", "executions", "time", "one more", "commit"]
     lines = ["# Longer searches", "", head(document["context"])]
     lines += [
-        f"What tables.md has left without an end, for longer: {duration(model_search.MOST_S)} a search at most. Where no",
+        f"What tables.md has left without an end, for longer: {duration(search.MOST_S)} a search at most. Where no",
         "end of all executions came within that, all of at most so many preemptions were looked at, in the time that",
         "stands there. What one preemption more takes is more than it took without coming to an end; or about as much",
         "as it would if it grew as before, a guess, and not tried where that is far more than it would have had.",
@@ -117,7 +117,7 @@ def longer(document):
 
 
 def one_more(result):
-    if model_search.ended(result):
+    if search.ended(result):
         return ""
     if "unfinished" in result:
         unfinished = result["unfinished"]

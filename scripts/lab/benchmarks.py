@@ -1,46 +1,18 @@
 """Runs build/release/bin/muster_bench for the scripts that look at its benchmarks, and writes what it found."""
 
 import argparse
-import contextlib
 import json
-import math
 import pathlib
-import shlex
-import signal
 import subprocess
-import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-BENCH = ROOT / "build/release/bin/muster_bench"
-INSTRUCTIONS = ROOT / "build/release/bin/muster_instructions"
+from lab.command import Failure, MachineError, RequestError, command_line, main, positive, write_text
+from lab.place import BIN
+
+BENCH = BIN / "muster_bench"
+INSTRUCTIONS = BIN / "muster_instructions"
 # Where it ran is said by the machine's description; its name and folders are nobody's business.
 PRIVATE = ("host_name", "executable")
-
-
-class Failure(Exception):
-    """One line for the user, and the exit code."""
-
-    code = 1  # the run itself failed
-
-
-class RequestError(Failure):
-    code = 2
-
-
-class MachineError(Failure):
-    code = 3
-
-
-def positive(kind):
-    def convert(text):
-        value = kind(text)
-        if not 0 < value < math.inf:
-            raise argparse.ArgumentTypeError(f"{text}: want more than 0, and an end")
-        return value
-
-    convert.__name__ = kind.__name__  # as argparse's messages call it
-    return convert
 
 
 def listed(pattern):
@@ -108,34 +80,6 @@ def write(document, out):
         else:
             lines.append(f" {json.dumps(key)}: " + json.dumps(value, indent=2).replace("\n", "\n "))
     write_text("{\n" + ",\n".join(lines) + "\n}\n", out)
-
-
-def write_text(text, out):
-    """The whole file or none."""
-    path = pathlib.Path(out)
-    partial = path.with_name(path.name + ".new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.rename(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise MachineError(f"--out = {path}: {error.strerror}; want a file that can be written") from error
-
-
-def command_line(script):
-    return " ".join([f"scripts/{script}", *map(shlex.quote, sys.argv[1:])])
-
-
-def main(script, action):
-    """The process: action() prints what it found; a failure is one line and a code."""
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
-    try:
-        action()
-    except Failure as failure:
-        print(f"{script}: {failure}", file=sys.stderr)
-        sys.exit(failure.code)
 
 
 def main_of_fixed(script, description, pattern, key, figures, table):

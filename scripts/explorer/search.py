@@ -6,16 +6,16 @@ import pathlib
 import subprocess
 import time
 
-import benchmarks
-from model_shapes import Shape
+from lab import command, place
+from explorer.shapes import Shape
 
-PROGRAMS = benchmarks.ROOT / "build/release/bin"
+PROGRAMS = place.ROOT / "build/release/bin"
 MODEL = PROGRAMS / "muster_model"
 LOOK_S = 3  # seconds
 MOST_S = 3600  # of one search, however large the budget
 HOPE = 10  # by how much an estimate after such a look may be too long
 SLOWS = 2  # by how much, as a guess, the next bound of preemptions may grow less than the last one has
-FAILURES = {2: benchmarks.RequestError, 3: benchmarks.MachineError}
+FAILURES = {2: command.RequestError, 3: command.MachineError}
 RUNNING = set()  # explorers, begun by several threads
 UNREACHED = {"reached": False, "found": False, "met": False, "executions": 0, "seconds": 0.0, "tried": []}
 
@@ -25,7 +25,7 @@ def want_a_verdict(command, code, errors):
     if code not in (0, 1, 4):
         last = (errors.strip() or f"exit code {code}").splitlines()[-1]
         name = pathlib.Path(command[0]).name
-        raise FAILURES.get(code, benchmarks.Failure)(f"{' '.join([name, *command[1:]])}: {last}")
+        raise FAILURES.get(code, command.Failure)(f"{' '.join([name, *command[1:]])}: {last}")
 
 
 def call(*arguments):

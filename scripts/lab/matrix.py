@@ -11,19 +11,11 @@ import random
 import re
 from dataclasses import dataclass
 
+from lab.command import RequestError
+
 KEYS = ("base", "axes", "skip", "parts", "repetitions", "seed")
 PART_KEYS = ("base", "axes", "skip")
 POINTS_MAX = 8
-
-
-class RequestError(Exception):
-    """What the user has to mend, in one line."""
-
-    def __init__(self, key, value, want):
-        shown = value if isinstance(value, str) else json.dumps(value)
-        if len(shown) > 100:
-            shown = shown[:100] + "..."
-        super().__init__(f"{key} = {shown}: want {want}")
 
 
 @dataclass
@@ -54,15 +46,15 @@ def read(path):
         with open(path, encoding="utf-8") as file:
             document = json.load(file, object_pairs_hook=_each_key_once)
     except OSError as error:
-        raise RequestError("matrix", str(path), f"a file that can be read ({error.strerror})") from error
+        raise RequestError.of("matrix", str(path), f"a file that can be read ({error.strerror})") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RequestError("matrix", str(path), f"JSON ({error})") from error
+        raise RequestError.of("matrix", str(path), f"JSON ({error})") from error
     _check_keys("matrix", document, KEYS)
     _check_integer("repetitions", document.setdefault("repetitions", 1), 1)
     _check_integer("seed", document.setdefault("seed", 1), 0)
     parts = document.setdefault("parts", [{}])
     if not isinstance(parts, list) or not parts:
-        raise RequestError("parts", parts, "a list of objects with " + ", ".join(PART_KEYS))
+        raise RequestError.of("parts", parts, "a list of objects with " + ", ".join(PART_KEYS))
     _check_part("", {key: document[key] for key in PART_KEYS if key in document})
     for i, part in enumerate(parts):
         _check_keys(f"parts[{i}]", part, PART_KEYS)
@@ -89,14 +81,14 @@ def cells(document, machine, directory=None):
             cell = _cell(configuration, axes, repetition, document["seed"])
             blocks.setdefault(block, []).append(cell)
             if names.setdefault(cell.name, cell) is not cell:
-                raise RequestError("parts", cell.configuration, "each configuration once")
+                raise RequestError.of("parts", cell.configuration, "each configuration once")
         order = list(blocks.values())
         shuffle(order)
         for block in order:
             shuffle(block)
             ordered.extend(block)
     if not ordered:
-        raise RequestError("skip", document.get("skip", []), "to leave at least one configuration")
+        raise RequestError.of("skip", document.get("skip", []), "to leave at least one configuration")
     return ordered
 
 
@@ -105,42 +97,42 @@ def _each_key_once(pairs):
     if len(seen) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise RequestError(twice, "twice", "each key once")
+        raise RequestError.of(twice, "twice", "each key once")
     return seen
 
 
 def _check_keys(name, value, known):
     if not isinstance(value, dict):
-        raise RequestError(name, value, "an object with " + ", ".join(known))
+        raise RequestError.of(name, value, "an object with " + ", ".join(known))
     for key in value:
         if key not in known:
-            raise RequestError(key if name == "matrix" else f"{name}.{key}", value[key], "one of " + ", ".join(known))
+            raise RequestError.of(key if name == "matrix" else f"{name}.{key}", value[key], "one of " + ", ".join(known))
 
 
 def _check_integer(key, value, least):
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise RequestError(key, value, f"an integer, {least} at least")
+        raise RequestError.of(key, value, f"an integer, {least} at least")
 
 
 def _check_part(prefix, part):
     base, axes, skip = part.get("base", {}), part.get("axes", {}), part.get("skip", [])
     if not isinstance(base, dict):
-        raise RequestError(prefix + "base", base, "an object: a configuration as muster run takes it")
+        raise RequestError.of(prefix + "base", base, "an object: a configuration as muster run takes it")
     if "seed" in base:
-        raise RequestError(prefix + "base.seed", base["seed"], "none: each repetition has its own, counted from the matrix's")
+        raise RequestError.of(prefix + "base.seed", base["seed"], "none: each repetition has its own, counted from the matrix's")
     if not isinstance(axes, dict):
-        raise RequestError(prefix + "axes", axes, 'an object: dotted key to list of values, such as {"threads": [1, 2]}')
+        raise RequestError.of(prefix + "axes", axes, 'an object: dotted key to list of values, such as {"threads": [1, 2]}')
     for key, values in axes.items():
         if key == "seed":
-            raise RequestError(prefix + "axes.seed", values, '"repetitions": each has its own seed')
+            raise RequestError.of(prefix + "axes.seed", values, '"repetitions": each has its own seed')
         if isinstance(values, str):
             continue  # a word; what it means is _values' business
         if not isinstance(values, list) or not values:
-            raise RequestError(f"{prefix}axes.{key}", values, "a list of values, one at least")
+            raise RequestError.of(f"{prefix}axes.{key}", values, "a list of values, one at least")
         if len({json.dumps(value, sort_keys=True) for value in values}) < len(values):
-            raise RequestError(f"{prefix}axes.{key}", values, "each value once")
+            raise RequestError.of(f"{prefix}axes.{key}", values, "each value once")
     if not isinstance(skip, list) or not all(isinstance(condition, dict) and condition for condition in skip):
-        raise RequestError(
+        raise RequestError.of(
             prefix + "skip", skip, 'a list of conditions, such as [{"algorithm": ["null", "bound"], "workload": "ycsb"}]'
         )
 
@@ -155,13 +147,13 @@ def _values(key, values, machine):
             return [a["name"] for a in machine.algorithms if not a["unsafe"] and not a["stalls_on_idle"]]
         for name in [values] if isinstance(values, str) else values:
             if name not in names:
-                raise RequestError("axes.algorithm", name, '"all", "engine" or a list of: ' + ", ".join(names))
+                raise RequestError.of("axes.algorithm", name, '"all", "engine" or a list of: ' + ", ".join(names))
     if key == "threads" and values == "powers of two":
         powers = [1 << bit for bit in range(machine.units.bit_length())]
         return powers[:1] + powers[1:][-(POINTS_MAX - 1) :]
     if isinstance(values, str):
         words = {"algorithm": '"all", "engine" or a list', "threads": '"powers of two" or a list'}
-        raise RequestError(f"axes.{key}", values, words.get(key, "a list of values"))
+        raise RequestError.of(f"axes.{key}", values, words.get(key, "a list of values"))
     return values
 
 
@@ -184,7 +176,7 @@ def _set(configuration, key, value):
     for name in sections:
         configuration = configuration.setdefault(name, {})
         if not isinstance(configuration, dict):
-            raise RequestError(f"axes.{key}", value, f"base.{name} to be an object")
+            raise RequestError.of(f"axes.{key}", value, f"base.{name} to be an object")
     configuration[last] = value
 
 
@@ -202,7 +194,7 @@ def _points(document, part, machine, directory):
             _set(configuration, key, value)
         for key in ("workload", "algorithm"):
             if not isinstance(configuration.get(key), str):
-                raise RequestError(f"base.{key}", configuration.get(key), "a name, here or as an axis")
+                raise RequestError.of(f"base.{key}", configuration.get(key), "a name, here or as an axis")
         if configuration["workload"] == "ycsb" and directory is not None:
             _set(configuration, "engine.directory", str(directory))
         if not any(_matches(condition, configuration) for condition in skip):

@@ -2,11 +2,11 @@
 
 import json
 
-import benchmarks
-import model_tables
-from model_search import ended
-from model_shapes import EXHAUSTIVE, RANDOM
-from model_tables import PARTS, subject_of
+from lab import benchmarks, command
+from explorer import tables
+from explorer.search import ended
+from explorer.shapes import EXHAUSTIVE, RANDOM
+from explorer.tables import PARTS, subject_of
 
 EXHAUSTED = PARTS[:2]
 
@@ -22,17 +22,17 @@ def read(file, option, tables):
         error = f"is not what this command writes ({failure!r})"
     else:
         return document
-    raise benchmarks.RequestError(f"{option}: {file}: {error}; want what a run without {option} has written")
+    raise command.RequestError(f"{option}: {file}: {error}; want what a run without {option} has written")
 
 
 def write(document, folder):
     benchmarks.write(document, folder / "model.json")
-    benchmarks.write_text(model_tables.markdown(document), folder / "tables.md")
+    command.write_text(tables.markdown(document), folder / "tables.md")
 
 
 def write_longer(document, folder):
     benchmarks.write(document, folder / "longer.json")
-    benchmarks.write_text(model_tables.longer(document), folder / "longer.md")
+    command.write_text(tables.longer(document), folder / "longer.md")
 
 
 def joined(earlier, later, explored, subjects):
@@ -63,7 +63,7 @@ def without_end(folder, shapes):
 
     What --longer has found of an algorithm that was explored anew since is left out.
     """
-    document = read(folder / "model.json", "--longer", model_tables.markdown)
+    document = read(folder / "model.json", "--longer", tables.markdown)
     of_all = document["context"]["git_commit"]
     commits = {None: of_all, **{run["run"]: run["git_commit"] for run in document.get("later", [])}}
     parts = {}
@@ -73,11 +73,11 @@ def without_end(folder, shapes):
     seconds = 0.0
     file = folder / "longer.json"
     if file.exists():
-        later = read(file, "--longer", model_tables.longer)
+        later = read(file, "--longer", tables.longer)
         other = later["context"].get("goes_on_from", "an older form")
         if other != of_all:
             of = f"of the model.json of {other}, and that is of {of_all}"
-            raise benchmarks.RequestError(f"--longer: {file}: {of}; want it moved away")
+            raise command.RequestError(f"--longer: {file}: {of}; want it moved away")
         seconds = later["context"]["seconds"]
         for part, known in parts.items():
             for entry in later[part]:

@@ -1,0 +1,10 @@
+"""What the commands of scripts/ share; a notebook may import it: sys.path.insert(0, ".../scripts"), from lab import results.
+
+place        where the tree is; every other module starts from it
+results      reads results of `muster run`: a folder, or one packed file
+statistics   medians, intervals, tests
+matrix       a sweep's points
+benchmarks   runs muster_bench and its like, and reads what they wrote
+wording      amounts and titles, as tables and figures have them
+command      a process: exit codes, signals, whole files
+"""
