@@ -21,9 +21,9 @@ inline constexpr std::size_t kCacheLine = 128;
 /// descheduled, sleep when it takes long. On a machine with more threads than processing units a pure spin
 /// burns the very time slice that the awaited thread needs.
 ///
-/// Who has slept is late by as long, and where threads wait for each other in turn, as for the end of the log, the
-/// next must not lose its patience over that: it would sleep as well, and be late in its turn, for ever. So
-/// everybody yields for longer than anybody sleeps.
+/// A thread that has slept is late by as long. Where threads wait for each other in turn, as for the end of the log,
+/// the next one must not lose its patience over that: it would sleep as well, be late in its turn, and so on. So
+/// every waiting thread yields for longer than any thread sleeps.
 ///
 ///   for (Backoff backoff; !condition(); backoff.pause()) {}
 class Backoff {
@@ -37,8 +37,8 @@ class Backoff {
   static constexpr std::uint32_t kPauses = (1 << kSpinRounds) - 1;
 
   Backoff() = default;
-  /// For a turn: who sees it late makes the next late. It looks after every single pause, for as long as others spin
-  /// with ever longer ones, which leave the line alone that many want.
+  /// For a turn: a thread that sees its turn late makes the next one late. It looks after every single pause, for as
+  /// long as other waits spin with ever longer ones, which leave a contended line alone.
   static Backoff in_turn() {
     Backoff backoff;
     backoff.single_pauses_ = kPauses;

@@ -19,7 +19,7 @@ namespace muster {
 ///             reservation. The flag of a slot without owner says so and counts as the tail that was read
 ///             before the scan.
 /// Ordering    [flag] released by its worker, acquired by the scan: the copies below it are visible.
-///             [tail] fetch-add released, the load before the scan acquired: whoever sees a newcomer's range
+///             [tail] fetch-add released, the load before the scan acquired: a thread that sees a newcomer's range
 ///                    sees the flag that it planted in attach().
 /// Source      Border-Collie, SIGMOD'19, section on the naive approach.
 /// Differs     attach, detach and the wait for room, on which the paper is silent: as in border_collie.h.

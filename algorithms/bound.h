@@ -4,8 +4,8 @@
 
 namespace muster {
 
-/// Fetch-add and copy, and nobody remembers who is still copying: what nobody can beat who takes space by a fetch-add
-/// for each record. Who takes it under a lock, or for a group, may (results/reference: 2026-11-28-xeon-2-units).
+/// Fetch-add and copy; nothing remembers which workers still copy. An algorithm that does one fetch-add a record cannot
+/// beat it. One that reserves under a lock, or for a group, may (results/reference: 2026-11-28-xeon-2-units).
 ///
 /// Protocol    reserve  begin = tail.fetch_add(size); wait for room
 ///             publish  nothing

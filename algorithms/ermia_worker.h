@@ -14,10 +14,10 @@ namespace muster {
 ///             waits for room is its begin, or the boundary could not reach what everybody waits for. A
 ///             detached worker's LSN stays clean. A slot that has never had an owner says 0, clean.
 /// Ordering    [lsn]  every store released, for every load acquired by the scan. Clean: the copies below it are
-///                    visible to who has read it. Dirty: it follows a clean one, and since a plain store does
+///                    visible to its reader. Dirty: it follows a clean one, and since a plain store does
 ///                    not continue a release sequence, it has to carry what that one did.
-///             [tail] fetch-add released, for the load before the scan that acquires it: whoever sees the
-///                    range sees the dirty LSN before it.
+///             [tail] fetch-add released, for the load before the scan that acquires it: a thread that sees
+///                    the range sees the dirty LSN before it.
 /// Differs     from ERMIA's code, which has eight workers' LSNs on a cache line, looks at every publish whether its
 ///             flusher wants to be woken, and allocates memory for every record: here a worker's LSN has its own
 ///             line, and neither of the others is done. No segments, and so no space that is taken in vain.

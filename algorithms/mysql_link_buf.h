@@ -8,46 +8,46 @@
 
 namespace muster {
 
-/// MySQL 8's link buffer: who publishes in turn moves the end of what is published, who is early leaves a link from
-/// his record's begin to its end, and one at a time follows the links.
+/// MySQL 8's link buffer. A worker that publishes in turn advances the end of what is published. A worker that is
+/// early leaves a link from its record's begin to its record's end. One thread at a time follows the links.
 ///
 /// Protocol    reserve  begin = tail.fetch_add(size); wait for room
 ///             publish  followed == begin: followed = end of the record, and that is all
 ///                      else wait until begin < followed + window; link[begin mod window] = end of the record;
 ///                      then follow links, as far as the own one
 ///             advance  follow links as far as they lead
-///             follow   whoever replaces the link at `followed` by none, with a compare_exchange, walks on alone
-///                      from there and stores where he comes to; who fails tries once more, and leaves it
+///             follow   replace the link at `followed` by none, with a compare_exchange. The thread that succeeds walks
+///                      on alone and stores where it arrives; one that fails tries once more, then leaves it
 /// Progress    reserve wait-free while the ring has room. publish blocking: a record that begins a window or
-///             more above `followed` waits for the owner of the range that begins there, or for who follows. Where
+///             more above `followed` waits for the owner of the range that begins there, or for a follower. Where
 ///             the window is as large as the ring it never does; what is declared holds for every window. advance
-///             wait-free, in O(records): it ends at what was recycled plus the capacity, since nobody else
+///             wait-free, in O(records): it ends at what was recycled plus the capacity, since only the drainer
 ///             moves that.
-///             Who publishes in turn follows nothing, and who leaves a link while another walks may be missed by him:
-///             such links wait for the next who is early, for who waits for the window, or for the drainer. Who
-///             stops while he walks holds all back.
-/// Invariants  `followed` is the start or a record's end, and is moved by one at a time: it leaves where it stands
-///             by that range's owner, who then has left no link, or by who took the link that he had left. No two
-///             links have the same end, so that nobody takes another link than the one that he has read.
-///             Links are not cleared in passing. One is written over by another only once its position lies below
-///             what that one's writer has seen of `followed`: so an old link ends at or below it, however long its
-///             record was, and is known by that. Sizes are at least 1. A link that ends a window or more ahead may
-///             be one of the next lap, found by who has an old position in mind: then `followed` has moved since.
-/// Ordering    [link] released by the record's worker, acquired by who follows it: the copy is visible to who is past
-///                    it. One link orders one record, so that each is acquired. The exchange that takes a link is
+///             A worker that publishes in turn follows nothing, and a walker may miss a link that is left behind it.
+///             The next early worker finds such a link, or a worker that waits for the window, or the drainer. A
+///             thread that is descheduled while it walks holds all others back.
+/// Invariants  `followed` is the start or a record's end, and one thread at a time moves it: the owner of the range
+///             that begins there, which then left no link, or the thread that took the owner's link. No two
+///             links have the same end, so a compare_exchange takes exactly the link that was read.
+///             Links are not cleared in passing. A worker writes over another's link only once its position lies below
+///             the value of `followed` that the worker has seen. So an old link ends at or below `followed`, however
+///             long its record was, and is known by that. Sizes are at least 1. A link that ends a window or more ahead
+///             may belong to the next lap: the thread that finds it has an old position, and `followed` has moved.
+/// Ordering    [link] released by the record's worker, acquired by the follower: the copy is visible to every thread
+///                    past it. One link orders one record, so each is acquired. The exchange that takes a link is
 ///                    relaxed: the link has been acquired, and what follows is between this thread and `followed`.
-///             [followed] released by who moves it, acquired by who moves it next (a plain store goes on with nobody's
-///                    release), by the drainer, and by who writes a link because he has seen it: the look at the
-///                    old link comes first, and with it the old link. Without that C++ lets the new link be the
-///                    older of the two, and all wait for ever at the one that stays.
+///             [followed] released by the thread that moves it. Acquired by the next that moves it (a plain store
+///                    continues no other thread's release), by the drainer, and by a worker that writes a link because
+///                    it has seen it: the look at the old link comes first, and brings the old link with it. Without
+///                    that, C++ lets the new link be the older of the two, and all wait for ever at the other.
 ///             [tail] relaxed: it hands out disjoint ranges and publishes nothing.
 /// Source      MySQL 8.4, InnoDB's redo log: Link_buf (storage/innobase/include/ut0link_buf.h) as
 ///             recent_written, whose default of 1 Mi links (innodb_log_recent_written_size) is kept. In the first
 ///             releases of 8.0 the log writer alone followed links.
-/// Differs     Who waits for the window follows links whenever `followed` has moved, MySQL's every 20 us: so here a link
-///             that was missed may leave him waiting for a drainer, and `reach` says that to whoever drains.
-///             A link of the next lap counts as an attempt, so that following is bounded. Who has taken a link does not
-///             look once more whether `followed` has moved, since it cannot have (Invariants). The walk acquires each
+/// Differs     A worker that waits for the window follows links whenever `followed` has moved, MySQL's every 20 us. So
+///             here a missed link may leave it waiting for a drainer; `reach` says how far workers come alone.
+///             A link of the next lap counts as an attempt, so following is bounded. A thread that took a link does
+///             not check again whether `followed` has moved: it cannot have (Invariants). The walk acquires each
 ///             link, which MySQL's loads relaxed, and takes the first by a relaxed exchange, MySQL's by an acq_rel
 ///             one. A window larger than the ring is cut to it: no record begins farther ahead.
 template <class Platform = NativePlatform>
@@ -139,7 +139,7 @@ class MysqlLinkBuf : public LogBufferBase<Platform, typename Ring<Platform>::Kno
       auto& link = link_at(begin);
       Lsn end = link.load(std::memory_order_acquire);  // [link]
       if (end <= begin || begin > last) return;
-      // The next lap's? Who wrote it had seen `followed` move, so that after it this look sees that, too.
+      // The next lap's? Its writer had seen `followed` move, so that after it this look sees that, too.
       if (end >= begin + window_ && followed_.load(std::memory_order_relaxed) != begin) continue;
       if (!link.compare_exchange(end, begin, std::memory_order_relaxed, std::memory_order_relaxed)) continue;
       followed_.store(end_of_links(end, last), std::memory_order_release);  // [followed]

@@ -18,48 +18,48 @@ namespace muster {
 ///             advance  while the oldest slot is closed and has no writers: the boundary is its end, and the
 ///                      slot is free. When only the active slot is left and it is not empty: close it, open
 ///                      the next one, and look again; some microseconds, where the first to be looked at has writers.
-/// Progress    reserve blocking: who closes a slot holds up all others until the next one is open, and waits
-///             for a free slot where all are in use. publish and advance wait-free: advance retries its one
-///             close when somebody joins or leaves the slot, which at most two steps a byte of it do.
-/// Who waits for whom
-///             A slot becomes part of the boundary as a whole, so that a worker that waits for room holds back
-///             what others have published in its slot. It does not need that: no slot is longer than the ring,
-///             so its room is free once the boundary has come to the slot's beginning.
+/// Progress    reserve blocking: a worker that closes a slot holds up all others until it has opened the next one,
+///             and waits for a free slot when all are in use. publish and advance wait-free: advance retries its one
+///             close when a worker joins or leaves the slot, which at most two steps a byte of it do.
+/// Waits       A slot becomes part of the boundary as a whole, so a worker that waits for room holds back what others
+///             have published in its slot. That is safe: no slot is longer than the ring, so the worker gets its
+///             room once the boundary has reached the slot's beginning. It does not depend on the other records
+///             of its own slot.
 /// Invariants  Slots are numbered in the order of opening, number n is n mod pool, and each begins where the
-///             one before ended. At most one of them is open; whoever closes it, and only he, opens the next,
-///             once the one that he closed has been announced as active: a thread that last looked a lap ago
+///             one before ended. At most one of them is open. The worker that closes it, and no other, opens the next,
+///             once the closed one has been announced as active: a thread that last looked a lap ago
 ///             may find it open, join and close it before that. A slot stays closed until advance() has freed
 ///             it, and slots are freed in order, so that the next is free unless the whole pool is in use.
 ///             advance() closes a slot only when all before it are free, and so never waits for one.
-/// Ordering    [slot]   its state. Opened with release, joined with acquire: who joins knows where it begins.
+/// Ordering    [slot]   its state. Opened with release, joined with acquire: a joiner knows where the slot begins.
 ///                      Left with release, looked at by the drainer with acquire: every copy in a slot without
-///                      writers is visible; joining and closing continue the release sequences of those who
+///                      writers is visible; joining and closing continue the release sequences of workers that
 ///                      have left.
 ///                      The drainer closes relaxed: it has followed the slots, and reads nothing in them.
-///             [active] released by who opens a slot, acquired by who wants to join: he finds the slot open,
-///                      or closed since, and then a later one active or soon to be so. Who waits for that, or
-///                      for a slot's announcement, waits relaxed: what it then needs it acquires at its next
-///                      look, or has by its slot.
-///             [freed]  released by the drainer, acquired by who opens the slot again: those who used it
-///                      before have looked at it for the last time.
-///             [begin]  of a slot, for reserved(), which looks from outside: released and acquired. Who sees
+///             [active] released by the opener of a slot, acquired by a worker that wants to join. The worker finds the
+///                      slot open, or closed since; then a later one is active or soon will be. A wait for that, or
+///                      for a slot's announcement, is relaxed: the worker acquires what it needs at its next
+///                      look, or has it by its slot.
+///             [freed]  released by the drainer, acquired by the worker that opens the slot again: earlier users of the
+///                      slot have looked at it for the last time.
+///             [begin]  of a slot, for reserved(), which looks from outside: released and acquired. A thread that sees
 ///                      the beginning or the state of a later opening then sees another slot active.
 /// Source      WiredTiger, src/log/log_slot.c, after Aether's consolidation array.
-/// Differs     The state counts writers where WiredTiger adds up released bytes, so that a record of any size
-///             may join; WiredTiger copies large ones past the buffer. Slots are used in turn, so that written
-///             ones need no sorting: it sorts a pool of slots, in which free ones are searched for. Its lock
-///             around closing and opening is the closed bit here. A slot is closed when the next record does
-///             not fit, there by the one that fills half of its buffer; advance() also closes one with writers in
-///             it, which there is retried later, by a timer, and stays a little until they have left, of which there
-///             the last one tells. WiredTiger's workers write: who leaves a closed slot
-///             last, its buffer, which is the slot's own; here slots share the ring. It rounds a record up to 128
-///             bytes, and keeps the last one's offset by one compare-and-swap more.
+/// Differs     The state counts writers where WiredTiger adds up released bytes, so a record of any size may join;
+///             WiredTiger copies large ones past the buffer. Slots are used in turn, so written ones need no sorting;
+///             WiredTiger sorts a pool and searches it for free ones. Its lock around closing and opening is the
+///             closed bit here. A slot closes when the next record does not fit; WiredTiger's, when a record fills
+///             half of its buffer. advance() also closes a slot that has writers, and stays a little until they have
+///             left; there a timer retries, and the last writer tells. In WiredTiger the last worker to leave a closed
+///             slot writes the slot's own buffer; here slots share the ring.
+///             WiredTiger rounds a record up to 128 bytes, and keeps the last one's offset by one compare-and-swap
+///             more.
 template <class Platform = NativePlatform>
 class WiredTigerSlots;
 
 namespace wiredtiger_slots {
 
-/// A slot's state: closed, the bytes that have joined, and how many of those who joined have not left.
+/// A slot's state: closed, the bytes that have joined, and how many writers have not left.
 inline constexpr std::uint32_t kWriterBits = 24;
 inline constexpr std::uint64_t kWriter = 1;
 inline constexpr std::uint64_t kByte = std::uint64_t{1} << kWriterBits;
@@ -95,9 +95,8 @@ struct Opening {
 template <class Platform>
 struct alignas(kCacheLine) Slot {
   typename Platform::template Atomic<std::uint64_t> state;  // [slot]
-  typename Platform::template Cell<Opening>
-      opening;                                    // who opens it writes, who has joined or closed it reads
-  typename Platform::template Atomic<Lsn> begin;  // [begin] the opening's, for reserved() alone
+  typename Platform::template Cell<Opening> opening;  // the opener writes it, joiners and closers of it read
+  typename Platform::template Atomic<Lsn> begin;      // [begin] the opening's, for reserved() alone
 };
 
 template <class Platform>
@@ -229,15 +228,15 @@ class WiredTigerSlots : public LogBufferBase<Platform, wiredtiger_slots::Worker<
     }
   }
 
-  /// Who found the slot by an active number that is a lap behind may be there before its opener has announced it: the
-  /// active number would fall, and reserved() be behind what its caller has.
+  /// A thread that found the slot by an active number of the lap before may arrive before the opener has announced it.
+  /// Were it to open the next one, the active number would fall, and reserved() lie behind what its caller has.
   void await_announced(std::uint64_t number, std::uint64_t active) {
     if (number == active) return;
     const auto is_announced = [number](std::uint64_t now) { return now >= number; };
     Platform::await(active_, is_announced, std::memory_order_relaxed, WaitFor::predecessor);
   }
 
-  /// Whoever has closed the slot before.
+  /// Only the thread that has closed the slot before calls this.
   void open(std::uint64_t number, Lsn begin, std::uint64_t state) {
     Slot& slot = slot_of(number);
     slot.opening.write({number, begin});
@@ -253,7 +252,7 @@ class WiredTigerSlots : public LogBufferBase<Platform, wiredtiger_slots::Worker<
         active_.load(std::memory_order_acquire);  // [active] all before it are closed
     const std::uint64_t oldest = oldest_;
     for (; oldest_ != active; ++oldest_) {
-      // Not once some have been freed: whoever waits for these is not to wait for later ones, too.
+      // Not once some have been freed: a worker that waits for these must not wait for later ones, too.
       const auto is_settled = [&](std::uint64_t now) {
         return !wiredtiger_slots::has_writers(now) || oldest_ != oldest;
       };

@@ -72,7 +72,7 @@ class Workers {
 /// What every algorithm has and none does differently: the ring, the workers, the boundary that was last
 /// found.
 ///
-/// Ordering  the boundary is relaxed, unless an algorithm's workers wait for it: whoever asks gets a number. The bytes
+/// Ordering  the boundary is relaxed, unless an algorithm's workers wait for it: the caller gets a number. The bytes
 ///           are the drainer's to read, and it has what advance() has acquired.
 template <class Platform, class State>
 class LogBufferBase {
@@ -96,7 +96,7 @@ class LogBufferBase {
     drained_.found.store(boundary, order);
     return boundary;
   }
-  /// Where boundary() looks, for whoever has to wait for it.
+  /// Where boundary() looks, for a worker that has to wait for it.
   const auto& found_location() const { return drained_.found; }
 
   Ring<Platform> ring_;
