@@ -1,7 +1,7 @@
 #pragma once
 
 #include "algorithms/consolidation_array.h"
-#include "algorithms/handoff_lock.h"
+#include "algorithms/ttas_lock.h"
 #include "algorithms/workers.h"
 
 namespace muster {
@@ -21,25 +21,27 @@ struct ConsolidatingWorker {
 
 /// What the consolidating algorithms do alike.
 ///
-/// Protocol    reserve  the lock is free: take it and reserve for oneself. It is busy: join a group
-///                      (consolidation_array.h), whose leader waits for the lock, closes the group and reserves for
-///                      everybody in it. The others wait for that; each copies at its own offset.
+/// Protocol    reserve  the lock is free: the worker takes it and reserves for itself. The lock is busy: the worker joins
+///                      a group (consolidation_array.h), whose leader waits for the lock, closes the group and
+///                      reserves for all members. The others wait for that; each copies at its own offset.
 ///             publish  the algorithm's own, for what filled() returns
 ///             advance  read what was last published
-/// Ordering    [published] released by whoever moves it, acquired by the drainer: the copies below are visible.
+/// Ordering    [published] released by the worker that moves it, acquired by the drainer: the copies below are visible.
 ///             tail_       written under the lock; relaxed, since reserved() promises nothing about bytes.
 ///
-/// Differs     from the authors' code in the lock, which is handoff_lock.h's and no queue: who had it last may have it
-///             again before those who wait, and an append alone costs one locked instruction, or two with
-///             delegation, where theirs costs three to five. As in their code a thread looks for a group at the same
+/// Differs     from the authors' code in the lock, which may be any that another thread than its taker may release, and
+///             theirs is an MCS lock. With `ttas` the thread that had it last may have it again before those that
+///             wait, and an append alone costs one locked instruction, or two with delegation, where theirs costs
+///             three to five. As in their code a thread looks for a group at the same
 ///             position first, by its number, where the paper (algorithm 5) has a random one (README.md).
 ///
 /// An `Algorithm` derives from this and says, each with the lock held:
 ///   void before_closing()       what a leader has to wait for, before it opens a spare slot
-///   void taken()                lets the lock go now, before the group is told, or leaves that to publish
+///   void taken()                lets the lock go now, before the group is told, or leaves that to publish, which may
+///                               run on another thread: so the lock must be one that can be handed on
 ///   Range take(bytes, Worker&)  in place of the one here, where `Range` is more than a ConsolidatedRange
 /// `Locked` is the algorithm's own share of the lock's line.
-template <class Algorithm, class Platform, class Range, class Locked>
+template <class Algorithm, class Platform, template <class> class Lock, class Range, class Locked>
 class Consolidating : public LogBufferBase<Platform, ConsolidatingWorker<Platform, Range>> {
  public:
   Reservation reserve(WorkerId worker, std::uint32_t size) {
@@ -97,7 +99,7 @@ class Consolidating : public LogBufferBase<Platform, ConsolidatingWorker<Platfor
   }
 
   ConsolidationArray<Platform, Range> array_;
-  alignas(kCacheLine) HandoffLock<Platform> lock_;
+  alignas(kCacheLine) Lock<Platform> lock_;
   typename Platform::template Atomic<Lsn> tail_;                           // the lock's holder writes
   Locked locked_;                                                          // the lock's holder uses
   alignas(kCacheLine) typename Platform::template Atomic<Lsn> published_;  // [published] the drainer reads

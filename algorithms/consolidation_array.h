@@ -10,25 +10,25 @@ namespace muster {
 /// Where threads that meet at a busy lock join into groups, so that one of them reserves for all: what the
 /// consolidating algorithms share. `Range` is what a leader tells its group; it has `begin` and `end`.
 ///
-/// Protocol    join   add one's size to the slot that stands open at some position; whoever finds it empty
-///                    leads its group
+/// Protocol    join   add the record's size to the slot that stands open at some position; the worker that finds it
+///                    empty leads its group
 ///             close  leader, lock held: open a spare slot at the position, let nobody else into the group
 ///             keep   leader, lock held: the slot joins the spares, behind
 ///             fill   leader: tell the members their range
-///             leave  take one's size off what is still to be filled; the last to leave is told so
-/// Who gives slots back
-///             Nobody has to: the spares are a ring in the order in which groups were closed. Before it closes
-///             a group the leader makes sure that the group which used the next spare has been published.
+///             leave  take the record's size off what is still to be filled; the last member to leave is told so
+/// How slots become free
+///             No worker gives a slot back: the spares are a ring in the order in which groups were closed. Before it
+///             closes a group the leader makes sure that the group which used the next spare has been published.
 /// Invariants  A slot stands open at one position, belongs to a group, or is spare. A group never holds more
 ///             than the limit that join() is given. Sizes are at least 1, so that a slot is empty exactly when
 ///             its byte count is 0.
 /// Ordering    [slot]    filled with release, awaited with acquire: members see their range. Left with acq_rel:
 ///                       what the last one does comes after everybody's copy. Opened, joined and closed
 ///                       relaxed: that hands on nothing but the state itself.
-///             [open]    which slot stands at a position: released by the leader, acquired by who wants to
-///                       join: he sees it open, or open no longer, and then another opening there has been or
-///                       is about to be stored; that is waited for relaxed, and acquired by the next look. He
-///                       may also find it open elsewhere, which is as good.
+///             [open]    which slot stands at a position: released by the leader, acquired by a worker that wants
+///                       to join. The worker finds the slot open; or open no longer, and then the leader has stored
+///                       another opening there or is about to: the worker waits for that relaxed, and acquires it at
+///                       its next look. It may also find the slot open at another position, which is as good.
 ///             spares    read and written under the lock. The members' last look at a slot comes before it is
 ///                       reused, since they published before, which its user has acquired.
 template <class Platform, class Range>

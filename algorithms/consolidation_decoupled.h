@@ -14,19 +14,19 @@ namespace muster {
 ///                      then publish up to its end
 ///             advance  read what was last published
 /// Progress    reserve blocking; publish blocking, in LSN order; advance wait-free.
-/// Who waits for whom
-///             The lock's holder may wait for room and for a spare slot. Ranges that are taken need no lock to
-///             be published, so that the boundary reaches the holder's begin whatever it waits for; and as a
-///             group never holds more than the ring, it then has room.
-/// Invariants  Several groups fill at once. One that is closed and not published has a member that has not
-///             come back from publish(), so that a spare slot for each worker is enough: whoever needs the
-///             next spare finds that the group it served is published.
+/// Why nobody waits for ever
+///             The lock's holder may wait for room and for a spare slot. Workers need no lock to publish ranges
+///             that are taken, so that the boundary reaches the holder's begin whatever the holder waits for. A
+///             group never holds more than the ring, so that the holder then has room.
+/// Invariants  Several groups fill at once. A group that is closed and not published has a member that has not
+///             come back from publish(), so that a spare slot for each worker is enough: the leader that needs
+///             the next spare finds that the group which used it is published.
 /// Ordering    [published] released by the range's owner, acquired by its successor, by the drainer, and by
 ///                         the leader that reuses a slot: its members have seen the last of it.
 /// Source      Aether, PVLDB 3 (2010), section 5.3, consolidation with decoupled fill (CD).
 /// Differs     the published boundary says which slots are free, where the authors' code marks each; room is
 ///             awaited under the lock, so that the threads that come meanwhile meet in groups.
-template <class Platform = NativePlatform>
+template <class Platform = NativePlatform, template <class> class Lock = TtasLock>
 class ConsolidationDecoupled;
 
 namespace consolidation_decoupled {
@@ -36,14 +36,15 @@ struct Locked {
   typename Platform::template Cell<Lsn> known_published;  // what a holder has acquired
 };
 
-template <class Platform>
-using Base = Consolidating<ConsolidationDecoupled<Platform>, Platform, ConsolidatedRange, Locked<Platform>>;
+template <class Platform, template <class> class Lock>
+using Base = Consolidating<ConsolidationDecoupled<Platform, Lock>, Platform, Lock, ConsolidatedRange,
+                           Locked<Platform>>;
 
 }  // namespace consolidation_decoupled
 
-template <class Platform>
-class ConsolidationDecoupled : public consolidation_decoupled::Base<Platform> {
-  using Base = consolidation_decoupled::Base<Platform>;
+template <class Platform, template <class> class Lock>
+class ConsolidationDecoupled : public consolidation_decoupled::Base<Platform, Lock> {
+  using Base = consolidation_decoupled::Base<Platform, Lock>;
   using Base::array_, Base::lock_, Base::locked_, Base::published_;
   friend Base;
 
@@ -53,7 +54,8 @@ class ConsolidationDecoupled : public consolidation_decoupled::Base<Platform> {
                                       .source = "Aether, PVLDB 3 (2010), section 5.3",
                                       .reserve = Progress::blocking,
                                       .publish = Progress::blocking,
-                                      .advance = Progress::wait_free};
+                                      .advance = Progress::wait_free,
+                                      .lock_use = LockUse::handed_on};
 
   explicit ConsolidationDecoupled(const LogBufferOptions& options) : Base(options, options.max_workers) {
     locked_.known_published.write(options.start);

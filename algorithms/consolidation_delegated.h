@@ -8,8 +8,8 @@
 
 namespace muster {
 
-/// Consolidation array, decoupled fill and delegated release: who has filled a range before its predecessors
-/// have leaves the release to them instead of waiting.
+/// Consolidation array, decoupled fill and delegated release: a worker that has filled a range before its predecessors
+/// have filled theirs leaves the release to them and does not wait.
 ///
 /// Protocol    reserve  as `consolidation_decoupled`. A range, a single worker's or a group's, also gets a
 ///                      node, the next of a ring of them: nodes stand in the order of LSNs.
@@ -19,32 +19,32 @@ namespace muster {
 ///             release  publish the end; put it, the turn, into the next node. If that range's end was there
 ///                      before, release that range too, and so on; else its owner will find the turn.
 ///             advance  read what was last published
-/// Why nobody is forgotten
-///             Owner and predecessor meet in one exchange each on the node, and whoever comes second, and
-///             only he, finds the other's value. Both values are LSNs and rise from lap to lap: the turn is
-///             the range's begin, which is its predecessor's end, and the range's own end is larger; all
+/// Why no range is forgotten
+///             Owner and predecessor meet in one exchange each on the node. The one that comes second finds the
+///             other's value; the one that comes first does not. Both values are LSNs and rise from lap to lap: the
+///             turn is the range's begin, which is its predecessor's end, and the range's own end is larger; all
 ///             that earlier laps have left in the node is smaller than both.
 /// Progress    reserve blocking. publish blocking, but only for every delegation_chain-th range; all others
 ///             take a bounded number of steps, the release of at most that many ranges among them, since no
 ///             release goes on past a node whose owner waits. advance wait-free.
-/// Who waits for whom
+/// Why nobody waits for ever
 ///             As `consolidation_decoupled`; the lock's holder also waits until its node may be used again.
 /// Invariants  Nodes are used again a chain at a time, once all that a chain was last used for is published.
 ///             There is a chain more than there are workers, and each unpublished one but the oldest has a
 ///             worker that waits in it: the next is always found published. A group's slot is kept until the
 ///             group is published; there is one spare slot more than nodes, so that the group which used the
 ///             next one had a node that has been used again since.
-/// Ordering    [turn]      an owner's exchange releases the group's copies to whoever will release the range,
-///                         which acquires them; a predecessor's releases all copies below to the owner, who
-///                         acquires them.
-///             [published] released by whoever releases a range, acquired by the drainer and by the lock's
+/// Ordering    [turn]      an owner's exchange releases the group's copies; the worker that will release the range
+///                         acquires them. A predecessor's exchange releases all copies below; the owner acquires
+///                         them.
+///             [published] released by the worker that releases a range, acquired by the drainer and by the lock's
 ///                         holder that starts on a chain of nodes.
 /// Source      Aether, PVLDB 3 (2010), section A.3, and VLDBJ 2012 (doi 10.1007/s00778-011-0260-8), delegated
 ///             buffer release (CDME).
 /// Differs     a ring of nodes where the paper links them into a queue like an MCS lock's: the lock that
 ///             gives out LSNs gives out nodes in their order, so that a successor's node is known before the
 ///             successor is. Chains are cut at every 32nd range; the authors' code does so at one of 32 slots.
-template <class Platform = NativePlatform>
+template <class Platform = NativePlatform, template <class> class Lock = TtasLock>
 class ConsolidationDelegated;
 
 namespace consolidation_delegated {
@@ -64,15 +64,15 @@ struct alignas(kCacheLine) Node {
       turn;  // [turn] the range's begin, or its end from an owner who left
 };
 
-template <class Platform>
-using Base = Consolidating<ConsolidationDelegated<Platform>, Platform, Range, Locked<Platform>>;
+template <class Platform, template <class> class Lock>
+using Base = Consolidating<ConsolidationDelegated<Platform, Lock>, Platform, Lock, Range, Locked<Platform>>;
 
 }  // namespace consolidation_delegated
 
-template <class Platform>
-class ConsolidationDelegated : public consolidation_delegated::Base<Platform> {
+template <class Platform, template <class> class Lock>
+class ConsolidationDelegated : public consolidation_delegated::Base<Platform, Lock> {
   using Range = consolidation_delegated::Range;
-  using Base = consolidation_delegated::Base<Platform>;
+  using Base = consolidation_delegated::Base<Platform, Lock>;
   using Base::lock_, Base::locked_, Base::published_;
   friend Base;
 
@@ -83,7 +83,8 @@ class ConsolidationDelegated : public consolidation_delegated::Base<Platform> {
                                       .source = "Aether, VLDBJ 21 (2012), delegated buffer release",
                                       .reserve = Progress::blocking,
                                       .publish = Progress::blocking,
-                                      .advance = Progress::wait_free};
+                                      .advance = Progress::wait_free,
+                                      .lock_use = LockUse::handed_on};
 
   explicit ConsolidationDelegated(const LogBufferOptions& options)
       : Base(options, static_cast<std::uint32_t>(nodes_for(options) + 1)),

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "algorithms/handoff_lock.h"
+#include "algorithms/ttas_lock.h"
 #include "algorithms/workers.h"
 
 namespace muster {
@@ -12,19 +12,19 @@ namespace muster {
 ///             advance  read what was last published
 /// Progress    reserve blocking, though for a few instructions only; publish blocking: a worker that is
 ///             descheduled before it publishes holds back every later one. advance wait-free.
-/// Who waits for whom
-///             A worker that waits for room holds no lock, and the published boundary reaches its begin: all
-///             earlier ranges belong to workers that wait for room below that or for nobody. Once the drainer
-///             has recycled up to there, a record of the ring's size has room.
+/// Why nobody waits for ever
+///             A worker that waits for room holds no lock. The published boundary reaches the worker's begin, since the
+///             workers of all earlier ranges wait for room below it or for nothing. Once the drainer has recycled up
+///             to that begin, a record of the ring's size has room.
 /// Invariants  published <= tail. Only the owner of the range that begins at `published` may move it.
-/// Ordering    [published] released by its owner, acquired by the successor and by the drainer: it is handed
-///                         from worker to worker, so that whoever reads it sees every copy below it.
+/// Ordering    [published] released by the range's owner, acquired by its successor and by the drainer: it is handed
+///                         from worker to worker, so that a thread that reads it sees every copy below it.
 ///             tail_       written under the lock; relaxed, since reserved() promises nothing about bytes.
 /// Source      Aether, PVLDB 3 (2010), section 5.2, decoupled buffer fill (D).
 /// Differs     takes its bytes first and waits for room outside of the lock; the authors' code takes none before there
-///             is room. The lock is handoff_lock.h's. All wait at one word for their turns; in their code each at a
-///             queue's node of its own.
-template <class Platform = NativePlatform>
+///             is room. Any lock will do; theirs is an MCS lock. All workers wait for their turns at one word; in their
+///             code each waits at a queue's node of its own.
+template <class Platform = NativePlatform, template <class> class Lock = TtasLock>
 class Decoupled : public LogBufferBase<Platform, typename Ring<Platform>::KnownRoom> {
   using Base = LogBufferBase<Platform, typename Ring<Platform>::KnownRoom>;
   using Base::ring_, Base::workers_;
@@ -35,7 +35,8 @@ class Decoupled : public LogBufferBase<Platform, typename Ring<Platform>::KnownR
                                       .source = "Aether, PVLDB 3 (2010), decoupled buffer fill",
                                       .reserve = Progress::blocking,
                                       .publish = Progress::blocking,
-                                      .advance = Progress::wait_free};
+                                      .advance = Progress::wait_free,
+                                      .lock_use = LockUse::by_taker};
 
   explicit Decoupled(const LogBufferOptions& options)
       : Base(options), tail_(options.start), published_(options.start) {
@@ -63,8 +64,8 @@ class Decoupled : public LogBufferBase<Platform, typename Ring<Platform>::KnownR
   Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }
 
  private:
-  // One line for all that a holder writes: whoever gets the lock gets the tail with it.
-  alignas(kCacheLine) HandoffLock<Platform> lock_;
+  // One line for all that a holder writes: the worker that gets the lock gets the tail with it.
+  alignas(kCacheLine) Lock<Platform> lock_;
   typename Platform::template Atomic<Lsn> tail_;
   alignas(kCacheLine) typename Platform::template Atomic<Lsn> published_;  // handed on; the drainer reads
 };

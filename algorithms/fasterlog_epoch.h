@@ -8,18 +8,18 @@
 
 namespace muster {
 
-/// FasterLog: who appends is inside an epoch, and what had been taken when an epoch ended is whole once everybody
-/// has left that epoch.
+/// FasterLog: a worker that appends is inside an epoch. What had been taken when an epoch ended is whole once every
+/// worker has left that epoch.
 ///
 /// Protocol    reserve  enter: own entry = the current epoch; begin = tail.fetch_add(size)
 ///                      no room: own entry = WAITING, begin, and wait
 ///             publish  leave: own entry = outside
 ///             advance  tail; where it has moved since the last time: remember it as what epoch e leaves
-///                      behind, and begin epoch e + 1. oldest = the smallest epoch that somebody is in.
+///                      behind, and begin epoch e + 1. oldest = the smallest epoch that a worker is in.
 ///                      boundary = the last remembered tail of an epoch before that, but no more than the
-///                      smallest begin of those who wait, or waited, for room
+///                      smallest begin of the workers that wait, or waited, for room
 /// Progress    reserve (while the ring has room), publish and advance wait-free: one read a worker, or as many as
-///             Platform::linger takes until he has left, or of one who does not.
+///             Platform::linger takes until a worker that is inside has left, of one worker that does not.
 /// Why it is right
 ///             A reservation below a remembered tail was made by a fetch-add that the look at that tail has
 ///             seen; its worker had entered before, and in that epoch or an earlier one, since the next one
@@ -30,25 +30,26 @@ namespace muster {
 ///             everybody waits for. A detached worker is outside, a slot that has never had an owner too, and
 ///             one that the scan does not cover has nothing below any remembered tail. A remembered tail is a
 ///             record's end.
-///             Where kRemembered tails are pending, the youngest gives way to the next: the boundary
-///             then moves in larger steps, and still reaches the end when everybody has left.
+///             Where kRemembered tails are pending, the next one takes the youngest's place, with an epoch of its own: the
+///             boundary then moves in larger steps, and still reaches the end when every worker has left.
 /// Ordering    [entry] every store released, every load acquired. Outside: the copies before it are visible to
-///                     who has read it. Inside or waiting: it follows an outside one of the same slot, and what
+///                     the drainer that has read it. Inside or waiting: it follows an outside one of the same slot, and what
 ///                     was synchronised by that one has to come with it.
-///             [tail]  fetch-add released, the drainer's look acquired: whoever sees the range sees the entry;
+///             [tail]  fetch-add released, the drainer's look acquired: if it sees the range, it sees the entry;
 ///                     and the look at the epoch before it, which can then not have seen the epoch that begins
 ///                     after this.
 ///             [epoch] relaxed, by that. An old one seen is as if the worker had entered then.
 /// Source      FasterLog, in microsoft/FASTER: cs/src/core/FasterLog/FasterLog.cs (Enqueue),
 ///             Epochs/LightEpoch.cs, Allocator/AllocatorBase.cs (ShiftReadOnlyToTail); its drain list has 16.
-/// Differs     FasterLog adds to a word of page and offset. Who crosses a page's end sets it right while the others
-///             try again, and where the next page has no room he gives back what he took, leaves the epoch and
-///             waits; here a record may lie anywhere in the ring, and who has no room keeps what he has taken.
-///             What FasterLog runs as an action when an epoch is safe, by whoever leaves it last, the drainer
-///             reads off in its scan, for no worker's time. It stays some microseconds with who is inside: else a tail
-///             would be found one scan later wherever somebody appends. One that is held up for longer is.
-///             Where its drain list is full, FasterLog waits. A worker has a slot for good, where FasterLog's
-///             later releases take one at every entry, by a compare-and-swap.
+/// Differs     FasterLog adds to a word of page and offset. A worker that crosses a page's end sets it right while the
+///             others try again; if the next page has no room, it gives back what it took, leaves the epoch and
+///             waits. Here a record may lie anywhere in the ring, and a worker without room keeps what it has taken.
+///             When an epoch is safe, the worker that leaves it last runs an action in FasterLog; here the drainer
+///             reads that off in its scan, and it costs no worker any time. The drainer stays some microseconds with
+///             a worker that is inside: else it would find a tail one scan later wherever a worker appends. A tail
+///             whose worker is held up for longer it does find later. Where its drain list is full, FasterLog waits.
+///             A worker has a slot for good; FasterLog's later releases take one at every entry, by a
+///             compare-and-swap.
 template <class Platform = NativePlatform>
 class FasterlogEpoch;
 
@@ -73,7 +74,7 @@ class FasterlogEpoch : public LogBufferBase<Platform, fasterlog_epoch::Worker<Pl
   using Base::ring_, Base::workers_;
 
  public:
-  static constexpr std::uint32_t kRemembered = 16;
+  static constexpr std::uint32_t kRemembered = Platform::kRememberedEnds;
   static constexpr AlgorithmInfo info{.name = "fasterlog_epoch",
                                       .title = "FasterLog epochs",
                                       .source = "FasterLog, github.com/microsoft/FASTER",
@@ -111,7 +112,7 @@ class FasterlogEpoch : public LogBufferBase<Platform, fasterlog_epoch::Worker<Pl
     Lsn waiting = fasterlog_epoch::kOutside;  // the smallest begin, if marked as such
     const std::uint32_t covered = workers_.ever_used();
     for (WorkerId w = 0; w < covered; ++w) {
-      // One who stays inside for longer settles it; the others are not waited for then.
+      // One worker that stays inside for longer settles it: the drainer does not wait for the others then.
       const auto settled = [&](std::uint64_t e) { return e >= current_ || oldest < current_; };
       const std::uint64_t entry =
           Platform::linger(workers_[w].entry, settled, std::memory_order_acquire);  // [entry]

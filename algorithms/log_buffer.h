@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +23,20 @@ struct Reservation {
   std::span<std::byte> bytes;
   Lsn end() const { return begin + bytes.size(); }
 };
+
+/// Which lock an algorithm takes that takes one.
+enum class LockKind : std::uint8_t {
+  ttas,       ///< test and test-and-set
+  ticket,     ///< in the order of coming, one word for all that wait
+  mcs,        ///< in the order of coming, a word for each; Aether's authors have it
+  std_mutex,  ///< the system's; only the thread that has taken it may release it
+};
+/// By the enumerator's value, as in configurations and results.
+inline constexpr std::array<std::string_view, 4> kLockNames = {"ttas", "ticket", "mcs", "std_mutex"};
+
+constexpr std::string_view to_string(LockKind kind) {
+  return kLockNames[static_cast<std::size_t>(kind)];
+}
 
 struct LogBufferOptions {
   /// Bytes in the ring: a power of two, a page (4096) at least.
@@ -48,6 +63,9 @@ struct LogBufferOptions {
   /// log2 of the range of bytes that one hop skips, 1 to log2(capacity) and no less than makes 2^20 ranges (`eleda`;
   /// the paper gives no value: 0 takes 14, or a sixty-fourth of a ring of less than 1 MiB, or what those allow).
   std::uint32_t hop_bits = 0;
+  /// The lock of an algorithm that takes one; the others ignore it. std_mutex only where AlgorithmInfo::lock_use is
+  /// not `handed_on`.
+  LockKind lock = LockKind::ttas;
 };
 
 /// How an operation may be held up by other threads, the strongest that holds.
@@ -55,19 +73,32 @@ enum class Progress : std::uint8_t { blocking, lock_free, wait_free };
 
 std::string_view to_string(Progress progress);
 
+/// Whether an algorithm takes a lock, and which thread releases it.
+enum class LockUse : std::uint8_t {
+  none,
+  by_taker,   ///< the thread that has taken it
+  handed_on,  ///< any thread: whichever is the last to use what the lock guards
+};
+
 /// What an algorithm says about itself. Every word of it is tested.
 struct AlgorithmInfo {
   std::string_view name;    ///< as in configurations and results, lower case
   std::string_view title;   ///< as in figures
   std::string_view source;  ///< paper and section
   Progress reserve;         ///< while the ring has room
-  Progress publish;
+  Progress publish;         ///< with the lock that the type has; the registry's is `ttas`
   Progress advance;
+  LockUse lock_use = LockUse::none;
   bool unsafe = false;          ///< advance() may return a boundary over a hole; no engine accepts it
   bool stalls_on_idle = false;  ///< an attached worker that does nothing holds the boundary back
   /// How many bytes above the boundary workers come before they wait for the next advance(); null: the capacity.
   std::uint64_t (*reach)(const LogBufferOptions& options) = nullptr;
 };
+
+/// Whether an algorithm may have such a lock.
+constexpr bool may_have(const AlgorithmInfo& info, LockKind lock) {
+  return info.lock_use != LockUse::handed_on || lock != LockKind::std_mutex;
+}
 
 /// A log buffer behind a virtual interface: what an engine holds. Measured loops use the templates directly.
 ///

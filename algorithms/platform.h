@@ -76,6 +76,8 @@ struct NativePlatform {
   static constexpr std::size_t kMinCapacity = 4096;
   /// Items in one chunk of a list that grows.
   static constexpr std::uint32_t kListChunk = 256;
+  /// Ends of the log that a drainer remembers until it knows them to be whole.
+  static constexpr std::uint32_t kRememberedEnds = 16;
 
   template <class T>
   class Atomic {
@@ -145,8 +147,8 @@ struct NativePlatform {
   }
 
   /// Loads `atomic` with `order` until `predicate` is satisfied, 128 times at most with a pause between, some
-  /// microseconds, and returns what it found last: for who returns in any case, and would return less if he did not
-  /// wait for what is about to happen. Wait-free. By an atomic's own load(), which another platform may have made.
+  /// microseconds, and returns what it found last: for a caller that returns in any case, and would return less if it
+  /// did not wait for what is about to happen. Wait-free. By an atomic's own load(), which another platform may have made.
   template <class Watched, class Predicate>
   static auto linger(const Watched& atomic, Predicate predicate, std::memory_order order) {
     const auto value = atomic.load(order);

@@ -3,15 +3,15 @@
 #include <algorithm>
 #include <vector>
 
-#include "algorithms/handoff_lock.h"
+#include "algorithms/ttas_lock.h"
 #include "algorithms/workers.h"
 
 namespace muster {
 
-/// PostgreSQL's WAL insertion locks: who appends holds one of a few, and each says how far its holder may be.
+/// PostgreSQL's WAL insertion locks: a worker that appends holds one of a few, and each says how far its holder may be.
 ///
-/// Protocol    reserve  take the insertion lock that one used last; who has to wait for it tries the next one
-///                      next time. Spinlock: begin = tail, tail += size. Say in the insertion lock's word
+/// Protocol    reserve  take the insertion lock that this worker used last; if it has to wait for that, it tries the
+///                      next one next time. Spinlock: begin = tail, tail += size. Say in the insertion lock's word
 ///                      that its holder is at begin; wait for room
 ///             publish  release the lock: word = free, the end of the record
 ///             advance  cutoff = tail, read before the first lock
@@ -20,8 +20,8 @@ namespace muster {
 /// Invariants  A word's LSN is at or below the begin of its holder's open reservation: from the moment that the
 ///             lock is taken, when it still is the end of what was last appended under it. A holder that waits
 ///             for room has its own begin there, so that the boundary reaches what everybody waits for; it
-///             holds no other lock then. Workers have no state that the scan reads: who is idle, newly
-///             attached or gone holds no lock and nothing back.
+///             holds no other lock then. Workers have no state that the scan reads: a worker that is idle, newly
+///             attached or gone holds no lock, and so holds nothing back.
 /// Why it is right
 ///             A reservation below the cutoff was made under the lock of its word. The scan, which comes after
 ///             the cutoff, finds that lock as it was taken for that reservation or later: held, and the
@@ -30,18 +30,19 @@ namespace muster {
 ///                    far are visible, also those of earlier holders. Taken with acquire, so that they come
 ///                    before what this holder stores; taking is a read-modify-write, which carries on what
 ///                    the release before it began. A look at whether it is free: relaxed.
-///             [tail] released under the spinlock, the cutoff's load acquired: whoever sees the range sees its
-///                    lock taken. Under the spinlock: relaxed.
+///             [tail] released under the spinlock, the cutoff's load acquired: a drainer that sees the range sees
+///                    its lock taken. Under the spinlock: relaxed.
 /// Source      PostgreSQL, src/backend/access/transam/xlog.c: WALInsertLockAcquire,
 ///             ReserveXLogInsertLocation, WaitXLogInsertionsToFinish; 8 locks (NUM_XLOGINSERT_LOCKS).
 /// Differs     PostgreSQL waits for laggards below what it is to write, and an insertion tells its position only
 ///             where it comes to a page that has to be made ready; here every one tells it, on a cache line that it
 ///             owns, and the scan never waits. The state of the lock and the position are one word, which a store
 ///             sets free: two locked instructions an append, where PostgreSQL has four. Its lock puts waiters to
-///             sleep in a queue; here they wait as everybody does here. The spinlock is kept, though without
-///             PostgreSQL's pointer to the record before a fetch-add would do; the scan does not take it.
+///             sleep in a queue; here they wait as everybody does here. The spinlock is kept, or another lock
+///             in its place, though without PostgreSQL's pointer to the record before a fetch-add would do; the scan
+///             does not take it.
 ///             No pages: PostgreSQL's inserter writes out an old one where it needs room, which is the drainer's here.
-template <class Platform = NativePlatform>
+template <class Platform = NativePlatform, template <class> class Lock = TtasLock>
 class PostgresInsertLocks;
 
 namespace postgres_insert_locks {
@@ -63,7 +64,7 @@ struct Worker {
 
 }  // namespace postgres_insert_locks
 
-template <class Platform>
+template <class Platform, template <class> class Lock>
 class PostgresInsertLocks : public LogBufferBase<Platform, postgres_insert_locks::Worker<Platform>> {
   using Worker = postgres_insert_locks::Worker<Platform>;
   using InsertLock = postgres_insert_locks::InsertLock<Platform>;
@@ -77,7 +78,8 @@ class PostgresInsertLocks : public LogBufferBase<Platform, postgres_insert_locks
                                       .source = "PostgreSQL, src/backend/access/transam/xlog.c",
                                       .reserve = Progress::blocking,
                                       .publish = Progress::wait_free,
-                                      .advance = Progress::wait_free};
+                                      .advance = Progress::wait_free,
+                                      .lock_use = LockUse::by_taker};
 
   explicit PostgresInsertLocks(const LogBufferOptions& options)
       : Base(options), locks_(checked(options.insert_locks)), tail_(options.start) {
@@ -154,8 +156,8 @@ class PostgresInsertLocks : public LogBufferBase<Platform, postgres_insert_locks
   }
 
   std::vector<InsertLock> locks_;
-  // One line for the spinlock and what it guards: who gets the one gets the other.
-  alignas(kCacheLine) HandoffLock<Platform> space_;
+  // One line for the spinlock and what it guards: a worker that gets the one gets the other.
+  alignas(kCacheLine) Lock<Platform> space_;
   typename Platform::template Atomic<Lsn> tail_;  // [tail]
 };
 static_assert(LogBufferAlgorithm<PostgresInsertLocks<>>);

@@ -68,10 +68,24 @@ void throw_unknown_algorithm(std::string_view name) {
   throw std::invalid_argument(message);
 }
 
+std::string locks_of(const AlgorithmInfo& info) {
+  std::string names;
+  for (std::size_t i = 0; i < kLockNames.size(); ++i) {
+    if (may_have(info, static_cast<LockKind>(i)))
+      names.append(names.empty() ? "" : ", ").append(kLockNames[i]);
+  }
+  return "one of " + names + ": " + std::string(info.name) + " takes a lock that another thread may release";
+}
+
+void throw_unfit_lock(const AlgorithmInfo& info, LockKind lock) {
+  throw std::invalid_argument("lock = " + std::string(to_string(lock)) + ": want " + locks_of(info));
+}
+
 std::unique_ptr<LogBuffer> make_log_buffer(std::string_view name, const LogBufferOptions& options) {
   std::unique_ptr<LogBuffer> buffer;
-  with_algorithm(
-      name, [&](auto type) { buffer = std::make_unique<Adapter<typename decltype(type)::type>>(options); });
+  with_algorithm(name, options.lock, [&](auto type) {
+    buffer = std::make_unique<Adapter<typename decltype(type)::type>>(options);
+  });
   return buffer;
 }
 

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "algorithms/log_buffer.h"
@@ -10,6 +11,9 @@ namespace muster {
 
 /// Every algorithm, in the order of algorithms/all.h.
 std::span<const AlgorithmInfo> algorithms();
+
+/// The locks that an algorithm may have which hands its lock on, and why: as in `want <this>`.
+std::string locks_of(const AlgorithmInfo& info);
 
 /// Throws std::invalid_argument: an unknown name (the message lists the known ones), or an option out of
 /// range (it names the option, the value and what would do).

@@ -77,20 +77,24 @@ std::set<int> thread_counts() {
   return counts;
 }
 
+template <class A>
+void add() {
+  auto* const bench = benchmark::RegisterBenchmark(("append/" + name_with_lock<A>()).c_str(), append<A>);
+  bench->UseRealTime()->ArgName("bytes");
+  for (const std::int64_t bytes : kRecordBytes) bench->Arg(bytes);
+  for (const int threads : thread_counts()) bench->Threads(threads);
+  bench->Setup([](const benchmark::State& state) {
+    current<A>() = std::make_unique<Drained<A>>(static_cast<std::size_t>(state.threads()));
+  });
+  bench->Teardown([](const benchmark::State&) { current<A>().reset(); });
+}
+
 }  // namespace
 
 void register_append_benchmarks() {
-  for_each_type(AllAlgorithms<NativePlatform>{}, [&](auto type) {
+  for_each_type(AllAlgorithms<NativePlatform>{}, [](auto type) {
     using A = typename decltype(type)::type;
-    auto* const bench =
-        benchmark::RegisterBenchmark(("append/" + std::string(A::info.name)).c_str(), append<A>);
-    bench->UseRealTime()->ArgName("bytes");
-    for (const std::int64_t bytes : kRecordBytes) bench->Arg(bytes);
-    for (const int threads : thread_counts()) bench->Threads(threads);
-    bench->Setup([](const benchmark::State& state) {
-      current<A>() = std::make_unique<Drained<A>>(static_cast<std::size_t>(state.threads()));
-    });
-    bench->Teardown([](const benchmark::State&) { current<A>().reset(); });
+    for_each_type(WithEachLock<A>{}, [](auto locked) { add<typename decltype(locked)::type>(); });
   });
 }
 

@@ -2,7 +2,8 @@
 
 namespace muster {
 
-/// append/<algorithm>/bytes:<n>/real_time/threads:<t>: one iteration is one append: reserve, copy, publish.
+/// append/<algorithm>/bytes:<n>/real_time/threads:<t>: one iteration is one append: reserve, copy, publish. An algorithm
+/// that takes a lock is there once more with each other one, as append/<algorithm>:<lock>/...
 void register_append_benchmarks();
 
 /// advance/<algorithm>/registered:<n>/... and advance/<algorithm>/outstanding:<n>/...: one iteration is one

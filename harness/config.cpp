@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <set>
 
+#include "algorithms/registry.h"
 #include "engine/error.h"
 
 namespace muster {
@@ -141,6 +142,11 @@ void check_combinations(Configuration& c) {
   if (buffer.hop_bits > capacity_bits) {
     refuse("log_buffer.hop_bits", buffer.hop_bits,
            fmt::format("0, or 1 to {}, log2 of the capacity", capacity_bits));
+  }
+  for (const AlgorithmInfo& info : algorithms()) {
+    if (info.name == c.database.algorithm && !may_have(info, buffer.lock)) {
+      refuse("log_buffer.lock", show("log_buffer.lock"), locks_of(info));
+    }
   }
   if (c.workload != WorkloadKind::ycsb) return;
   const bool in_memory = c.database.log.device == "memory";

@@ -27,6 +27,7 @@ const Choices kMixes{"A", "B", "C", "F"};
 const Choices kDistributions{"uniform", "zipf"};
 const Choices kPolicies{"durable", "group", "pipelined", "async"};
 const Choices kDevices{"file", "memory"};
+const Choices kLocks(kLockNames.begin(), kLockNames.end());
 
 template <class Names>
 std::string one_of(const Names& names) {
@@ -237,7 +238,12 @@ ConfigKey directory_key() {
 
 std::vector<ConfigKey> make_keys() {
   Choices algorithm_names;
-  for (const AlgorithmInfo& info : algorithms()) algorithm_names.push_back(info.name);
+  std::vector<std::string_view> with_lock, handing_on;
+  for (const AlgorithmInfo& info : algorithms()) {
+    algorithm_names.push_back(info.name);
+    if (info.lock_use != LockUse::none) with_lock.push_back(info.name);
+    if (info.lock_use == LockUse::handed_on) handing_on.push_back(info.name);
+  }
   constexpr std::uint64_t kMany = std::numeric_limits<std::uint32_t>::max();
 
   // clang-format off
@@ -279,6 +285,9 @@ std::vector<ConfigKey> make_keys() {
                    "bytes that a published record may begin above the first hole; algorithm mysql_link_buf"),
       integer("log_buffer.hop_bits", UsedBy::all, [](auto& c) -> auto& { return c.database.log_buffer.hop_bits; }, 0, 36,
               "log2 of the bytes that a hop skips, 1 to log2(capacity), or 0: 14, less in a ring below 1 MiB; algorithm eleda"),
+      choice_of("log_buffer.lock", UsedBy::all, [](auto& c) -> auto& { return c.database.log_buffer.lock; }, kLocks,
+                fmt::format("the lock of an algorithm that takes one, not std_mutex with {}; algorithms {}",
+                            fmt::join(handing_on, ", "), fmt::join(with_lock, ", "))),
       append_bytes_key(),
       choice_of("ycsb.mix", UsedBy::ycsb, [](auto& c) -> auto& { return c.ycsb.mix; }, kMixes,
                 "operations: A half reads, half updates; B 95% reads, 5% updates; C reads; F half reads, half read-modify-writes"),

@@ -21,6 +21,7 @@ std::string notes(const AlgorithmInfo& info) {
   std::vector<std::string_view> notes;
   if (info.unsafe) notes.push_back("unsafe");
   if (info.stalls_on_idle) notes.push_back("stalls on idle");
+  if (info.lock_use != LockUse::none) notes.push_back("takes a lock");
   return fmt::format("{}", fmt::join(notes, ", "));
 }
 
@@ -62,7 +63,8 @@ Json to_json(const AlgorithmInfo& info) {
             {"publish", to_string(info.publish)},
             {"advance", to_string(info.advance)}}},
           {"unsafe", info.unsafe},
-          {"stalls_on_idle", info.stalls_on_idle}};
+          {"stalls_on_idle", info.stalls_on_idle},
+          {"takes_lock", info.lock_use != LockUse::none}};
 }
 
 Json to_json(const Topology& topology) {

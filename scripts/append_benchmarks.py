@@ -3,7 +3,8 @@
 
 One run: all repetitions of all benchmarks in random order. A share is that of bytes/s in the median of `bound` at the
 same record size and number of threads: the median over the repetitions and their quartiles, `bound`'s own around 1.
-8 threads are measured also where there are fewer processing units: oversubscribed. Needs scripts/setup.
+8 threads are measured also where there are fewer processing units: oversubscribed. Algorithms that take a lock are
+measured with others, NAME:LOCK, where --filter asks for them. Needs scripts/setup.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from lab import benchmarks, command
 from lab.statistics import Spread
 from lab.wording import two_digits
 
-NAME = re.compile(r"append/(?P<algorithm>\w+)/bytes:(?P<bytes>\d+)/real_time/threads:(?P<threads>\d+)")
+NAME = re.compile(r"append/(?P<algorithm>\w+(:\w+)?)/bytes:(?P<bytes>\d+)/real_time/threads:(?P<threads>\d+)")
 
 
 def leave_out_short(document, seconds):
@@ -91,7 +92,7 @@ def main():
     parser.add_argument("--out", metavar="FILE", help="write the benchmarks' JSON there, with the shares")
     parser.add_argument("--repetitions", type=command.positive(int), default=9, help="of each benchmark (9)")
     parser.add_argument("--seconds", type=command.positive(float), default=0.1, help="of one, at least (0.1)")
-    parser.add_argument("--filter", default="append/", help="a regular expression over the benchmarks' names")
+    parser.add_argument("--filter", default=r"append/\w+/", help="a regular expression over the benchmarks' names")
     arguments = parser.parse_args()
     names = benchmarks.listed(arguments.filter)
     if not all(NAME.fullmatch(name) for name in names):

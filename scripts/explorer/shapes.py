@@ -1,6 +1,7 @@
 """The programs that scripts/model explores: how many workers append how much to a ring of which size."""
 
 import dataclasses
+import re
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Shape:
     observe: bool = False
     idle: int = 0
     options: tuple = ()
-    only: str = ""  # algorithms whose name has this
+    only: str = ""  # a regular expression: algorithms in whose name it is found
 
     @property
     def name(self):
@@ -41,7 +42,19 @@ class Shape:
         return words + [word for option in self.options for word in ("--option", option)]
 
     def fits(self, algorithm):
-        return self.only in algorithm
+        return re.search(self.only, algorithm) is not None
+
+
+# Which algorithms take a lock, and the locks that they may have besides the default.
+LOCKS = {
+    "ticket": "mutex|decoupled|consolidation|postgres",
+    "mcs": "mutex|decoupled|consolidation|postgres",
+    "std_mutex": "mutex|^decoupled|postgres",
+}
+
+
+def with_locks(*shape, **more):
+    return [Shape(*shape, options=(f"lock={lock}",), only=only, **more) for lock, only in LOCKS.items()]
 
 
 # Rings of 8 bytes wrap under 3-byte records and fill; rings of 4 are full after one or two records.
@@ -55,6 +68,8 @@ EXHAUSTIVE = [
     Shape(3, 1, 1, options=("consolidation_slots=2",), only="consolidation"),
     Shape(2, 2, 1, options=("delegation_chain=1",), only="delegated"),
     Shape(3, 2, 2, 8, "2", only="mysql_link_buf"),  # its window is smaller than the ring
+    *with_locks(2, 2, 2),
+    *with_locks(3, 1, 1),
     Shape(2, 3, 2),
     Shape(3, 2, 2),
 ]
@@ -73,6 +88,9 @@ SHAPES = [
     Shape(2, 3, 2, 4, "2"),
     Shape(2, 3, 3, 8, "3,2"),
     Shape(2, 3, 2, 8, "2", options=("delegation_chain=1",), only="delegated"),
+    *with_locks(2, 1, 1),
+    *with_locks(3, 1, 1),
+    Shape(3, 1, 1, options=("lock=mcs", "consolidation_slots=2"), only="consolidation"),  # a holder and two that wait
 ]
 RANDOM = [
     Shape(3, 3, 4, 8, "3,1,2"),
@@ -82,6 +100,7 @@ RANDOM = [
     Shape(2, 6, 6, 4, "2,1,3"),
     Shape(4, 3, 3, 16, "3,2", options=("consolidation_slots=2", "delegation_chain=1"), only="consolidation"),
     Shape(3, 4, 8, 16, "5", options=("slot_pool=4",), only="wiredtiger"),
+    *with_locks(4, 3, 3, 16, "3,2"),
 ]
 # Where an order is needed that only guided_test finds out, and what stands there.
 GUIDED = {

@@ -18,6 +18,7 @@ using test::fill;
 using test::Findings;
 
 using SafeAlgorithms = test::SafeAlgorithmsOn<NativePlatform>;
+using SafeWithLocks = decltype(test::locked(SafeAlgorithms{}));
 using PromptAlgorithms = decltype(test::filtered<test::is_prompt>(AllAlgorithms<NativePlatform>{}));
 
 /// The sanitizers make everything an order of magnitude slower; what they look for shows in fewer records.
@@ -31,9 +32,9 @@ template <class A>
 void check_drive(const LogBufferOptions& options, const DriveOptions& how) {
   A log(options);
   const Findings found = drive(log, options, how);
-  INFO(A::info.name << ": capacity " << options.capacity << ", " << how.workers << " workers, sizes "
-                    << how.size_min << " to " << how.size_max << ", large " << how.large_size << ", start "
-                    << options.start << ", seed " << how.seed);
+  INFO(name_with_lock<A>() << ": capacity " << options.capacity << ", " << how.workers << " workers, sizes "
+                           << how.size_min << " to " << how.size_max << ", large " << how.large_size
+                           << ", start " << options.start << ", seed " << how.seed);
   CHECK(found.wrong_bytes == 0);
   CHECK(found.boundary_fell == 0);
   CHECK(found.past_reserved == 0);
@@ -47,7 +48,7 @@ void check_drive(const LogBufferOptions& options, const DriveOptions& how) {
 }  // namespace
 
 TEMPLATE_LIST_TEST_CASE("LogBuffer: the contract holds, for 1 to 8 workers and rings of a page to megabytes",
-                        "[contract]", SafeAlgorithms) {
+                        "[contract]", SafeWithLocks) {
   using A = std::remove_pointer_t<TestType>;
   const std::size_t capacity = GENERATE(as<std::size_t>{}, 4096, 65536, 4 << 20);
   const std::uint32_t workers = GENERATE(as<std::uint32_t>{}, 1, 2, 4, 8);
@@ -62,7 +63,7 @@ TEMPLATE_LIST_TEST_CASE("LogBuffer: the contract holds, when records are single 
 }
 
 TEMPLATE_LIST_TEST_CASE("LogBuffer: the contract holds, when records reach the size of the ring",
-                        "[contract]", SafeAlgorithms) {
+                        "[contract]", SafeWithLocks) {
   using A = std::remove_pointer_t<TestType>;
   const std::uint32_t workers = GENERATE(as<std::uint32_t>{}, 1, 3);
   check_drive<A>({.capacity = 4096, .max_workers = workers},
@@ -77,7 +78,7 @@ TEMPLATE_LIST_TEST_CASE("LogBuffer: the contract holds, when the drainer is slow
 }
 
 TEMPLATE_LIST_TEST_CASE("LogBuffer: the contract holds, when workers sleep, detach and come back",
-                        "[contract]", SafeAlgorithms) {
+                        "[contract]", SafeWithLocks) {
   using A = std::remove_pointer_t<TestType>;
   const std::uint64_t seed = GENERATE(as<std::uint64_t>{}, 1, 2, 3);
   check_drive<A>({.capacity = 8192, .max_workers = 4},
@@ -92,7 +93,7 @@ TEMPLATE_LIST_TEST_CASE("LogBuffer: the contract holds, when the stream begins a
 }
 
 TEMPLATE_LIST_TEST_CASE("LogBuffer: an open reservation holds the boundary, whoever publishes behind it",
-                        "[contract]", SafeAlgorithms) {
+                        "[contract]", SafeWithLocks) {
   using A = std::remove_pointer_t<TestType>;
   A log({.capacity = 4096, .max_workers = 3});
   const WorkerId first = log.attach();
@@ -311,6 +312,67 @@ TEST_CASE("Registry: an option out of range is refused with its name, value and 
                     "hop_bits = 13: want 0, or 1 to 12, log2 of the capacity");
   CHECK_THROWS_WITH(make_log_buffer("eleda", {.capacity = 1 << 24, .hop_bits = 3}),
                     "hop_bits = 3: want 0, or 4 to 24, log2 of the capacity");
+}
+
+TEST_CASE("Registry: the lock is the one that is asked for, and one that an algorithm cannot have is refused",
+          "[registry]") {
+  for (const AlgorithmInfo& info : algorithms()) {
+    INFO(info.name);
+    for (const LockKind lock : {LockKind::ticket, LockKind::mcs}) {
+      const LogBufferOptions options{.capacity = 4096, .max_workers = 2, .lock = lock};
+      const auto log = make_log_buffer(info.name, options);
+      if (!info.unsafe) CHECK(drive(*log, options, {.workers = 2, .records = kRecords / 4}).total() == 0);
+    }
+    const LogBufferOptions options{.capacity = 4096, .lock = LockKind::std_mutex};
+    if (info.lock_use != LockUse::handed_on) {
+      CHECK_NOTHROW(make_log_buffer(info.name, options));
+      continue;
+    }
+    CHECK_THROWS_WITH(make_log_buffer(info.name, options),
+                      "lock = std_mutex: want one of ttas, ticket, mcs: " + std::string(info.name) +
+                          " takes a lock that another thread may release");
+  }
+}
+
+namespace {
+
+/// Counts on which thread a mutex is released that another one has taken.
+struct OwnedPlatform : NativePlatform {
+  static inline std::atomic<std::uint32_t> released_by_another{0};
+
+  class Mutex : public NativePlatform::Mutex {
+   public:
+    void lock() {
+      NativePlatform::Mutex::lock();
+      taker_ = std::this_thread::get_id();
+    }
+    void unlock() {
+      if (taker_ != std::this_thread::get_id()) ++released_by_another;
+      NativePlatform::Mutex::unlock();
+    }
+
+   private:
+    std::thread::id taker_;
+  };
+};
+
+}  // namespace
+
+TEST_CASE("Locks: an algorithm that may have a std_mutex releases it on the thread that has taken it") {
+  std::uint32_t algorithms = 0;
+  for_each_type(AllAlgorithms<OwnedPlatform>{}, [&](auto type) {
+    using A = typename decltype(type)::type;
+    if constexpr (A::info.lock_use == LockUse::by_taker) {
+      with_lock<A>(LockKind::std_mutex, [&](auto locked) {
+        ++algorithms;
+        INFO(A::info.name);
+        check_drive<typename decltype(locked)::type>({.capacity = 4096, .max_workers = 4},
+                                                     {.workers = 4, .records = kRecords});
+        CHECK(OwnedPlatform::released_by_another == 0);
+      });
+    }
+  });
+  CHECK(algorithms == 3);
 }
 
 TEST_CASE("Contract: nobody waits for a drainer sooner than the algorithm says") {

@@ -150,6 +150,7 @@ class Stage {
 struct HaltingPlatform {
   static constexpr std::size_t kMinCapacity = NativePlatform::kMinCapacity;
   static constexpr std::uint32_t kListChunk = 8;  // a list grows now and then, also in a short test
+  static constexpr std::uint32_t kRememberedEnds = NativePlatform::kRememberedEnds;
   using Memory = NativePlatform::Memory;
   template <class T>
   using Cell = NativePlatform::Cell<T>;

@@ -425,13 +425,16 @@ class RetriesToPublish : public TailAndPublished {
 TEST_CASE("Progress: every operation is what its algorithm declares, with workers stopped at every access") {
   std::string table = "| algorithm | reserve | publish | advance | stops |\n|---|---|---|---|---|\n";
   std::string wrong;
-  for_each_type(AllAlgorithms<HaltingPlatform>{}, [&](auto type) {
+  const auto check = [&](auto type) {
     using A = typename decltype(type)::type;
     if (A::info.name == Null<>::info.name) return;  // it accesses nothing that it could be stopped before
+    const std::string name = name_with_lock<A>();
+    AlgorithmInfo info = A::info;
+    info.name = name;
     const Observed observed = observe<A>();
-    table += row(A::info, observed);
-    wrong += differences(A::info, observed);
-    INFO(A::info.name);
+    table += row(info, observed);
+    wrong += differences(info, observed);
+    INFO(name);
     CHECK(observed.stops > 20);
     CHECK(observed.crowded == 0);
     for (const auto& [operation, progress] : declared_by(A::info)) {
@@ -440,7 +443,9 @@ TEST_CASE("Progress: every operation is what its algorithm declares, with worker
     if (!test::is_safe(A::info)) return;
     CHECK(observed.passed == 0);
     CHECK(observed.unfinished == 0);
-  });
+  };
+  for_each_type(AllAlgorithms<HaltingPlatform>{},
+                [&](auto type) { for_each_type(WithEachLock<typename decltype(type)::type>{}, check); });
   std::cout << table;  // for whoever runs this test by itself
   CHECK(wrong == "");
 }

@@ -126,17 +126,25 @@ TEST_CASE("bad configurations: one line with key, value and what would do") {
   CHECK(append_error("append.bytes=[]").starts_with("append.bytes = []: want an integer"));
   CHECK(append_error("log_buffer.hop_bits=25") ==
         "log_buffer.hop_bits = 25: want 0, or 1 to 24, log2 of the capacity");
+  CHECK(append_error("log_buffer.lock=spin") ==
+        R"(log_buffer.lock = "spin": want one of "ttas", "ticket", "mcs", "std_mutex")");
+  for (const std::string name : {"consolidation", "consolidation_decoupled", "consolidation_delegated"}) {
+    CHECK(error(R"({"workload": "append", "algorithm": ")" + name +
+                R"(", "log_buffer": {"lock": "std_mutex"}})") ==
+          R"(log_buffer.lock = "std_mutex": want one of ttas, ticket, mcs: )" + name +
+              " takes a lock that another thread may release");
+  }
   CHECK(append_error("placement=far")
             .starts_with(R"(placement = "far": want one of "compact", "scatter", "none")"));
   CHECK(append_error("thread=1").starts_with("thread = 1: want a known key: workload, algorithm, threads"));
   CHECK(append_error("log_buffer.size=1") ==
         "log_buffer.size = 1: want a known key of log_buffer: capacity, consolidation_slots, "
         "delegation_chain, slot_pool, insert_locks, "
-        "link_window, hop_bits");
+        "link_window, hop_bits, lock");
   CHECK(append_error("log_buffer=1") ==
         "log_buffer = 1: want an object with capacity, consolidation_slots, delegation_chain, slot_pool, "
         "insert_locks, "
-        "link_window, hop_bits");
+        "link_window, hop_bits, lock");
   CHECK(append_error("ycsb.mix=A") ==
         R"(ycsb = {"mix":"A"}: want no such section: workload append does not use it)");
   CHECK(append_error("threads") == "--set = threads: want key=value, such as threads=2");

@@ -19,6 +19,7 @@ template <class Variant = void>
 struct CheckingPlatform {
   static constexpr std::size_t kMinCapacity = 4;
   static constexpr std::uint32_t kListChunk = 2;
+  static constexpr std::uint32_t kRememberedEnds = 2;
 
   template <class T>
   class Atomic {

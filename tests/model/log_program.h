@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "algorithms/log_buffer.h"
+#include "algorithms/locks.h"
 #include "tests/model/execution.h"
 
 namespace muster::model {
@@ -98,7 +98,8 @@ class Contract {
 std::string range(Lsn begin, Lsn end);
 
 /// The algorithms in which a worker's number says no more than where its own state lies, and nobody looks at another's:
-/// all workers are alike. With more than one slot, consolidation begins at one that the number chooses.
+/// all workers are alike. With more than one slot, consolidation begins at one that the number chooses; an MCS lock's
+/// nodes are told apart by where they lie.
 inline constexpr std::string_view kAnonymous[] = {"mutex",
                                                   "decoupled",
                                                   "consolidation",
@@ -109,6 +110,7 @@ inline constexpr std::string_view kAnonymous[] = {"mutex",
 
 inline bool has_workers_alike(std::string_view algorithm, const Shape& shape) {
   return !shape.churn && shape.sizes.size() == 1 && shape.options.consolidation_slots == 1 &&
+         shape.options.lock != LockKind::mcs &&
          std::ranges::find(kAnonymous, algorithm) != std::end(kAnonymous);
 }
 

@@ -94,13 +94,26 @@ const Subject& find_subject(const std::vector<Subject>& all, const std::string& 
   throw std::invalid_argument("SUBJECT = " + name + ": want one that `muster_model list` lists");
 }
 
+void take_lock(CommandLine& request, std::string_view name) {
+  const auto* const found = std::find(kLockNames.begin(), kLockNames.end(), name);
+  if (found == kLockNames.end()) {
+    throw std::invalid_argument(
+        fmt::format("--option = lock={}: want one of {}", name, fmt::join(kLockNames, ", ")));
+  }
+  request.shape.options.lock = static_cast<LockKind>(found - kLockNames.begin());
+}
+
 void take_options(CommandLine& request) {
   for (const std::string& option : request.options) {
     const auto equals = option.find('=');
     const auto known = kOptions.find(option.substr(0, equals));
+    if (option.starts_with("lock=")) {
+      take_lock(request, std::string_view(option).substr(equals + 1));
+      continue;
+    }
     if (equals == std::string::npos || known == kOptions.end()) {
-      std::string names;
-      for (const auto& [name, member] : kOptions) names += (names.empty() ? "" : ", ") + name;
+      std::string names = "lock";
+      for (const auto& [name, member] : kOptions) names += ", " + name;
       throw std::invalid_argument("--option = " + option + ": want NAME=VALUE, NAME one of " + names);
     }
     const std::string_view value = std::string_view(option).substr(equals + 1);
@@ -125,6 +138,7 @@ Json shape_json(const Shape& shape) {
             {"idle", shape.idle},         {"churn", shape.churn},
             {"lag", shape.lag},           {"observe", shape.observe}};
   for (const auto& [name, member] : kOptions) json[name] = shape.options.*member;
+  json["lock"] = to_string(shape.options.lock);
   return json;
 }
 
@@ -144,6 +158,9 @@ std::string shape_arguments(const Shape& shape) {
     if (shape.options.*member != defaults.options.*member) {
       text += fmt::format(" --option {}={}", name, shape.options.*member);
     }
+  }
+  if (shape.options.lock != defaults.options.lock) {
+    text += fmt::format(" --option lock={}", to_string(shape.options.lock));
   }
   return text;
 }
@@ -333,12 +350,22 @@ int sites(CommandLine request) {
   return 0;
 }
 
+/// The names of the locks that it may have; none where it takes none.
+std::vector<std::string_view> locks(const AlgorithmInfo& info) {
+  std::vector<std::string_view> names;
+  for (std::size_t i = 0; i < kLockNames.size() && info.lock_use != LockUse::none; ++i) {
+    if (may_have(info, static_cast<LockKind>(i))) names.push_back(kLockNames[i]);
+  }
+  return names;
+}
+
 int list() {
   Json json = Json::array();
   for (const Subject& subject : subjects()) {
     json.push_back({{"name", subject.name},
                     {"unsafe", subject.info.unsafe},
                     {"stalls_on_idle", subject.info.stalls_on_idle},
+                    {"locks", locks(subject.info)},
                     {"mutant", subject.mutant},
                     {"wrong", subject.wrong},
                     {"why", subject.why}});

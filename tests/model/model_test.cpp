@@ -37,9 +37,22 @@ std::string violation(const Subject& subject, const Shape& shape, std::uint64_t 
   return search_reduced(execution, *program, {.executions = executions}).violation;
 }
 
+/// One record of each worker, with each lock that the algorithm may have besides the default.
+std::vector<Shape> with_other_locks(const AlgorithmInfo& info, std::uint32_t workers) {
+  std::vector<Shape> shapes;
+  for (const LockKind lock : {LockKind::ticket, LockKind::mcs, LockKind::std_mutex}) {
+    if (info.lock_use == LockUse::none || !may_have(info, lock)) continue;
+    shapes.push_back(shape(workers, 1, 1));
+    shapes.back().options.lock = lock;
+  }
+  return shapes;
+}
+
 /// The first violation that some shape shows.
 std::string violation(const Subject& subject, const Weakening& weakening = {}) {
-  for (const Shape& shape : shapes()) {
+  std::vector<Shape> all = with_other_locks(subject.info, 3);  // in a queue, one is behind another
+  for (const Shape& shape : shapes()) all.push_back(shape);
+  for (const Shape& shape : all) {
     if (std::string found = violation(subject, shape, 60'000, weakening); !found.empty()) return found;
   }
   // Long ones, of which all executions are out of reach.
@@ -113,10 +126,12 @@ TEST_CASE("Model: workers that are taken for alike are: swapped, they do what th
   all_at_once.lag = all_at_once.observe = true;
   all_at_once.options.delegation_chain = 1;
   all_at_once.options.slot_pool = 4;
+  Shape ticket_lock = shape(3, 2, 2);
+  ticket_lock.options.lock = LockKind::ticket;
   std::set<std::string> alike;
   for (const Subject& subject : subjects()) {
     INFO(subject.name);
-    for (const Shape& swapped : {shape(3, 2, 2), shape(2, 3, 3, 4, {2}), all_at_once}) {
+    for (const Shape& swapped : {shape(3, 2, 2), shape(2, 3, 3, 4, {2}), all_at_once, ticket_lock}) {
       const bool are_alike = subject.make(swapped)->alike(1) == 0;
       const std::uint32_t told = told_apart(subject, swapped, 300);
       if (are_alike) CHECK(told == 0);
@@ -128,11 +143,15 @@ TEST_CASE("Model: workers that are taken for alike are: swapped, they do what th
 }
 
 TEST_CASE(
-    "Model: workers are not taken for alike where sizes, slots or the moment of attaching tell them apart",
+    "Model: workers are not taken for alike where sizes, slots, a lock or the moment of attaching tell them "
+    "apart",
     "[model]") {
   CHECK(has_workers_alike("decoupled", shape(2, 1, 1)));
   CHECK_FALSE(has_workers_alike("decoupled", shape(2, 1, 1, 8, {3, 1})));
   CHECK_FALSE(has_workers_alike("decoupled", shape(2, 1, 1, 8, {3}, true)));
+  Shape mcs_lock = shape(3, 2, 2);
+  mcs_lock.options.lock = LockKind::mcs;
+  CHECK_FALSE(has_workers_alike("decoupled", mcs_lock));
   Shape two_slots = shape(3, 2, 2);
   two_slots.options.consolidation_slots = 2;
   CHECK_FALSE(has_workers_alike("consolidation", two_slots));
@@ -158,6 +177,23 @@ TEST_CASE("Model: every safe algorithm keeps the contract, in all executions of 
     CHECK(violation(subject, shape(2, 2, 1, 4, {2}), 5'000) == "");
     CHECK(violation(subject, shape(2, 2, 2, 8, {3}), 5'000) == "");
   }
+}
+
+TEST_CASE("Model: every lock keeps the contract of every algorithm that may have it", "[model]") {
+  std::uint32_t explored = 0;
+  for (const Subject& subject : subjects()) {
+    if (subject.mutant) continue;
+    for (const Shape& shape : with_other_locks(subject.info, 2)) {
+      INFO(subject.name << " " << to_string(shape.options.lock));
+      Execution execution;
+      const std::unique_ptr<Program> program = subject.make(shape);
+      const Report report = search_reduced(execution, *program, {.executions = 100'000});
+      CHECK(report.violation == "");
+      CHECK(report.exhausted);
+      ++explored;
+    }
+  }
+  CHECK(explored == 15);  // six algorithms, of which three hand their lock on
 }
 
 TEST_CASE("Model: both searches see the same executions of every safe algorithm", "[model]") {

@@ -328,6 +328,78 @@ MUTANTS = [
         ),
     ),
     of(
+        "fasterlog_epoch",
+        "FasterlogEpoch",
+        "full_list_keeps_the_old_epoch",
+        "where the list is full, its youngest entry gets the newer tail and keeps its epoch",
+        (
+            "    remembered_[(first_ + pending_ - 1) % kRemembered] = {tail, current_};\n",
+            "    Remembered& youngest = remembered_[(first_ + pending_ - 1) % kRemembered];\n"
+            "    youngest = {tail, full ? youngest.epoch : current_};\n",
+        ),
+        ("    if (pending_ < kRemembered) ++pending_;\n", "    const bool full = pending_ == kRemembered;\n    if (!full) ++pending_;\n"),
+    ),
+    of(
+        "mutex",
+        "Mutex",
+        "ticket_serving_relaxed",
+        "a ticket lock lets its holder in without what the one before did",
+        (
+            "    Platform::await(serving_, is_served, std::memory_order_acquire, WaitFor::lock);",
+            "    Platform::await(serving_, is_served, std::memory_order_relaxed, WaitFor::lock);",
+        ),
+        file="ticket_lock.h",
+    ),
+    of(
+        "decoupled",
+        "Decoupled",
+        "ticket_not_waited_for",
+        "a ticket lock lets in whoever has a number that is not served yet",
+        (
+            "[number](std::uint64_t serving) { return serving == number; }",
+            "[number](std::uint64_t serving) { return serving <= number; }",
+        ),
+        file="ticket_lock.h",
+    ),
+    of(
+        "consolidation",
+        "Consolidation",
+        "ticket_taken_twice",
+        "a ticket lock is tried by a look at what is served alone",
+        ("    return next_.load(std::memory_order_relaxed) == number &&", "    return number + 1 > 0 &&"),
+        (
+            "next_.compare_exchange(number, number + 1, std::memory_order_relaxed, std::memory_order_relaxed)",
+            "(next_.fetch_add(1, std::memory_order_relaxed), true)",
+        ),
+        file="ticket_lock.h",
+    ),
+    of(
+        "mutex",
+        "Mutex",
+        "mcs_successor_missed",
+        "an MCS lock that finds no successor linked yet is freed, whoever is about to link itself",
+        (
+            "      if (tail_.compare_exchange(expected, nullptr, std::memory_order_release, std::memory_order_relaxed)) {\n"
+            "        return;  // [tail]\n"
+            "      }\n"
+            "      next = linked_behind(held_);\n",
+            "      tail_.compare_exchange(expected, nullptr, std::memory_order_release, std::memory_order_relaxed);\n"
+            "      return;\n",
+        ),
+        file="mcs_lock.h",
+    ),
+    of(
+        "decoupled",
+        "Decoupled",
+        "mcs_link_left_behind",
+        "the holder of an MCS lock does not hand its own link on to the lock's node",
+        (
+            "    held_.next.store(linked_behind(self), std::memory_order_relaxed);",
+            "    linked_behind(self);",
+        ),
+        file="mcs_lock.h",
+    ),
+    of(
         "decoupled",
         "Decoupled",
         "released_out_of_order",

@@ -24,9 +24,14 @@ std::vector<Subject> subjects();
 /// Mutants are sources of their own; each adds itself here before main().
 bool add_mutant(Subject subject);
 
+/// Of the algorithm or mutant with the shape's lock. Throws std::invalid_argument where it may not have that.
 template <class A>
 std::unique_ptr<Program> make_log_program(const Shape& shape) {
-  return std::make_unique<LogProgram<A>>(shape);
+  std::unique_ptr<Program> program;
+  with_lock<A>(shape.options.lock, [&](auto type) {
+    program = std::make_unique<LogProgram<typename decltype(type)::type>>(shape);
+  });
+  return program;
 }
 
 }  // namespace muster::model

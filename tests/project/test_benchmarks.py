@@ -81,7 +81,10 @@ class Runs(unittest.TestCase):
         words = ["--repetitions", "2", "--seconds", "0.0001", "--filter", "append/.*/bytes:120/real_time/threads:(1|8)$"]
         done, document = self.run_script("append_benchmarks", *words)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        self.assertEqual([s["algorithm"] for s in document["shares"] if s["threads"] == 8], algorithms())
+        measured = [s["algorithm"] for s in document["shares"] if s["threads"] == 8]
+        self.assertEqual([name for name in measured if ":" not in name], algorithms())
+        self.assertIn("mutex:std_mutex", measured)
+        self.assertNotIn("consolidation:std_mutex", measured)
         for key in ("placement", "git_commit", "cpu_model", "command"):
             self.assertTrue(document["context"][key])
         self.assertNotIn("host_name", document["context"])
