@@ -1,9 +1,7 @@
 #include <benchmark/benchmark.h>
 
 #include <array>
-#include <chrono>
 #include <memory>
-#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -11,6 +9,7 @@
 #include "algorithms/all.h"
 #include "harness/benchmark_threads.h"
 #include "harness/benchmarks.h"
+#include "workloads/append_drainer.h"
 
 namespace muster {
 namespace {
@@ -20,27 +19,25 @@ constexpr int kOversubscribed = 8;  // threads; measured on every machine
 
 /// The log buffer under test and the thread that drains it, for one run of one benchmark.
 template <class A>
-class Drained {
- public:
-  explicit Drained(std::size_t workers)
-      : log({.capacity = kBenchmarkCapacity, .max_workers = static_cast<std::uint32_t>(workers)}),
-        drainer_([this, workers](std::stop_token stop) {
-          const Pinned pinned(benchmark_unit(workers, workers));
-          drain(stop);
+struct Drained {
+  Drained(std::uint32_t workers, std::uint32_t record_bytes)
+      : placement(benchmark_placement(workers)),
+        options{.capacity = kBenchmarkCapacity, .max_workers = workers},
+        log(options),
+        drainer([this, record_bytes](const std::stop_token& stop) {
+          const Pinned pinned(placement.flusher);
+          AppendDrainer<A> drain(log, options, record_bytes);
+          while (!stop.stop_requested()) {
+            const Lsn moved = drain.look();
+            drain.recycle_batches();
+            drain.pause(moved);
+          }
         }) {}
 
+  const Placement placement;
+  const LogBufferOptions options;
   A log;
-
- private:
-  void drain(const std::stop_token& stop) {
-    while (!stop.stop_requested()) {
-      log.recycle(log.advance());
-      // As a flusher's I/O would: a drainer that never looks away measures its own fight for the workers' lines.
-      std::this_thread::sleep_for(std::chrono::microseconds(20));
-    }
-  }
-
-  std::jthread drainer_;
+  std::jthread drainer;
 };
 
 template <class A>
@@ -53,7 +50,7 @@ template <class A>
 void append(benchmark::State& state) {
   const auto index = static_cast<std::size_t>(state.thread_index());
   const auto workers = static_cast<std::size_t>(state.threads());
-  const Pinned pinned(benchmark_unit(index, workers));
+  const Pinned pinned(current<A>()->placement.workers[index]);
   A& log = current<A>()->log;
   const std::vector<std::byte> record(static_cast<std::size_t>(state.range(0)), std::byte{0x5a});
   const WorkerId worker = log.attach();
@@ -70,26 +67,27 @@ void append(benchmark::State& state) {
   state.SetBytesProcessed(state.iterations() * state.range(0));
 }
 
-std::set<int> thread_counts() {
-  std::set<int> counts = {kOversubscribed};
-  for (int threads = 1; threads <= static_cast<int>(benchmark_machine().units().size()); threads *= 2)
-    counts.insert(threads);
-  return counts;
-}
-
 template <class A>
 void add() {
   auto* const bench = benchmark::RegisterBenchmark(("append/" + name_with_lock<A>()).c_str(), append<A>);
   bench->UseRealTime()->ArgName("bytes");
   for (const std::int64_t bytes : kRecordBytes) bench->Arg(bytes);
-  for (const int threads : thread_counts()) bench->Threads(threads);
+  for (const int threads : append_thread_counts()) bench->Threads(threads);
   bench->Setup([](const benchmark::State& state) {
-    current<A>() = std::make_unique<Drained<A>>(static_cast<std::size_t>(state.threads()));
+    current<A>() = std::make_unique<Drained<A>>(static_cast<std::uint32_t>(state.threads()),
+                                                static_cast<std::uint32_t>(state.range(0)));
   });
   bench->Teardown([](const benchmark::State&) { current<A>().reset(); });
 }
 
 }  // namespace
+
+std::set<int> append_thread_counts() {
+  std::set<int> counts = {kOversubscribed};
+  for (int threads = 1; threads <= static_cast<int>(benchmark_machine().units().size()); threads *= 2)
+    counts.insert(threads);
+  return counts;
+}
 
 void register_append_benchmarks() {
   for_each_type(AllAlgorithms<NativePlatform>{}, [](auto type) {

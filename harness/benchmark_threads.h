@@ -3,9 +3,11 @@
 #include <cstddef>
 #include <cstring>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "algorithms/log_buffer.h"
+#include "harness/placement.h"
 #include "harness/topology.h"
 
 namespace muster {
@@ -13,8 +15,16 @@ namespace muster {
 /// The machine that the benchmarks of log buffers run on.
 const Topology& benchmark_machine();
 
-/// The unit of the n-th thread of so many workers and a drainer, if there is one for each worker.
-std::optional<unsigned> benchmark_unit(std::size_t thread, std::size_t workers);
+/// Places the threads of the benchmarks that follow as `placement` does those of a run, in a configuration's words:
+/// compact, scatter, none or a list of units. Throws ConfigError for what is none of these, or not on this machine.
+void place_benchmarks(const std::string& placement);
+
+/// That placement, in the same words.
+std::string benchmark_placement();
+
+/// The units of so many workers and a drainer. More workers than units, or than a list has, go round them; a longer
+/// list leaves the rest of its units alone.
+Placement benchmark_placement(std::uint32_t workers);
 
 /// Keeps the calling thread on a unit. Freed at the end: the benchmarks' own thread is one of those that are pinned,
 /// and what it starts for the next benchmark would inherit its unit.

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <set>
+
 namespace muster {
 
 /// append/<algorithm>/bytes:<n>/real_time/threads:<t>: one iteration is one append: reserve, copy, publish. An algorithm
@@ -14,10 +16,15 @@ void register_advance_benchmarks();
 /// had been reserved above the boundary when it returned.
 void register_lag_benchmarks();
 
-/// Where the benchmarks' threads are, in words.
-constexpr const char* kBenchmarkPlacement =
-    "append: worker i on the i-th unit, compact, where there are as many as workers, and the drainer on "
-    "the next where there is one more; else where the scheduler puts them. "
-    "advance: one thread, not pinned. lag: as append, one worker.";
+/// workload/append/<algorithm>/bytes:<n>/workers:<n>/... and workload/ycsb: a window of `muster run`, between a short
+/// warm-up and the verification; bare/ycsb: the transactions of workload/ycsb in a bare loop.
+void register_workload_benchmarks();
+
+/// The numbers of threads that the benchmarks of append have.
+std::set<int> append_thread_counts();
+
+/// Which threads are placed, in words.
+constexpr const char* kBenchmarkThreads =
+    "append and lag: the workers and the drainer, as a run's; advance: one thread, not pinned";
 
 }  // namespace muster

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -12,8 +11,11 @@
 
 #include "algorithms/backoff.h"
 #include "harness/benchmark_threads.h"
+#include "workloads/append_drainer.h"
 
 namespace muster {
+
+inline constexpr std::uint32_t kLagRecord = 120;  // bytes
 
 /// How far a boundary lies behind what has been reserved when the advance that found it returns: of one worker that
 /// appends without a pause, beside `idle` others that are attached and never do. Bytes: median and 99th percentile of
@@ -21,13 +23,16 @@ namespace muster {
 template <class A>
 void measure_lag(benchmark::State& state) {
   const auto idle = static_cast<std::uint32_t>(state.range(0));
-  A log({.capacity = kBenchmarkCapacity, .max_workers = 1 + idle});
+  const LogBufferOptions options{.capacity = kBenchmarkCapacity, .max_workers = 1 + idle};
+  A log(options);
+  AppendDrainer<A> drainer(log, options, kLagRecord);
+  const Placement placement = benchmark_placement(1);
   // What the worker has come to: signs, which order nothing. It is joined before anything of its is looked at.
   std::atomic<bool> warm = false;
   std::atomic<bool> gone = false;
   std::jthread worker([&](const std::stop_token& stop) {
-    const Pinned pinned(benchmark_unit(0, 1));
-    const std::vector<std::byte> record(120, std::byte{0x5a});
+    const Pinned pinned(placement.workers[0]);
+    const std::vector<std::byte> record(kLagRecord, std::byte{0x5a});
     const WorkerId self = log.attach();
     for (std::size_t i = kBenchmarkCapacity / record.size(); i > 0; --i)
       append_one(log, self, record);  // page faults
@@ -36,21 +41,25 @@ void measure_lag(benchmark::State& state) {
     log.detach(self);
     gone.store(true, std::memory_order_relaxed);
   });
-  const Pinned pinned(benchmark_unit(1, 1));
+  const Pinned pinned(placement.flusher);
   const auto drain_until = [&](const std::atomic<bool>& sign) {
-    for (Backoff backoff; !sign.load(std::memory_order_relaxed); backoff.pause()) log.recycle(log.advance());
+    for (Backoff backoff; !sign.load(std::memory_order_relaxed); backoff.pause()) {
+      drainer.look();
+      drainer.recycle(drainer.boundary());
+    }
   };
   drain_until(warm);
   std::vector<WorkerId> others;
   for (std::uint32_t i = 0; i < idle; ++i) others.push_back(log.attach());
   const Lsn start = log.boundary();
   std::vector<Lsn> lags;
+  Lsn moved = 0;
   lags.reserve(static_cast<std::size_t>(state.max_iterations));
   for ([[maybe_unused]] auto _ : state) {
-    std::this_thread::sleep_for(std::chrono::microseconds(20));  // as a flusher's I/O would
-    const Lsn boundary = log.advance();
-    lags.push_back(log.reserved() - boundary);
-    log.recycle(boundary);
+    drainer.pause(moved);
+    moved = drainer.look();
+    lags.push_back(log.reserved() - drainer.boundary());
+    drainer.recycle_batches();
   }
   const Lsn found = log.boundary() - start;
   worker.request_stop();

@@ -3,15 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "engine/histogram.h"
 #include "workloads/append.h"
+#include "workloads/append_drainer.h"
 #include "workloads/summary.h"
 
 namespace muster {
@@ -24,7 +23,8 @@ class AppendWorkload final : public Workload {
                  std::uint64_t seed)
       : log_buffer_(log_buffer),
         sizes_(options.bytes),
-        payload_(*std::max_element(sizes_.begin(), sizes_.end()), seed),
+        largest_(*std::max_element(sizes_.begin(), sizes_.end())),
+        payload_(largest_, seed),
         seed_(seed),
         workers_(threads) {
     log_buffer_.max_workers = threads;
@@ -33,35 +33,23 @@ class AppendWorkload final : public Workload {
   std::string_view operations() const override { return "records"; }
 
   void prepare() override {
+    drainer_.reset();
     buffer_.reset();  // before the next one is made: memory for two is not needed
     buffer_ = std::make_unique<A>(log_buffer_);
-    drained_ = seen_ = log_buffer_.start;
+    drainer_.emplace(*buffer_, log_buffer_, largest_);
     verifier_.emplace(sizes_, payload_, seed_, static_cast<std::uint32_t>(workers_.size()));
     lag_.emplace();
     fault_.clear();
+    compared_while_warming_up_.reset();
     std::fill(workers_.begin(), workers_.end(), Worker{});
   }
 
   void work(std::uint32_t worker, const RunControl& control, WorkerProgress& progress) override {
-    AppendSizes sizes(sizes_, seed_, worker);
-    AppendHeader header{.worker = worker};
-    MeasuredWaits waits;
-    Phase seen = Phase::warm_up;
-    const WorkerId id = buffer_->attach();
-    for (Phase phase = control.phase(); phase != Phase::stop; phase = control.phase()) {
-      if (phase != seen) [[unlikely]] {
-        seen = phase;
-        waits.begin();
-      }
-      header.bytes = sizes.next();
-      const Reservation reservation = buffer_->reserve(id, header.bytes);
-      payload_.write(reservation.bytes, header);
-      buffer_->publish(id, reservation);
-      progress.add(1, header.bytes);
-      ++header.sequence;
+    if (sizes_.size() == 1) {
+      append(worker, EqualRecords(sizes_[0]), control, progress);
+    } else {
+      append(worker, DrawnRecords(sizes_, seed_, worker), control, progress);
     }
-    buffer_->detach(id);
-    workers_[worker] = {header.sequence, waits.end()};
   }
 
   bool drains() const override { return true; }
@@ -69,23 +57,31 @@ class AppendWorkload final : public Workload {
   void drain(RunControl& control) override {
     for (bool last = false; !last;) {
       last = control.workers_have_left();  // asked first: what they appended is there for this look
-      const Lsn boundary = buffer_->advance();
-      const Lsn moved = boundary - seen_;
-      seen_ = boundary;
-      if (moved != 0 && control.phase() == Phase::measure) lag_->record(buffer_->reserved() - boundary);
-      take(boundary);
+      const Phase phase = control.phase();
+      const Lsn moved = drainer_->look();
+      if (phase == Phase::measure) {
+        if (!compared_while_warming_up_) begin_windows();
+        if (moved != 0) lag_->record(buffer_->reserved() - drainer_->boundary());
+      }
+      if (phase == Phase::measure || A::info.unsafe) {
+        drainer_->recycle_batches();
+      } else {
+        compare(control, phase);
+      }
       if (!fault_.empty()) control.stop();
-      if (moved < log_buffer_.capacity / kUnhurried && !last) std::this_thread::sleep_for(kPause);
+      if (!last) drainer_->pause(moved);
     }
   }
 
   RepetitionReport finish() override {
     RepetitionReport report;
-    for (std::uint32_t worker = 0; worker < workers_.size(); ++worker) {
-      appended_ += workers_[worker].appended;
-      add(report.waits, workers_[worker].waits);
+    AppendTally all;
+    for (const Worker& worker : workers_) {
+      all.add(worker.appended);
+      add(report.waits, worker.waits);
     }
-    if constexpr (!A::info.unsafe) verify();
+    if constexpr (!A::info.unsafe) verify(all);
+    appended_ += all.records;
     report.boundary_lag_bytes = summary(lag_->snapshot());
     return report;
   }
@@ -94,76 +90,103 @@ class AppendWorkload final : public Workload {
     if constexpr (A::info.unsafe) {
       return {{fmt::format("records not verified: {} is unsafe", A::info.name), appended_}};
     } else {
-      return {{"records: no gap, none lost, worker, sequence, size, first and last bytes", verified_},
-              {"records compared byte by byte", compared_whole_}};
+      return {{"warm-up: records compared byte by byte", compared_first_},
+              {"drain after the last window: records compared byte by byte", compared_last_},
+              {"windows included: records whose LSNs tile the log", appended_}};
     }
   }
 
  private:
-  /// A drainer that moved by less than this part of the ring lets the workers alone for a moment, as one that
-  /// writes would: looking for the boundary without a break costs the workers the cache lines that it reads, and
-  /// most where there is least else to do, as `bound`'s drainer has.
-  static constexpr std::size_t kUnhurried = 4;
-  static constexpr std::chrono::microseconds kPause{20};
+  /// Compared between two looks at the phase, and given back at once: workers may wait for room.
+  static constexpr std::size_t kStretches = 16;  // in a ring
 
   struct Worker {
-    std::uint64_t appended = 0;
+    AppendTally appended;
     WaitCounters waits;
   };
 
-  void take(Lsn boundary) {
-    for (bool more = true; more && drained_ < boundary;) {
-      Lsn next = boundary;
-      if constexpr (!A::info.unsafe) {
-        if (fault_.empty()) next = verified_up_to(boundary);
+  template <class Records>
+  void append(std::uint32_t worker, Records records, const RunControl& control, WorkerProgress& progress) {
+    MeasuredWaits waits;
+    Phase seen = Phase::warm_up;
+    A& buffer = *buffer_;
+    const WorkerId id = buffer.attach();
+    for (Phase phase = control.phase(); phase != Phase::stop; phase = control.phase()) {
+      if (phase != seen) [[unlikely]] {
+        seen = phase;
+        waits.begin();
       }
-      more = next != drained_;  // else the boundary lies inside a record: the rest of it comes later
-      if (more) buffer_->recycle(next);
-      drained_ = next;
+      const std::uint32_t size = records.next_size();
+      const Reservation reservation = buffer.reserve(id, size);
+      payload_.write(reservation.bytes.first(size), {size, worker, records.records()});
+      buffer.publish(id, reservation);
+      records.add(reservation.begin, size);
+      progress.set(records.records(), records.bytes());
+    }
+    buffer.detach(id);
+    workers_[worker] = {records.tally(), waits.end()};
+  }
+
+  /// From here on records are not compared until the workers leave.
+  void begin_windows() {
+    compared_while_warming_up_ = verifier_->compared();
+    verifier_->skip();
+  }
+
+  /// Compares the records from where the drainer has recycled to, which is where a record begins, up to the boundary,
+  /// or until the phase ends. After the windows these are the records of the last batch at least.
+  void compare(const RunControl& control, Phase phase) {
+    const Lsn boundary = drainer_->boundary();
+    while (drainer_->recycled() < boundary && control.phase() == phase) {
+      drainer_->recycle(fault_.empty() ? compared_from(drainer_->recycled(), boundary) : boundary);
     }
   }
 
-  /// Verifies an eighth of the ring or so, such that space is given back before all of it has been read.
-  Lsn verified_up_to(Lsn boundary) {
-    const bool behind = buffer_->reserved() - drained_ > log_buffer_.capacity / 2;
-    const auto depth = behind ? AppendVerifier::Depth::edges : AppendVerifier::Depth::every_byte;
-    const Lsn enough = drained_ + log_buffer_.capacity / 8;
-    Lsn at = drained_;
-    for (auto bytes = buffer_->bytes(at, boundary); !bytes.empty() && at < enough;) {
-      const std::optional<std::uint32_t> size = verifier_->take(at, bytes, depth);
+  Lsn compared_from(Lsn at, Lsn boundary) {
+    const Lsn enough = std::min(boundary, at + log_buffer_.capacity / kStretches);
+    for (auto bytes = buffer_->bytes(at, boundary); at < enough;) {
+      const std::optional<std::uint32_t> size = verifier_->take(at, bytes);
       if (!size) {
         fault_ = verifier_->fault();
         return boundary;
       }
-      if (*size == 0) break;
       at += *size;
       bytes = bytes.subspan(*size);
     }
     return at;
   }
 
-  void verify() {
+  void verify(const AppendTally& all) {
     const auto fail = [](const std::string& what) {
       throw VerificationError(fmt::format("append, {}: {}", A::info.name, what));
     };
     if (!fault_.empty()) fail(fault_);
-    if (drained_ != buffer_->reserved()) {
-      fail(fmt::format("LSN {}: expected the boundary at the end, {}, once all workers had left", drained_,
-                       buffer_->reserved()));
+    const Lsn start = log_buffer_.start;
+    const Lsn end = buffer_->reserved();
+    if (drainer_->recycled() != end) {
+      fail(fmt::format("LSN {}: expected the boundary at the end, {}, once all workers had left",
+                       drainer_->recycled(), end));
     }
     for (std::uint32_t worker = 0; worker < workers_.size(); ++worker) {
-      const std::uint64_t found = verifier_->records_of(worker);
-      if (found != workers_[worker].appended) {
-        fail(fmt::format("worker {}: expected {} records, found {}", worker, workers_[worker].appended,
-                         found));
+      const std::uint64_t appended = workers_[worker].appended.records;
+      if (!verifier_->ended(worker, appended)) {
+        fail(fmt::format("worker {}: expected {} records, found {}", worker, appended,
+                         verifier_->next(worker)));
       }
     }
-    verified_ += verifier_->records();
-    compared_whole_ += verifier_->compared_whole();
+    if (!all.tiles(start, end)) {
+      fail(fmt::format("LSNs {} to {}: expected records of {} bytes that tile them, found {} bytes{}", start,
+                       end, end - start, all.bytes,
+                       all.bytes == end - start ? " with gaps and overlaps" : ""));
+    }
+    const std::uint64_t first = compared_while_warming_up_.value_or(verifier_->compared());
+    compared_first_ += first;
+    compared_last_ += verifier_->compared() - first;
   }
 
   LogBufferOptions log_buffer_;
   const std::vector<std::uint32_t> sizes_;
+  const std::uint32_t largest_;
   const AppendPayload payload_;
   const std::uint64_t seed_;
 
@@ -171,15 +194,16 @@ class AppendWorkload final : public Workload {
   std::vector<Worker> workers_;  // each written once, by its worker, when it leaves
 
   // The drainer's, until it has been joined; away from what the workers read.
-  alignas(kCacheLine) Lsn drained_ = 0;  // up to here: verified and given back
-  Lsn seen_ = 0;                         // the boundary at the last look
+  alignas(kCacheLine) std::optional<AppendDrainer<A>> drainer_;
   std::optional<AppendVerifier> verifier_;
+  std::optional<std::uint64_t> compared_while_warming_up_;  // records, once the windows have begun
   std::optional<Histogram> lag_;
   std::string fault_;
 
-  std::uint64_t appended_ = 0;  // over all repetitions
-  std::uint64_t verified_ = 0;
-  std::uint64_t compared_whole_ = 0;
+  // Records, over all repetitions.
+  std::uint64_t appended_ = 0;
+  std::uint64_t compared_first_ = 0;
+  std::uint64_t compared_last_ = 0;
 };
 
 }  // namespace muster

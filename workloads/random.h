@@ -23,6 +23,12 @@ class Random {
   Random(std::uint64_t seed, std::uint64_t stream) : Random(mix(seed) ^ mix(stream * kGamma + 1)) {}
 
   std::uint64_t next() { return mix(state_ += kGamma); }
+  /// The same generator after `count` more numbers.
+  Random after(std::uint64_t count) const {
+    Random later = *this;
+    later.state_ += count * kGamma;
+    return later;
+  }
   /// In [0, 1).
   double uniform() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
   /// In [0, bound), 0 < bound; the bias is below bound / 2^64 (Lemire's multiplication).

@@ -56,9 +56,9 @@ struct alignas(kCacheLine) WorkerProgress {
   std::atomic<std::uint64_t> operations{0};
   std::atomic<std::uint64_t> bytes{0};
 
-  void add(std::uint64_t more_operations, std::uint64_t more_bytes) {
-    operations.store(operations.load(std::memory_order_relaxed) + more_operations, std::memory_order_relaxed);
-    bytes.store(bytes.load(std::memory_order_relaxed) + more_bytes, std::memory_order_relaxed);
+  void set(std::uint64_t all_operations, std::uint64_t all_bytes) {
+    operations.store(all_operations, std::memory_order_relaxed);
+    bytes.store(all_bytes, std::memory_order_relaxed);
   }
 };
 

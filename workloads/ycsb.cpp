@@ -70,6 +70,7 @@ class YcsbWorker {
   WorkerResult run(const RunControl& control, WorkerProgress& progress) {
     MeasuredWaits waits;
     Phase seen = Phase::warm_up;
+    std::uint64_t done = 0;
     for (Phase phase = control.phase(); phase != Phase::stop; phase = control.phase()) {
       if (phase != seen) [[unlikely]] {
         seen = phase;
@@ -79,7 +80,7 @@ class YcsbWorker {
       operations_.next(transaction_);
       if (!execute_until_done(control)) break;
       commit(control, phase);
-      progress.add(1, 0);
+      progress.set(++done, 0);
     }
     session_.wait_for_acknowledgements();
     result_.waits = waits.end();

@@ -19,8 +19,8 @@ class Scripted final : public Workload {
   void prepare() override {}
   void work(std::uint32_t worker, const RunControl& control, WorkerProgress& progress) override {
     if (worker == failing_worker) throw std::runtime_error("worker failed");
-    while (!control.stopped()) {
-      progress.add(1, 10);
+    for (std::uint64_t done = 1; !control.stopped(); ++done) {
+      progress.set(done, 10 * done);
       std::this_thread::yield();
     }
     ++left;

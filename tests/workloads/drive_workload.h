@@ -9,15 +9,20 @@
 
 namespace muster::testing {
 
-/// One repetition of a workload without pinning or windows: until `operations` are done, or it has stopped
-/// itself. Throws what a worker threw. Returns how many operations the workers counted.
-inline std::uint64_t drive(Workload& workload, std::uint32_t threads, std::uint64_t operations) {
+/// One repetition of a workload without pinning or windows: until `operations` are done, the first `warm_up` of them
+/// before measuring begins, or until it has stopped itself. Throws what a worker threw. Returns how many operations
+/// the workers counted.
+inline std::uint64_t drive(Workload& workload, std::uint32_t threads, std::uint64_t operations,
+                           std::uint64_t warm_up = 0) {
   workload.prepare();
   RunControl control;
   std::vector<WorkerProgress> progress(threads);
   std::vector<std::exception_ptr> failures(threads);
-  control.measure();
-  workload.sample({});
+  const auto measure = [&] {
+    control.measure();
+    workload.sample({});
+  };
+  if (warm_up == 0) measure();
   const auto counted = [&] {
     std::uint64_t sum = 0;
     for (const WorkerProgress& p : progress) sum += p.operations.load();
@@ -36,7 +41,12 @@ inline std::uint64_t drive(Workload& workload, std::uint32_t threads, std::uint6
       }
     });
   }
-  for (Backoff backoff; counted() < operations && !control.stopped(); backoff.pause()) {}
+  const auto wait_for = [&](std::uint64_t wanted) {
+    for (Backoff backoff; counted() < wanted && !control.stopped(); backoff.pause()) {}
+  };
+  wait_for(warm_up);
+  if (warm_up != 0) measure();
+  wait_for(operations);
   workload.sample({counted(), 0});
   control.stop();
   for (std::thread& worker : workers) worker.join();
