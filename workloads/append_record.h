@@ -47,7 +47,7 @@ class AppendPayload {
   }
 
   /// The header is taken by value and written word by word: one that was written in parts and is read as a whole
-  /// makes the processor wait, for 2 ns a record where it was measured (README.md).
+  /// makes the processor wait.
   void write(std::span<std::byte> record, AppendHeader header) const {
     const std::uint64_t first = header.bytes | std::uint64_t{header.worker}
                                                    << 32;  // little-endian, as all of this
@@ -110,7 +110,7 @@ class DrawnRecords {
   AppendTally tally_;
 };
 
-/// Records of one size, which is taken out of the sums: an append is to cost 1 ns more than without them.
+/// Records of one size, which is taken out of the sums: an append is to cost little more for them.
 class EqualRecords {
  public:
   explicit EqualRecords(std::uint32_t size) : size_(size) {}

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import tempfile
 import unittest
 from pathlib import Path
@@ -13,8 +14,12 @@ from project import MUSTER, ROOT
 import advance_benchmarks
 import append_benchmarks
 from lab import benchmarks
+import harness_cost
 import instructions
 import lag_benchmarks
+
+
+BENCH = project.BUILD / "bin/muster_bench"
 
 
 def algorithms():
@@ -57,6 +62,21 @@ class Figures(unittest.TestCase):
         self.assertEqual((mutex["ns_per_record"], mutex["clock_ns"], mutex["count"]), (3, 31, 4))
         self.assertIn("12 11-14", advance_benchmarks.table([clock, mutex]))
 
+    def test_the_cost_of_the_harness_is_what_a_workload_takes_longer_than_its_bare_loop(self):
+        names = {
+            "workload/append/null/bytes:120/workers:2/iterations:1/manual_time": (90e6, 100e6, 110e6),
+            "append/null/bytes:120/real_time/threads:2": (120e6, 125e6, 130e6),
+            "append/null/bytes:120/real_time/threads:8": (1e6, 2e6, 3e6),  # no workload beside it
+            "workload/ycsb/iterations:1/manual_time": (0.9e6,),
+            "bare/ycsb/iterations:100000/real_time": (1e6,),
+        }
+        entries = [{"run_name": name, "items_per_second": rate} for name, rates in names.items() for rate in rates]
+        engine, append = harness_cost.costs({"benchmarks": entries})
+        self.assertEqual((append["what"], append["bytes"], append["workers"]), ("append/null", 120, 2))
+        self.assertEqual((append["ratio"], append["ns"], append["bare"]["q3"]), (0.8, 4, 127_500_000))
+        self.assertEqual((engine["what"], engine["ratio"], engine["ns"]), ("ycsb", 0.9, 111.11))
+        self.assertRegex(harness_cost.table([append]), r"append/null +120 +2 +125\.00 122\.50-127\.50 +100\.00 95\.00-105\.00 +0\.800 +4\.00")
+
     def test_a_variant_stands_behind_what_it_is_of(self):
         entries = []
         for name, values in (("eleda:no_hop", (7, 9)), ("mutex", (0, 2)), ("eleda", (1234.4, 1240)), ("bound", (0, 0))):
@@ -90,6 +110,25 @@ class Runs(unittest.TestCase):
         self.assertNotIn("host_name", document["context"])
         for name in algorithms():
             self.assertEqual(done.stdout.count(f"\n{name} "), 2)
+
+    def test_harness_cost_compares_a_workload_with_its_bare_loop(self):
+        both = r"append/bound/bytes:120/real_time/threads:1$|workload/append/bound/bytes:120/workers:1/"
+        done, document = self.run_script("harness_cost", "--repetitions", "2", "--filter", both)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual([(c["what"], c["workload"]["repetitions"]) for c in document["costs"]], [("append/bound", 2)])
+        done, document = self.run_script("harness_cost", "--filter", "append/null/bytes:120/real_time/threads:1$")
+        self.assertEqual((done.returncode, done.stderr.count("\n"), document), (2, 1, None), done.stderr)
+
+    def test_muster_bench_takes_a_placement_as_a_run_does(self):
+        unit = min(os.sched_getaffinity(0))
+        words = ["--benchmark_filter=append/null/bytes:48/real_time/threads:1$", "--benchmark_min_time=0.001"]
+        for placement in ("scatter", "none", f"[{unit}]"):
+            done = project.run(BENCH, f"--placement={placement}", *words, "--benchmark_format=json")
+            self.assertEqual((done.returncode, json.loads(done.stdout)["context"]["placement"]), (0, placement))
+        for wrong in ("--placement=first", "--placement=[100000]", "--placement=1,0", "--placement"):
+            done = project.run(BENCH, *words, wrong)
+            self.assertEqual((done.returncode, done.stderr.count("\n"), done.stdout), (2, 1, ""), done.stderr)
+            self.assertIn("placement = ", done.stderr)
 
     def test_advance_benchmarks_has_every_algorithm(self):
         done, document = self.run_script("advance_benchmarks", "--repetitions", "1")
