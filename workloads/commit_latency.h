@@ -1,16 +1,17 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <memory>
 
 #include "algorithms/backoff.h"
 #include "engine/histogram.h"
+#include "workloads/ticks.h"
 
 namespace muster {
 
-/// Times one worker's commits from the begin of Session::commit() to the acknowledgement, in ns, for a
+/// Times one worker's commits from the begin of Session::commit() to the acknowledgement, in ticks, for a
 /// session whose commits may be acknowledged later and by another thread.
 ///
 /// Ordering  [slot] a slot is taken by the worker, which stores the time, and given back by whoever acknowledges,
@@ -30,11 +31,11 @@ class CommitLatency {
   template <class Commit, class GiveUp>
   void timed(Commit&& commit, GiveUp&& give_up) {
     Slot& slot = slots_[next_++ % kSlots];
-    for (Backoff backoff; slot.begin_ns.load(std::memory_order_acquire) != 0; backoff.pause()) {  // [slot]
+    for (Backoff backoff; slot.begin.load(std::memory_order_acquire) != 0; backoff.pause()) {  // [slot]
       if (give_up()) return commit(nullptr, nullptr);
     }
     committing() = this;
-    slot.begin_ns.store(now_ns(), std::memory_order_relaxed);  // handed on with the commit
+    slot.begin.store(Ticks::now(), std::memory_order_relaxed);  // handed on with the commit
     commit(&acknowledged, &slot);
     committing() = nullptr;
   }
@@ -47,11 +48,9 @@ class CommitLatency {
   static constexpr std::uint32_t kSlots = 2048;
 
   struct Slot {
-    std::atomic<std::int64_t> begin_ns{0};  // [slot] 0: free
+    std::atomic<std::uint64_t> begin{0};  // [slot] ticks; 0: free
     CommitLatency* owner = nullptr;
   };
-
-  static std::int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
   /// What this thread is committing.
   static CommitLatency*& committing() {
@@ -61,11 +60,11 @@ class CommitLatency {
 
   static void acknowledged(void* context) noexcept {
     Slot& slot = *static_cast<Slot*>(context);
-    const std::int64_t took_ns = now_ns() - slot.begin_ns.load(std::memory_order_relaxed);
+    const std::uint64_t begin = slot.begin.load(std::memory_order_relaxed);
+    const std::uint64_t took = std::max(Ticks::now(), begin) - begin;  // read without a fence
     CommitLatency& owner = *slot.owner;
-    (committing() == &owner ? owner.by_worker_ : owner.by_others_)
-        .record(static_cast<std::uint64_t>(took_ns));
-    slot.begin_ns.store(0, std::memory_order_release);  // [slot]
+    (committing() == &owner ? owner.by_worker_ : owner.by_others_).record(took);
+    slot.begin.store(0, std::memory_order_release);  // [slot]
   }
 
   std::unique_ptr<Slot[]> slots_ = std::make_unique<Slot[]>(kSlots);
