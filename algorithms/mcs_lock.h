@@ -98,8 +98,8 @@ class McsLock {
     if (tail_.compare_exchange(expected, &held_, std::memory_order_release, std::memory_order_relaxed)) {
       return;  // [tail]
     }
-    held_.next.store(linked_behind(self),
-                     std::memory_order_relaxed);  // read by the thread that releases the lock
+    // The thread that releases the lock reads it; whatever hands the lock on carries it there.
+    held_.next.store(linked_behind(self), std::memory_order_relaxed);
   }
 
   typename Platform::template Atomic<Node*> tail_{nullptr};  // [tail] every thread that comes writes
