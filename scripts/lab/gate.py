@@ -160,17 +160,22 @@ class Executable:
 def run(executable, point, seed, environment=None):
     """Operations per second of one run of its own process: the median of its windows, which a moment's disturbance
     of one window does not move."""
+    windows = [w for part in result(executable, point, seed, environment)["repetitions"] for w in part["windows"]]
+    operations = sum(window["operations"] for window in windows)
+    if operations == 0:
+        raise Failure(f"{executable.name}, {point.title}: no operation in any window; want longer ones (window_s)")
+    median = statistics.median(window["operations"] / window["seconds"] for window in windows)
+    return median or operations / sum(window["seconds"] for window in windows)
+
+
+def result(executable, point, seed, environment=None):
+    """What `muster run` writes."""
     command = [str(executable.path), "run"]
     for key, value in {**point.settings(), "seed": seed}.items():
         command += ["--set", f"{key}={json.dumps(value)}"]
+    surroundings = {**os.environ, **(environment or {})}
     try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            check=False,
-            preexec_fn=end_with_parent,
-            env={**os.environ, **(environment or {})},
-        )
+        done = subprocess.run(command, capture_output=True, check=False, preexec_fn=end_with_parent, env=surroundings)
     except OSError as error:
         raise MachineError(f"{executable.path}: {error.strerror}") from error
     if done.returncode != 0:
@@ -178,12 +183,7 @@ def run(executable, point, seed, environment=None):
         said = lines[-1] if lines else f"exit code {done.returncode}"
         kind = {2: RequestError, 3: MachineError}.get(done.returncode, Failure)
         raise kind(f"{executable.name}, {point.title}: {said}")
-    windows = [window for part in json.loads(done.stdout)["repetitions"] for window in part["windows"]]
-    operations = sum(window["operations"] for window in windows)
-    if operations == 0:
-        raise Failure(f"{executable.name}, {point.title}: no operation in any window; want longer ones (window_s)")
-    median = statistics.median(window["operations"] / window["seconds"] for window in windows)
-    return median or operations / sum(window["seconds"] for window in windows)
+    return json.loads(done.stdout)
 
 
 def _flat(configuration, prefix=""):

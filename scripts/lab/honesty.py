@@ -4,6 +4,7 @@ Trials are kept in a file of JSON lines, one flushed to the disk before the next
 measured, the calibration, and the trials. What the file holds is not measured again.
 """
 
+import gzip
 import json
 import math
 import os
@@ -19,6 +20,7 @@ from lab.command import Failure, RequestError
 
 LEVELS = (0.03, 0.05, 0.10)
 CALIBRATION_ROUNDS = 40
+LOOPS_MAX = 1 << 24
 FAILURES_MAX = 3  # in a row
 
 
@@ -42,12 +44,18 @@ class Record:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         entries = read(self.path) if self.path.exists() else []
+        self._cut_after_last_line()
         self.calibration = next((e["calibration"] for e in entries if "calibration" in e), None)
         self.done = {Trial(e["planted"], e["trial"]) for e in entries if "trial" in e}
         if not entries:
             self.add(header)
-        elif {key: entries[0].get(key) for key in header} != header:
-            raise RequestError.of("--trials", str(self.path), "a file of this commit, matrix and threshold, or none yet")
+        elif {**entries[0], "command": None} != {**header, "command": None}:
+            raise RequestError.of("--trials", str(self.path), "a file of this commit, machine, matrix and threshold, or none")
+
+    def _cut_after_last_line(self):
+        with open(self.path, "ab+") as file:
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
 
     def add(self, entry):
         with open(self.path, "a", encoding="utf-8") as file:
@@ -57,12 +65,10 @@ class Record:
 
 
 def read(path):
-    """The entries; a last line that a kill cut short is taken off the file."""
-    text = Path(path).read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        Path(path).write_text(whole, encoding="utf-8")
-    return [json.loads(line) for line in whole.splitlines()]
+    """The entries of a file, packed or not, without a last line that a kill cut short."""
+    data = Path(path).read_bytes()
+    text = (gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data).decode()
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
 def rounded(value, digits=5):
@@ -94,25 +100,31 @@ class Bench:
 
     def _calibrated(self, point, copies):
         name = loops_name(point)
-        slower = lambda loops, rounds: self._slowdowns(point, copies, [planted.environment(name, n) for n in loops], rounds)
-        long = 32
-        while slower([long], 5)[0] < 1.15 and long < 1 << 24:
-            long *= 2
-        self.progress(f"calibrating: {point.title}")
-        without, with_long = slower([0, long], CALIBRATION_ROUNDS)
-        a_loop = (with_long - without) / long
-        loops = {level: max(0, round((1 / (1 - level) - without) / a_loop)) for level in LEVELS}
-        return {"without": rounded(without), "long": long, "with_long": rounded(with_long),
-                "loops": [[level, n] for level, n in loops.items()]}
 
-    def _slowdowns(self, point, copies, environments, rounds):
+        def time_of(loops, rounds):
+            environments = [planted.environment(name, count) for count in loops]
+            return self._times(point, copies, environments, rounds)
+
+        self.progress(f"calibrating: {point.title}")
+        long = 32
+        while time_of([long], CALIBRATION_ROUNDS // 4)[0] < 1.15:
+            long *= 2
+            if long > LOOPS_MAX:
+                raise Failure(f"{point.title}: {LOOPS_MAX} loops do not slow it down; want a point that runs what is planted")
+        without, with_long = time_of([0, long], CALIBRATION_ROUNDS)
+        a_loop = (with_long - without) / long
+        if a_loop <= 0:
+            raise Failure(f"{point.title}: {long} loops cost nothing in {CALIBRATION_ROUNDS} rounds; want a quieter machine")
+        loops = [[level, max(0, round((1 / (1 - level) - without) / a_loop))] for level in LEVELS]
+        return {"without": rounded(without), "long": long, "with_long": rounded(with_long), "loops": loops}
+
+    def _times(self, point, copies, environments, rounds):
         """Time per operation of the burning build in each environment, as a share of the plain one's: medians over
         rounds of plain, burning..., burning..., plain."""
         found = [[] for _ in environments]
         for seed in range(1, rounds + 1):
             before = gate.run(copies["base"], point, seed)
-            order = list(enumerate(environments))
-            rates = [gate.run(copies["burning"], point, seed, environment) for _, environment in order]
+            rates = [gate.run(copies["burning"], point, seed, environment) for environment in environments]
             after = gate.run(copies["base"], point, seed)
             for i, rate in enumerate(rates):
                 found[i].append(math.sqrt(before * after) / rate)
