@@ -71,6 +71,12 @@ def read(path):
     return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
+def commit_of(path):
+    """Which commit a file of trials is of, if it is there."""
+    entries = read(path) if Path(path).exists() else []
+    return entries[0]["commit"] if entries else None
+
+
 def rounded(value, digits=5):
     """For the file: so many digits, and no infinity, which JSON lacks."""
     return float(f"{value:.{digits}g}") if math.isfinite(value) else None
