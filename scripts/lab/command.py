@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import ctypes
 import json
 import math
 import os
@@ -59,6 +60,15 @@ def write_text(text, out):
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         raise MachineError(f"--out = {path}: {error.strerror}; want a file that can be written") from error
+
+
+_PRCTL = ctypes.CDLL(None).prctl
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent():
+    """A child's preexec_fn: the kernel ends it when this process is killed, so that no run is left to disturb others."""
+    _PRCTL(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
 
 
 def command_line(script):

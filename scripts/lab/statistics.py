@@ -93,3 +93,30 @@ def sign_flip(differences, seed=1):
         signs = numpy.vstack([numpy.ones(len(values)), drawn])  # the pattern that was seen is always one of them
     means = numpy.abs(signs @ values)
     return float(numpy.mean(means >= abs(values.sum()) * (1 - 1e-12)))
+
+
+def sign_flip_interval(differences, confidence=0.95, seed=1):
+    """(low, high): the interval that belongs to sign_flip. The means of all subsets of n values that are symmetric
+    around their centre cut the line into 2^n parts that hold the centre with equal probability (Hartigan, JASA 64,
+    1969). Exact up to EXACT_BLOCKS_MAX blocks; above, as many subsets are drawn. Infinite where the values are too
+    few for the confidence."""
+    values = numpy.asarray(differences, dtype=float)
+    if len(values) <= EXACT_BLOCKS_MAX:
+        chosen = numpy.array(list(itertools.product((0, 1), repeat=len(values))))[1:]
+    else:
+        chosen = numpy.random.default_rng(seed).integers(0, 2, ((1 << EXACT_BLOCKS_MAX) - 1, len(values)))
+        chosen = chosen[chosen.any(axis=1)]
+    means = numpy.sort(chosen @ values / chosen.sum(axis=1))
+    outside = int((1 - confidence) / 2 * (len(means) + 1))  # parts that are left out on each side
+    if outside == 0:
+        return (-math.inf, math.inf)
+    return (float(means[outside - 1]), float(means[-outside]))
+
+
+def wilson(found, trials, confidence=0.95):
+    """(low, high): Wilson's interval of a share."""
+    z = stats.norm.ppf((1 + confidence) / 2)
+    share = found / trials
+    centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
+    half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    return (max(0.0, centre - half), min(1.0, centre + half))
