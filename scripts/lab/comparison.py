@@ -231,8 +231,8 @@ def _row(of_base, of_new, metric, base, new, varying):
     spread, new_spread = statistics.Spread.of(base), statistics.Spread.of(new)
     described = METRICS[metric[0]]
     theirs = dict(of_new)
-    shown = varying[_kind(theirs)]
-    settings = {k: v if theirs.get(k) == v else f"{_text(v)}→{_text(theirs.get(k))}" for k, v in of_base if k in shown}
+    shown = varying[_kind(theirs)] or FIRST
+    settings = {k: v if theirs.get(k) == v else f"{text(v)}→{text(theirs.get(k))}" for k, v in of_base if k in shown}
     return Row(
         name=_name(of_base),
         title=_title(settings),
@@ -260,8 +260,8 @@ FIRST = ("workload", "benchmark", "algorithm", "threads")
 def _title(settings):
     """What is run and of whom without their keys, then the others."""
     order = sorted(settings, key=lambda key: (FIRST.index(key) if key in FIRST else len(FIRST), key))
-    words = [_text(settings[key]) if key in FIRST[:3] else f"{key}={_text(settings[key])}" for key in order]
-    return " ".join(words) or "the only point"
+    words = [text(settings[key]) if key in FIRST[:3] else f"{key}={text(settings[key])}" for key in order]
+    return " ".join(words)
 
 
 def _name(point):
@@ -270,15 +270,15 @@ def _name(point):
     return _title({key: value for key, value in point if key in FIRST or key not in known or value != known[key]})
 
 
-def _text(value):
+def text(value):
     if isinstance(value, tuple):
-        return ",".join(map(_text, value))
+        return ",".join(map(text, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _cut(value):
-    text = _text(value)
-    return text if len(text) <= 60 else text[:60] + "..."
+    whole = text(value)
+    return whole if len(whole) <= 60 else whole[:60] + "..."
 
 
 def _judge(rows, values, threshold):
