@@ -33,12 +33,52 @@ class Spread:
         return (self.q3 - self.q1) / 2 / self.median if self.median else 0.0
 
 
+ENUMERATED_MAX = 13_000  # ways to divide a pooled sample that are all looked at: up to 8 values against 8
+
+
 def mann_whitney(base, new):
-    """Two-sided p of Mann and Whitney's U: do values of one side tend to be larger? Exact for small samples without
-    ties. 1 where all values are equal."""
-    if len(set(base) | set(new)) == 1:
-        return 1.0
-    return float(stats.mannwhitneyu(base, new, alternative="two-sided").pvalue)
+    """Two-sided p of Mann and Whitney's U for each row of two matrices: do values of one side tend to be larger?
+
+    Small samples are exact, ties included: the share of all divisions of the pooled ranks whose U is as far from the
+    middle as the one seen. Larger ones without ties are exact, too, or use the normal distribution, as scipy does;
+    no p is below what samples of these sizes can reach. 1 where all values are equal."""
+    base, new = numpy.asarray(base, dtype=float), numpy.asarray(new, dtype=float)
+    pooled = numpy.hstack([base, new])
+    count = base.shape[1]
+    least = least_mann_whitney(count, new.shape[1])
+    if math.comb(pooled.shape[1], count) <= ENUMERATED_MAX:
+        return _mann_whitney_enumerated(pooled, count)
+    p_values = numpy.ones(len(pooled))
+    tied = (numpy.diff(numpy.sort(pooled, axis=1), axis=1) == 0).any(axis=1)
+    constant = (pooled == pooled[:, :1]).all(axis=1)
+    for rows, method in ((~tied, "auto"), (tied & ~constant, "asymptotic")):
+        if rows.any():
+            tested = stats.mannwhitneyu(base[rows], new[rows], alternative="two-sided", method=method, axis=1)
+            p_values[rows] = numpy.maximum(tested.pvalue, least)
+    return p_values
+
+
+def _mann_whitney_enumerated(pooled, count):
+    """Ranks are doubled: whole numbers, whose sums compare without rounding, also where values are tied."""
+    size = pooled.shape[1]
+    of_base = list(itertools.combinations(range(size), count))
+    chosen = numpy.zeros((len(of_base), size), dtype=numpy.float32)
+    numpy.put_along_axis(chosen, numpy.array(of_base), 1, axis=1)
+    middle = count * (size + 1)
+    p_values = numpy.empty(len(pooled))
+    for rows in _chunks(len(pooled), max(len(of_base), size * size)):
+        mine, others = pooled[rows, :, None], pooled[rows, None, :]
+        doubled = (2 * (others < mine).sum(axis=2) + (others == mine).sum(axis=2) + 1).astype(numpy.float32)
+        distance = numpy.abs(doubled @ chosen.T - middle)
+        seen = numpy.abs(doubled[:, :count].sum(axis=1) - middle)
+        p_values[rows] = (distance >= seen[:, None]).mean(axis=1)
+    return p_values
+
+
+def _chunks(rows, columns, elements=1 << 22):
+    """Slices of `rows`, so that a matrix of a slice has no more than so many elements."""
+    step = max(1, elements // columns)
+    return (slice(begin, begin + step) for begin in range(0, rows, step))
 
 
 def least_mann_whitney(base_count, new_count):
@@ -59,22 +99,39 @@ def benjamini_hochberg(p_values):
 
 
 def bootstrap_ratio(base, new, confidence=0.95, samples=2000, seed=1):
-    """(low, high): a percentile interval of median(new) / median(base). Resamples each side's values, one a
-    repetition. The same seed gives the same interval."""
-    if len(base) < 2 or len(new) < 2:
-        return (math.nan, math.nan)
+    """(low, high) for each row of two matrices: a percentile interval of median(new) / median(base).
+
+    Resamples each side's values, one a repetition. The same seed gives the same interval. NaN where a side has one
+    value: it says nothing of its spread. 0 over 0 counts as 1: nothing has changed."""
+    base, new = numpy.sort(base, axis=1), numpy.sort(new, axis=1)
+    interval = numpy.full((len(base), 2), math.nan)
+    if base.shape[1] < 2 or new.shape[1] < 2:
+        return interval
     random = numpy.random.default_rng(seed)
+    below, above = (_resampled_medians(random, side.shape[1], samples) for side in (base, new))
+    tail = int((1 - confidence) / 2 * samples)
+    ends = (tail, samples - 1 - tail)
+    for rows in _chunks(len(base), samples):
+        ratios = ratio(_medians(base[rows], below), _medians(new[rows], above))
+        interval[rows] = numpy.partition(ratios, ends, axis=1)[:, ends]
+    return interval
+
+
+def ratio(base, new):
+    """new / base, element by element; 0 over 0 is 1."""
     base, new = numpy.asarray(base, dtype=float), numpy.asarray(new, dtype=float)
-    below = numpy.median(random.choice(base, (samples, len(base))), axis=1)
-    above = numpy.median(random.choice(new, (samples, len(new))), axis=1)
     with numpy.errstate(divide="ignore", invalid="ignore"):
-        ratios = above / below
-    ratios = ratios[numpy.isfinite(ratios)]
-    if not len(ratios):
-        return (math.nan, math.nan)
-    tail = (1 - confidence) / 2
-    low, high = numpy.quantile(ratios, [tail, 1 - tail])
-    return (float(low), float(high))
+        return numpy.where((base == 0) & (new == 0), 1.0, new / base)
+
+
+def _resampled_medians(random, count, samples):
+    """Which two of `count` sorted values lie in the middle of each resample; the same one twice where it is one."""
+    drawn = numpy.sort(random.integers(0, count, (samples, count)), axis=1)
+    return drawn[:, (count - 1) // 2], drawn[:, count // 2]
+
+
+def _medians(rows, middles):
+    return (rows[:, middles[0]] + rows[:, middles[1]]) / 2
 
 
 EXACT_BLOCKS_MAX = 14  # 2^14 sign patterns are enumerated; above, as many are drawn

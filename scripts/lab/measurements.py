@@ -1,0 +1,231 @@
+"""One side of a comparison: what a folder of results, a packed sweep or a benchmarks' file measured.
+
+A point is a configuration without its seed and without places (folders); a value stands for one repetition, never for
+a window. What cannot be used is skipped and named.
+"""
+
+import functools
+import json
+import math
+import statistics
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab import results
+from lab.place import ROOT
+from lab.results import PACKED, ResultError
+
+KEYS = ROOT / "results/keys.json"  # what `muster keys --json` prints
+MACHINE = ("host_id", "cpu_model", "architecture", "processing_units", "cores", "packages", "numa_nodes", "kernel",
+           "hypervisor", "governor", "turbo", "smt", "file_system")  # fmt: skip
+BUILD = ("git_commit", "build_id", "compiler", "flags", "build_type", "allocator", "sanitizer")
+
+
+@dataclass(frozen=True)
+class Metric:
+    key: str
+    title: str
+    better: str  # "more" or "less"
+
+
+METRICS = {
+    metric.key: metric
+    for metric in (
+        Metric("throughput", "throughput", "more"),
+        Metric("time", "time", "less"),  # of a benchmark that has no throughput
+        Metric("commit_latency_p50", "commit latency p50", "less"),
+        Metric("commit_latency_p99", "commit latency p99", "less"),
+        Metric("commit_latency_p999", "commit latency p99.9", "less"),
+        Metric("boundary_lag", "boundary lag p50", "less"),
+        Metric("bytes_per_commit", "bytes a commit", "less"),
+        Metric("syncs_per_commit", "syncs a commit", "less"),
+    )
+}
+
+
+@dataclass
+class Side:
+    """Everything that was measured on one side."""
+
+    place: str
+    kind: str = "results of muster run"
+    points: dict = field(default_factory=dict)  # point -> {(metric's key, unit): [a value a repetition]}
+    facts: dict = field(default_factory=lambda: defaultdict(dict))  # machine.KEY, muster.KEY, placement -> {value: first file}
+    skipped: list = field(default_factory=list)  # a line each
+    files: int = 0
+    found: dict = field(default_factory=dict)  # what a repetition's document holds -> its file, to find copies
+
+    def add(self, name, configuration, machine, build, repetitions, fingerprint):
+        """One document. `repetitions` are dictionaries (metric's key, unit) -> value, each checked."""
+        if fingerprint in self.found:
+            raise ResultError(f"{name}: the same measurement as {self.found[fingerprint]}: want each once")
+        self.found[fingerprint] = name
+        for kind, keys, document in (("machine", MACHINE, machine), ("muster", BUILD, build)):
+            for key in keys:
+                value = document.get(key)
+                if value is not None:  # else unknown, or of no meaning here
+                    self.facts[f"{kind}.{key}"].setdefault(value, name)
+        series = self.points.setdefault(point_of(configuration), {})
+        for values in repetitions:
+            for metric, value in values.items():
+                series.setdefault(metric, []).append(value)
+        self.files += 1
+
+    def only(self, fact):
+        """The one value, or None where it is unknown."""
+        return next(iter(self.facts[fact]), None) if fact in self.facts else None
+
+
+def read(place):
+    """The Side that a path stands for, or ResultError where it holds nothing to compare."""
+    side = Side(str(place))
+    for name, document in _documents(Path(place)):
+        try:
+            if isinstance(document, ResultError):
+                raise document
+            if "benchmarks" in document:
+                side.kind = "benchmarks"
+                _add_benchmarks(side, name, document)
+            else:
+                _add_result(side, name, document)
+        except ResultError as error:
+            side.skipped.append(str(error))
+        except (KeyError, TypeError, AttributeError, ValueError, ZeroDivisionError) as error:
+            side.skipped.append(f"{name}: not a whole result: {type(error).__name__} {error}")
+    if not side.files:
+        reason = f"; the first: {side.skipped[0]}" if side.skipped else ""
+        raise ResultError(f"{place}: holds nothing that can be compared{reason}")
+    return side
+
+
+def _documents(place):
+    if place.is_dir() or place.name.endswith(PACKED):
+        return results.documents(place)
+    try:
+        document = json.loads(place.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ResultError(f"{place}: {error.strerror}: want a folder of results, a packed sweep, or a file") from error
+    except (ValueError, RecursionError) as error:
+        raise ResultError(f"{place}: not JSON: {error}") from error
+    if not (isinstance(document, dict) and isinstance(document.get("benchmarks"), list)):
+        results.check_version(document, place)
+    return [(place.name, document)]
+
+
+def _add_result(side, name, document):
+    repetitions = [_of_repetition(name, repetition) for repetition in document["repetitions"]]
+    content = (document["configuration"]["seed"], document.get("time"), json.dumps(document["repetitions"]))
+    point = point_of(document["configuration"])
+    side.add(name, document["configuration"], document["machine"], document["muster"], repetitions, (point, content))
+
+
+def _of_repetition(name, repetition):
+    """(metric's key, unit) -> value; nothing for what the repetition does not have."""
+
+    def number(*path, above=False):
+        value = repetition
+        for step in path:
+            if value is None:
+                return None
+            value = value[step] if isinstance(step, int) else value.get(step)
+        if value is None:
+            return None
+        return _checked(name, ".".join(map(str, path)), value, above)
+
+    rates = [
+        number("windows", i, "operations") / number("windows", i, "seconds", above=True)
+        for i in range(len(repetition["windows"]))
+    ]
+    values = {("throughput", repetition["throughput"]["unit"]): statistics.median(rates)}
+    for percentile in ("p50", "p99", "p999"):
+        values[f"commit_latency_{percentile}", "us"] = number("commit_latency_us", percentile)
+    values["boundary_lag", "bytes"] = number("boundary_lag_bytes", "p50")
+    commits = number("transactions", "committed")
+    if commits:
+        for what in ("bytes", "syncs"):
+            total = number("log", what)
+            values[f"{what}_per_commit", what] = None if total is None else total / commits
+    return {metric: value for metric, value in values.items() if value is not None}
+
+
+def _checked(name, key, value, above=False):
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not is_number or value < 0 or (above and value == 0):
+        raise ResultError(f"{name}: {key} = {value}: want a number, {'above 0' if above else '0 or more'}")
+    return value
+
+
+def _add_benchmarks(side, name, document):
+    context = document["context"]
+    repetitions = defaultdict(list)
+    for entry in document["benchmarks"]:
+        if entry.get("run_type", "iteration") == "iteration" and not entry.get("error_occurred"):
+            repetitions[entry.get("run_name", entry["name"])].append(_of_benchmark(name, entry))
+    if not repetitions:
+        raise ResultError(f"{name}: holds no repetition of a benchmark: want more than aggregates")
+    known = {key: value for key, value in context.items() if value != "null"}  # as Google's library writes strings only
+    if "placement" in known:  # a sentence for all of them, no key of each
+        side.facts["placement"].setdefault(known["placement"], name)
+    for run_name, values in repetitions.items():
+        side.add(name, _configuration_of(run_name), known, known, values, (name, run_name))
+    side.files = 1
+
+
+def _of_benchmark(name, entry):
+    """The lag where it is measured; else throughput; else time."""
+    for key, metric in (
+        ("lag_p50", ("boundary_lag", "bytes")),
+        ("bytes_per_second", ("throughput", "bytes/s")),
+        ("items_per_second", ("throughput", "items/s")),
+        ("real_time", ("time", entry["time_unit"])),
+    ):
+        if key in entry:
+            return {metric: _checked(name, f"{entry['name']}: {key}", entry[key])}
+    raise ResultError(f"{name}: {entry['name']}: has none of lag_p50, bytes_per_second, items_per_second, real_time")
+
+
+# How Google's library measures, which it puts into a name.
+HOW = ("iterations", "min_time", "repeats", "real_time", "manual_time", "process_time")
+
+
+def _configuration_of(run_name):
+    """append/mutex/bytes:120/threads:2: the first two words are what and of whom, the rest keys."""
+    family, *rest = run_name.split("/")
+    configuration = {"benchmark": family}
+    if rest:
+        configuration["algorithm"] = rest.pop(0)
+    for word in rest:
+        key, colon, value = word.partition(":")
+        if key not in HOW:
+            configuration[key] = int(value) if value.isdecimal() else value if colon else True
+    return configuration
+
+
+@functools.cache
+def keys():
+    """Of a configuration: name, default, whether it is a place, ..."""
+    return json.loads(KEYS.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _ignored():
+    return {"seed"} | {key["name"] for key in keys() if key["place"]}
+
+
+def point_of(configuration):
+    """A configuration as something that can be looked up: sorted (dotted key, value) without what is ignored."""
+    return tuple(sorted(item for item in _flat(configuration) if item[0] not in _ignored()))
+
+
+def _flat(section, prefix=""):
+    for key, value in section.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value_of(value)
+
+
+def value_of(value):
+    """As something that can be looked up."""
+    return tuple(value) if isinstance(value, list) else value
