@@ -86,10 +86,10 @@ def table(found, units):
 
 
 def main():
-    parser = argparse.ArgumentParser(
+    parser = command.Parser(
         prog="append_benchmarks.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", metavar="FILE", help="write the benchmarks' JSON there, with the shares")
+    parser.add_argument("--out", metavar="FILE", type=command.out_file, help="write the benchmarks' JSON there, with the shares")
     parser.add_argument("--repetitions", type=command.positive(int), default=9, help="of each benchmark (9)")
     parser.add_argument("--seconds", type=command.positive(float), default=0.1, help="of one, at least (0.1)")
     parser.add_argument("--filter", default=r"append/\w+/", help="a regular expression over the benchmarks' names")

@@ -50,10 +50,10 @@ def table(found):
 
 
 def main():
-    parser = argparse.ArgumentParser(
+    parser = command.Parser(
         prog="instructions.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", metavar="FILE", help="write them there, as JSON")
+    parser.add_argument("--out", metavar="FILE", type=command.out_file, help="write them there, as JSON")
     arguments = parser.parse_args()
     context = benchmarks.context("instructions.py")
     context["valgrind"] = benchmarks.output(["valgrind", "--version"])[0].strip()

@@ -1,90 +1,90 @@
 #!/usr/bin/python3
-"""Runs a matrix of configurations, one result file a run, and resumes where it was interrupted."""
+"""Runs a matrix of configurations, one result file a run, and resumes where it was interrupted.
+
+sweep.py pack DIR makes one compressed file of such a folder. A matrix that is named pack is written ./pack.
+"""
 
 import argparse
+import contextlib
 import fcntl
 import json
 import os
-import shlex
 import shutil
-import signal
-import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tqdm import tqdm
 
-from lab import matrix
-from lab import results
+from lab import command, machine, matrix, results, runs
+from lab.command import MachineError, RequestError
+from lab.place import BIN
 
-ROOT = Path(__file__).resolve().parent.parent
 RUNNING = ".running.json"  # no result before it is whole and fits the schema
 OVERHEAD_S = 0.5  # starting, loading and verifying a run, for the estimate
+RUNS_MAX = 10_000  # more may be a mistake, and wants --yes
+LOCK_S = 3  # a run that ends with its sweep may take so long
+EXIT_CODES = "Exit codes: 0 all runs are there, 1 some failed, 2 mend the request, 3 mend the machine, 130 interrupted."
 
 
-class MachineError(Exception):
-    """What the user has to mend about the machine: one line."""
-
-
-class Interrupted(Exception):
-    """Its argument is the signal's number."""
+class Interrupted(command.Failure):
+    def __init__(self, number):
+        super().__init__("interrupted; what is complete is kept, and the same command goes on from there")
+        self.code = 128 + number
 
 
 def arguments(argv):
-    parser = argparse.ArgumentParser(
-        prog="sweep.py",
-        description=__doc__,
-        epilog="Exit codes: 0 all runs are there, 1 some failed, 2 mend the request, 3 mend the machine, 130 interrupted.",
+    parser = command.Parser(
+        prog="sweep.py", description=__doc__, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("matrix", metavar="MATRIX.json", help="what to run: scripts/README.md describes it")
-    parser.add_argument("--out", metavar="DIR", required=True, help="folder for the results; those there are kept")
-    parser.add_argument("--directory", metavar="DIR", help="engine.directory of every ycsb run: where the databases go")
-    parser.add_argument(
-        "--muster", metavar="FILE", default=ROOT / "build/release/bin/muster", type=Path, help="the executable to run"
-    )
-    return parser.parse_args(argv)
+    parser.add_argument("--out", metavar="DIR", type=Path, help="folder for the results; those there are kept")
+    parser.add_argument("--dry-run", action="store_true", help="print the points and how long they take; run nothing")
+    parser.add_argument("--directory", metavar="DIR", help="engine.directory of every run that has one: where databases go")
+    parser.add_argument("--host-name", action="store_true", help="results name this host, not only its opaque id")
+    parser.add_argument("--yes", action="store_true", help=f"also more than {RUNS_MAX:,} runs")
+    parser.add_argument("--muster", metavar="FILE", default=BIN / "muster", type=Path, help="the executable to run")
+    args = parser.parse_args(argv)
+    if args.out is None and not args.dry_run:
+        raise RequestError("--out: missing; want a folder for the results, or --dry-run")
+    return args
 
 
 class Sweep:
-    def __init__(self, args):
-        self.muster = args.muster
-        self.out = Path(args.out)
-        self.child = None
-        self.stopped_by = None
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self.stop)
-        self.build = json.loads(self.ask("--version"))
-        machine = matrix.Machine(
-            units=len(json.loads(self.ask("topology", "--json"))["units"]),
-            algorithms=json.loads(self.ask("list", "--json")),
-        )
-        self.cells = matrix.cells(matrix.read(args.matrix), machine, args.directory)
-        self.lock = self.claim()
+    """A folder that no other sweep writes, and what is to be run into it."""
 
-    def ask(self, *words):
-        """What the executable prints."""
-        try:
-            done = subprocess.run([self.muster, *words], capture_output=True, text=True, check=False)
-        except OSError as error:
-            raise MachineError(f"{self.muster}: {error.strerror}; scripts/setup builds it") from error
-        if done.returncode != 0:
-            raise MachineError(f"{self.muster} {' '.join(words)} failed: {done.stderr.strip()}")
-        return done.stdout
+    def __init__(self, args, cells, muster):
+        self.out, self.cells, self.muster = args.out, cells, muster
+        lock = claim(self.out)  # held until this process ends, and by each run until that ends
+        self.kept = self.keep()
+        self.clear()
+        self.try_writing()
+        self.runner = runs.Runner(["--host-name"] if args.host_name else [], keep_open=[lock])
 
-    def claim(self):
-        """Makes sure that results can be written, and by this sweep alone."""
-        try:
-            self.out.mkdir(parents=True, exist_ok=True)
-            self.clear()
-            self.try_writing()
-            folder = os.open(self.out, os.O_RDONLY)
-        except OSError as error:
-            raise MachineError(f"--out = {self.out}: {error.strerror}; want a folder that can be written") from error
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise MachineError(f"--out = {self.out}: another sweep is writing there; want a folder of its own") from error
-        return folder
+    def keep(self):
+        """The names of results that are there. All in the folder is of one build and one machine, or nothing is run."""
+        kept, here = set(), None
+        effective = {cell.name: matrix.canonical(cell.effective) for cell in self.cells}
+        for path in sorted(self.out.glob("*.json")):
+            try:
+                result = results.load(path)
+            except results.ResultError:
+                continue  # is run again where it is one of ours
+            here = here or self.muster.probe()
+            self.want_same(path, result, here)
+            if effective.get(path.name) == matrix.canonical(result["configuration"]):
+                kept.add(path.name)
+        return kept
+
+    def want_same(self, path, result, here):
+        want = "another --out: one folder holds results of one build on one machine"
+        different = machine.difference(result, here)
+        if different:
+            what, key, there, now = different
+            raise RequestError(f"--out = {self.out}: {path.name} is of another {what}, {key} {there}, now {now}; want {want}")
+        if not machine.says_its_build(result):
+            commit = result["muster"]["git_commit"]
+            raise RequestError(f"--out = {self.out}: {path.name} may be of another build, of commit {commit}; want {want}")
 
     def clear(self):
         """Takes away what is not whole."""
@@ -98,128 +98,127 @@ class Sweep:
                 file.write(bytes(65536))  # more than a result
                 file.flush()
                 os.fsync(file.fileno())
+        except OSError as error:
+            raise cannot_write(self.out, error) from error
         finally:
-            probe.unlink(missing_ok=True)
-
-    def is_done(self, cell):
-        """A result of the same configuration, which the name stands for, by the same build."""
-        path = self.out / cell.name
-        try:
-            build = results.load(path)["muster"]
-        except results.ResultError:
-            return False
-        if build != self.build:
-            return False
-        # Two builds of a changed tree may well carry the same name.
-        return not build["git_commit"].endswith("-dirty") or path.stat().st_mtime >= self.muster.stat().st_mtime
+            with contextlib.suppress(OSError):
+                probe.unlink(missing_ok=True)
 
     def run(self):
-        """Runs what is left; returns the lines of the runs that failed."""
-        left = [cell for cell in self.cells if not self.is_done(cell)]
-        kept = len(self.cells) - len(left)
-        minutes = sum(cell.measured_s() + OVERHEAD_S for cell in left) / 60
-        said = f"{len(left)} runs, about {minutes:.0f} min" if minutes >= 1.5 else f"{len(left)} runs"
-        print(f"sweep: {said}{f', {kept} kept from before' if kept else ''}; results in {self.out}", flush=True)
-        failures = []
-        refused = set()
+        """Runs what is left; returns how many results are missing then."""
+        self.runner.stop_on_signals()
+        left = [cell for cell in self.cells if cell.name not in self.kept]
+        kept = f", {len(self.kept)} kept from before" if self.kept else ""
+        print(f"sweep: {length(left)}{kept}; results in {self.out}", flush=True)
+        failed, refused, skipped = 0, set(), 0
         width = shutil.get_terminal_size().columns
         bar = "{percentage:3.0f}% {bar} {n_fmt} of {total_fmt} runs, {remaining} left{postfix}"
         with tqdm(left, bar_format=bar, disable=None, leave=False, smoothing=0, ncols=width) as progress:
             for cell in progress:
                 self.leave_if_stopped()
-                point = json.dumps({**cell.configuration, "seed": None}, sort_keys=True)
-                if point in refused:
-                    continue  # an earlier repetition was refused; this one would be alike
-                name = f"{cell.configuration['algorithm']}, {cell.configuration.get('threads', 1)} threads"
-                progress.set_postfix_str(name, refresh=True)
+                if cell.point in refused:
+                    skipped += 1  # an earlier repetition was refused; this one would be alike
+                    continue
+                effective = cell.effective
+                progress.set_postfix_str(f"{effective['algorithm']}, {effective['threads']} threads", refresh=True)
                 failure, code = self.run_cell(cell)
                 if failure is not None:
                     progress.write(f"sweep: {failure}", file=sys.stderr)
-                    failures.append(failure)
-                    if code == 2:
-                        refused.add(point)
-        return failures
+                    failed += 1
+                    if code == RequestError.code:
+                        refused.add(cell.point)
+        if failed:
+            more = f", and {skipped} more of the same points were not tried" if skipped else ""
+            print(f"sweep: {failed} runs failed{more}; the same command tries them again", file=sys.stderr)
+        return failed
 
     def run_cell(self, cell):
         """Runs one cell: None and 0, or the line that says what went wrong and the exit code."""
         running = self.out / RUNNING
-        settings = []
-        for key, value in flat(cell.configuration):
-            settings += ["--set", f"{key}={json.dumps(value)}"]
-        command = [str(self.muster), "run", *settings]
-        # A group of its own: a terminal's Ctrl-C reaches the sweep, which passes it on once.
+        outcome = self.runner.run(self.muster, cell.configuration, running, limit_s=600 + 10 * cell.point.measured_s())
         try:
-            self.child = subprocess.Popen(
-                [*command, "--out", running], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
-            )
-        except OSError as error:
-            raise MachineError(f"{self.muster}: {error.strerror}") from error
-        if self.stopped_by is not None:
-            self.child.send_signal(signal.SIGINT)  # it came while there was no child to pass it on to
-        limit_s = 600 + 10 * cell.measured_s()
-        try:
-            said, _ = self.child.communicate(timeout=limit_s)
-            code = self.child.returncode
-        except subprocess.TimeoutExpired:
-            self.child.kill()
-            said, code = f"no end after {limit_s:.0f} s", 3
-            self.child.communicate()
-        finally:
-            self.child = None
-        try:
-            if code == 0:
+            if outcome.code == 0:
                 results.check(json.loads(running.read_text(encoding="utf-8")), cell.name)
                 running.rename(self.out / cell.name)
                 return None, 0
             self.clear()
-            self.leave_if_stopped()
-            self.try_writing()
-        except (results.ResultError, json.JSONDecodeError) as error:
+        except (results.ResultError, ValueError) as error:
             self.clear()
             return f"result does not fit results/schema.json: {error}", 1
         except OSError as error:
-            raise MachineError(f"{self.out}: {error.strerror}; what is complete there is kept") from error
-        last = said.strip().splitlines()[-1] if said.strip() else f"exit code {code}"
-        return f"{last} [{shlex.join(command)}]", code
-
-    def stop(self, number, _frame):
-        """A signal's handler. The child ends by the same signal, and the sweep after it; a second one kills."""
-        if self.child is not None:
-            self.child.kill() if self.stopped_by is not None else self.child.send_signal(signal.SIGINT)
-        self.stopped_by = number
+            raise cannot_write(self.out, error) from error
+        self.leave_if_stopped()
+        self.try_writing()
+        return str(outcome), outcome.code
 
     def leave_if_stopped(self):
-        if self.stopped_by is not None:
-            raise Interrupted(self.stopped_by)
+        if self.runner.stopped_by is not None:
+            raise Interrupted(self.runner.stopped_by)
 
 
-def flat(configuration, prefix=""):
-    for key, value in configuration.items():
-        if isinstance(value, dict):
-            yield from flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
+def cannot_write(out, error):
+    return MachineError(f"--out = {out}: {error.strerror}; want a folder that can be written; what is complete is kept")
 
 
-def main(argv=None):
-    args = arguments(argv)
+def claim(out):
+    """The folder's lock, taken before anything there is changed. A run that outlives its sweep still holds it."""
     try:
-        sweep = Sweep(args)
-        failures = sweep.run()
-    except matrix.RequestError as error:
-        print(f"sweep: {error}", file=sys.stderr)
-        return 2
-    except MachineError as error:
-        print(f"sweep: {error}", file=sys.stderr)
-        return 3
-    except Interrupted as interruption:
-        print("sweep: interrupted; what is complete is kept, and the same command goes on from there", file=sys.stderr)
-        return 128 + interruption.args[0]
-    if failures:
-        print(f"sweep: {len(failures)} runs failed; the same command tries them again", file=sys.stderr)
-        return 1
-    return 0
+        out.mkdir(parents=True, exist_ok=True)
+        folder = os.open(out, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise cannot_write(out, error) from error
+    give_up = time.monotonic() + LOCK_S
+    while True:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return folder
+        except BlockingIOError as error:
+            if time.monotonic() > give_up:
+                os.close(folder)
+                raise MachineError(f"--out = {out}: another sweep is writing there; want a folder of its own") from error
+        time.sleep(0.05)
+
+
+def length(cells):
+    """How many runs, and how long they take."""
+    seconds = sum(cell.point.measured_s() + OVERHEAD_S for cell in cells)
+    return f"{len(cells)} runs" + (f", about {seconds / 60:,.0f} min" if seconds >= 90 else "")
+
+
+def pack(argv):
+    parser = command.Parser(prog="sweep.py pack", description="Makes one compressed file of a folder of results.")
+    parser.add_argument("folder", metavar="DIR", type=Path, help="that sweep.py wrote")
+    parser.add_argument("--out", metavar="FILE", type=Path, help=f"*{results.PACKED}; DIR{results.PACKED} if not given")
+    args = parser.parse_args(argv)
+    out = args.out or args.folder.with_name(args.folder.name + results.PACKED)
+    if not out.name.endswith(results.PACKED):
+        raise RequestError.of("--out", str(out), f"a name that ends in {results.PACKED}, which readers know it by")
+    if args.folder.is_dir():
+        claim(args.folder)  # until this process ends, or a sweep might still be writing there
+    count = results.pack(args.folder, out)
+    print(f"sweep: {count} results in {out}")
+
+
+def sweep(argv):
+    args = arguments(argv)
+    muster = runs.Muster(args.muster)
+    document = matrix.read(args.matrix)
+    size = matrix.size(document, muster)
+    if size > RUNS_MAX and not args.yes:
+        raise RequestError(f"matrix = {args.matrix}: {size:,} runs; want at most {RUNS_MAX:,}, or --yes")
+    points = matrix.points(document, muster, args.directory)
+    cells = matrix.cells(document, points)
+    if args.dry_run:
+        print("\n".join(map(str, points)))
+        print(f"sweep: {len(points)} points, {length(cells)}")
+        return 0
+    return 1 if Sweep(args, cells, muster).run() else 0
+
+
+def main():
+    words = sys.argv[1:]
+    return pack(words[1:]) if words[:1] == ["pack"] else sweep(words)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.main("sweep", main)

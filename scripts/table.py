@@ -1,11 +1,7 @@
 #!/usr/bin/python3
 """Prints the throughput of a folder of results: per algorithm and number of threads median, spread, share of bound."""
 
-import argparse
-import signal
-import sys
-
-from lab import results
+from lab import command, results
 from lab.wording import amount, title
 
 
@@ -30,23 +26,15 @@ def table(group):
     return "\n".join(lines)
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(prog="table.py", description=__doc__)
-    parser.add_argument("results", metavar="RESULTS_DIR", help="folder that scripts/sweep.py wrote")
-    directory = parser.parse_args(argv).results
-    try:
-        groups = results.groups(results.load_all(directory))
-    except results.ResultError as error:
-        print(f"table: {error}", file=sys.stderr)
-        return 2
-    for group in groups:
+def main():
+    parser = command.Parser(prog="table.py", description=__doc__)
+    parser.add_argument("results", metavar="RESULTS", help="folder that scripts/sweep.py wrote, or file that it packed")
+    for group in results.groups(results.load_all(parser.parse_args().results)):
         share = ", share of bound" if group.threads("bound") else ""
         print(f"\n{title(group)}\n{group.unit}: median ± half the distance of the quartiles{share}")
         print(table(group))
     print()
-    return 0
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # quiet where the reader has seen enough
-    sys.exit(main())
+    command.main("table", main)

@@ -6,7 +6,7 @@ import pathlib
 import subprocess
 import tempfile
 
-from lab.command import Failure, MachineError, RequestError, command_line, main, positive, write_text
+from lab.command import Failure, MachineError, Parser, RequestError, command_line, main, out_file, positive, write_text
 from lab.place import BIN
 
 BENCH = BIN / "muster_bench"
@@ -87,10 +87,10 @@ def main_of_fixed(script, description, pattern, key, figures, table):
     goes into the document under `key`, and table() of that is printed."""
 
     def action():
-        parser = argparse.ArgumentParser(
+        parser = Parser(
             prog=f"{script}.py", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
         )
-        parser.add_argument("--out", metavar="FILE", help=f"write the benchmarks' JSON there, with the {key}")
+        parser.add_argument("--out", metavar="FILE", type=out_file, help=f"write the benchmarks' JSON there, with the {key}")
         parser.add_argument("--repetitions", type=positive(int), default=9, help="of each benchmark (9)")
         arguments = parser.parse_args()
         document = run(listed(pattern), pattern, arguments.repetitions, seconds=1)

@@ -1,57 +1,99 @@
 """A sweep's matrix: which configurations are run, and in which order.
 
-A matrix is JSON. scripts/README.md describes it; scripts/quickstart.json is one.
+A matrix is JSON. scripts/README.md describes it; scripts/quickstart.json is one. What a configuration may hold is the
+executable's business: every point is shown to `muster check` before the first one runs.
 """
 
 import copy
+import decimal
 import hashlib
 import itertools
 import json
+import math
 import random
 import re
 from dataclasses import dataclass
 
-from lab.command import RequestError
+from lab import results
+from lab.command import MachineError, RequestError
+from lab.runs import TEMPORARY, flat
 
 KEYS = ("base", "axes", "skip", "parts", "repetitions", "seed")
 PART_KEYS = ("base", "axes", "skip")
-POINTS_MAX = 8
+THREADS_MAX = 8  # values of "powers of two"
+DIGITS_MAX = 40  # of an integer; more is a mistake, and Python takes long over them
+DEPTH_MAX = 20
+SEED_END = 1 << 64
+PLACE = "engine.directory"
 
 
-@dataclass
-class Machine:
-    """What the words of an axis stand for here."""
+@dataclass(eq=False)
+class Point:
+    """What is run once a repetition."""
 
-    units: int
-    algorithms: list  # as `muster list --json` has them
+    configuration: dict  # as the matrix spells it, the seed aside
+    effective: dict  # all of it, as the executable fills it in; two points are equal where this is
+    axes: dict
+
+    def measured_s(self):
+        """Seconds that a run takes, loading and verification aside."""
+        e = self.effective
+        return (e["warmup_s"] + e["window_s"] * e["windows"]) * e["repetitions"]
+
+    def __str__(self):
+        others = (f"{key} = {json.dumps(value)}" for key, value in self.axes.items() if key != "workload")
+        return ", ".join([self.configuration["workload"], *others])
 
 
 @dataclass
 class Cell:
     """One run."""
 
-    configuration: dict
-    name: str  # of its result file
+    point: Point
     repetition: int
+    seed: int
 
-    def measured_s(self):
-        """Seconds that the run takes, loading and verification aside."""
-        c = self.configuration
-        return (c.get("warmup_s", 0.5) + c.get("window_s", 0.5) * c.get("windows", 5)) * c.get("repetitions", 1)
+    @property
+    def configuration(self):
+        return {**self.point.configuration, "seed": self.seed}
+
+    @property
+    def effective(self):
+        return {**self.point.effective, "seed": self.seed}
+
+    @property
+    def name(self):
+        """Of its result file: the axes for people, and what the run is for the rest."""
+        words = [self.effective["workload"]]
+        for key, value in self.point.axes.items():
+            if key != "workload":
+                words.append(value if isinstance(value, str) else key.split(".")[-1] + json.dumps(value))
+        slug = re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(words))[:100].strip("-.")
+        digest = hashlib.sha256(canonical(self.effective).encode()).hexdigest()[:10]
+        return f"{slug}-r{self.repetition}-{digest}.json"
+
+
+def canonical(configuration):
+    """Text that is equal where configurations are; where a database lies is a place and no part of it."""
+    return json.dumps(results.without_place(configuration), sort_keys=True, separators=(",", ":"))
 
 
 def read(path):
     """The document, its form checked."""
     try:
-        with open(path, encoding="utf-8") as file:
-            document = json.load(file, object_pairs_hook=_each_key_once)
+        with open(path, encoding="utf-8-sig") as file:  # with or without a byte-order mark
+            document = json.load(file, object_pairs_hook=_each_key_once, parse_int=_integer)
     except OSError as error:
         raise RequestError.of("matrix", str(path), f"a file that can be read ({error.strerror})") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RequestError.of("matrix", str(path), f"JSON ({error})") from error
+    except ValueError as error:
+        raise RequestError.of("matrix", str(path), f"JSON in UTF-8 ({error})") from error
+    except RecursionError as error:
+        raise RequestError.of("matrix", str(path), f"JSON with at most {DEPTH_MAX} brackets inside each other") from error
+    _check_values("", document)
     _check_keys("matrix", document, KEYS)
-    _check_integer("repetitions", document.setdefault("repetitions", 1), 1)
-    _check_integer("seed", document.setdefault("seed", 1), 0)
+    repetitions = document.setdefault("repetitions", 1)
+    _check_integer("repetitions", repetitions, 1, SEED_END - 1)
+    _check_integer("seed", document.setdefault("seed", 1), 0, SEED_END - repetitions)
     parts = document.setdefault("parts", [{}])
     if not isinstance(parts, list) or not parts:
         raise RequestError.of("parts", parts, "a list of objects with " + ", ".join(PART_KEYS))
@@ -62,34 +104,59 @@ def read(path):
     return document
 
 
-def cells(document, machine, directory=None):
+def size(document, muster):
+    """How many runs it has at most: before `skip`, and without making them."""
+    return document["repetitions"] * sum(
+        math.prod(len(values) for values in _axes(document, part, muster).values()) for part in document["parts"]
+    )
+
+
+def points(document, muster, directory=None):
+    """Every point once, each accepted by the executable."""
+    axes = [part.get("axes", {}) for part in (document, *document["parts"])]
+    by_machine = {key for of_one in axes for key, values in of_one.items() if isinstance(values, str)}
+
+    def skips_of(place, part):
+        return [_Skip(f"{place}skip[{i}]", one, muster, by_machine) for i, one in enumerate(part.get("skip", []))]
+
+    shared = skips_of("", document)
+    skips, found = list(shared), []
+    for number, part in enumerate(document["parts"]):
+        own = skips_of(f"parts[{number}].", part)
+        skips += own
+        found += _points(document, part, muster, directory, shared + own)
+    for skip in skips:
+        skip.refuse_unused()
+    if not found:
+        raise RequestError.of("skip", document.get("skip", []), "to leave at least one configuration")
+    _check_points(found, muster)
+    return list({canonical(point.effective): point for point in reversed(found)}.values())[::-1]  # the first of equal ones
+
+
+def cells(document, of_points):
     """Every run of the matrix in the order in which it is due.
 
     Repetitions are outermost, and at each point of the other axes all algorithms run one after the other, so that
     a machine that drifts hits all of them alike and each has its `bound` close by. Points and algorithms are
     shuffled, or the first would always be the one that finds the machine cold.
     """
-    points = [_points(document, part, machine, directory) for part in document["parts"]]
-    names = {}
+    blocks = {}
+    for point in of_points:
+        blocks.setdefault(canonical({**point.effective, "algorithm": None}), []).append(point)
     ordered = []
     for repetition in range(document["repetitions"]):
         shuffle = random.Random(document["seed"] * 1_000_003 + repetition).shuffle
-        blocks = {}
-        for configuration, axes in itertools.chain.from_iterable(points):
-            others = [value for key, value in axes.items() if key != "algorithm"]
-            block = json.dumps([configuration["workload"], others])
-            cell = _cell(configuration, axes, repetition, document["seed"])
-            blocks.setdefault(block, []).append(cell)
-            if names.setdefault(cell.name, cell) is not cell:
-                raise RequestError.of("parts", cell.configuration, "each configuration once")
-        order = list(blocks.values())
+        order = [list(block) for block in blocks.values()]
         shuffle(order)
         for block in order:
             shuffle(block)
-            ordered.extend(block)
-    if not ordered:
-        raise RequestError.of("skip", document.get("skip", []), "to leave at least one configuration")
+            ordered += [Cell(point, repetition, document["seed"] + repetition) for point in block]
     return ordered
+
+
+def _integer(text):
+    """What is too long for an integer is kept as it stands, for _check_values to name."""
+    return int(text) if len(text) <= DIGITS_MAX else decimal.Decimal(text)
 
 
 def _each_key_once(pairs):
@@ -101,6 +168,22 @@ def _each_key_once(pairs):
     return seen
 
 
+def _check_values(place, value, depth=0):
+    """Refuses what JSON's grammar, or Python's reading of it, lets through."""
+    if depth > DEPTH_MAX:
+        raise RequestError.of(place.split(".")[0].split("[")[0] or "matrix", "nested too deep", f"at most {DEPTH_MAX} levels")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_values(f"{place}.{key}" if place else key, item, depth + 1)
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            _check_values(f"{place}[{i}]", item, depth + 1)
+    elif isinstance(value, decimal.Decimal):
+        raise RequestError.of(place, str(value), f"a number of at most {DIGITS_MAX} digits")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise RequestError.of(place, value, "a finite number")
+
+
 def _check_keys(name, value, known):
     if not isinstance(value, dict):
         raise RequestError.of(name, value, "an object with " + ", ".join(known))
@@ -109,9 +192,9 @@ def _check_keys(name, value, known):
             raise RequestError.of(key if name == "matrix" else f"{name}.{key}", value[key], "one of " + ", ".join(known))
 
 
-def _check_integer(key, value, least):
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise RequestError.of(key, value, f"an integer, {least} at least")
+def _check_integer(key, value, least, most):
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise RequestError.of(key, value, f"an integer, {least} at least and {most} at most")
 
 
 def _check_part(prefix, part):
@@ -137,24 +220,36 @@ def _check_part(prefix, part):
         )
 
 
-def _values(key, values, machine):
+def _names(muster):
+    return [algorithm["name"] for algorithm in muster.algorithms]
+
+
+def _values(key, values, muster):
     """An axis' values, its words replaced by what they stand for on this machine."""
-    names = [algorithm["name"] for algorithm in machine.algorithms]
     if key == "algorithm":
         if values == "all":
-            return names
+            return _names(muster)
         if values == "engine":
-            return [a["name"] for a in machine.algorithms if not a["unsafe"] and not a["stalls_on_idle"]]
+            return [a["name"] for a in muster.algorithms if not a["unsafe"] and not a["stalls_on_idle"]]
         for name in [values] if isinstance(values, str) else values:
-            if name not in names:
-                raise RequestError.of("axes.algorithm", name, '"all", "engine" or a list of: ' + ", ".join(names))
+            if name not in _names(muster):
+                raise RequestError.of("axes.algorithm", name, '"all", "engine" or a list of: ' + ", ".join(_names(muster)))
     if key == "threads" and values == "powers of two":
-        powers = [1 << bit for bit in range(machine.units.bit_length())]
-        return powers[:1] + powers[1:][-(POINTS_MAX - 1) :]
+        powers = [1 << bit for bit in range(muster.units.bit_length())]
+        return powers[:1] + powers[1:][-(THREADS_MAX - 1) :]
+    if key == "threads" and values == "one and all":
+        return sorted({1, muster.units})
+    if key == "threads" and values == "all":
+        return [muster.units]
     if isinstance(values, str):
-        words = {"algorithm": '"all", "engine" or a list', "threads": '"powers of two" or a list'}
+        words = {"algorithm": '"all", "engine" or a list', "threads": '"powers of two", "one and all", "all" or a list'}
         raise RequestError.of(f"axes.{key}", values, words.get(key, "a list of values"))
     return values
+
+
+def _axes(document, part, muster):
+    axes = {**document.get("axes", {}), **part.get("axes", {})}
+    return {key: _values(key, values, muster) for key, values in axes.items()}
 
 
 def _merge(base, over):
@@ -163,12 +258,6 @@ def _merge(base, over):
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = _merge(merged[key], value) if both else copy.deepcopy(value)
     return merged
-
-
-def _get(configuration, key):
-    for name in key.split("."):
-        configuration = configuration.get(name) if isinstance(configuration, dict) else None
-    return configuration
 
 
 def _set(configuration, key, value):
@@ -180,13 +269,11 @@ def _set(configuration, key, value):
     configuration[last] = value
 
 
-def _points(document, part, machine, directory):
-    """The configurations of one part, each with its values on the axes."""
+def _points(document, part, muster, directory, skips):
+    """The points of one part that no condition leaves out; what is effective of them is not known yet."""
     base = _merge(document.get("base", {}), part.get("base", {}))
-    axes = {**document.get("axes", {}), **part.get("axes", {})}
-    skip = document.get("skip", []) + part.get("skip", [])
-    values = {key: _values(key, axes[key], machine) for key in axes}
-    points = []
+    values = _axes(document, part, muster)
+    found = []
     for combination in itertools.product(*values.values()):
         chosen = dict(zip(values, combination))
         configuration = copy.deepcopy(base)
@@ -195,27 +282,63 @@ def _points(document, part, machine, directory):
         for key in ("workload", "algorithm"):
             if not isinstance(configuration.get(key), str):
                 raise RequestError.of(f"base.{key}", configuration.get(key), "a name, here or as an axis")
-        if configuration["workload"] == "ycsb" and directory is not None:
-            _set(configuration, "engine.directory", str(directory))
-        if not any(_matches(condition, configuration) for condition in skip):
-            points.append((configuration, chosen))
-    return points
+        if directory is not None and configuration["workload"] in muster.keys[PLACE]["workloads"]:
+            _set(configuration, PLACE, str(directory))
+        if not any([skip.matches(configuration) for skip in skips]):  # each notes what it matches
+            found.append(Point(configuration, {}, chosen))
+    return found
 
 
-def _matches(condition, configuration):
-    return all(
-        _get(configuration, key) in (wanted if isinstance(wanted, list) else [wanted])
-        for key, wanted in condition.items()
-    )
+class _Skip:
+    """A condition. A key that a point does not spell out has its default."""
+
+    def __init__(self, name, condition, muster, by_machine):
+        self.name, self.condition, self.muster = name, condition, muster
+        self.by_machine = by_machine  # keys whose values a word stands for: on this machine some may be missing
+        self.wanted = {key: wanted if isinstance(wanted, list) else [wanted] for key, wanted in condition.items()}
+        self.used = False
+        self.met = {key: [False] * len(wanted) for key, wanted in self.wanted.items()}
+        for key, wanted in self.wanted.items():
+            if key not in muster.keys or key == "seed":
+                raise RequestError.of(f"{name}.{key}", condition[key], f"a key that `{muster.path.name} keys` lists, not seed")
+            for value in wanted:
+                if key == "algorithm" and value not in _names(muster):
+                    raise RequestError.of(f"{name}.algorithm", value, "one of: " + ", ".join(_names(muster)))
+
+    def matches(self, configuration):
+        spelled = dict(flat(configuration))
+        whole = True
+        for key, wanted in self.wanted.items():
+            value = spelled.get(key, self.muster.keys[key]["default"])
+            hits = [_equal(value, one) for one in wanted]
+            self.met[key] = [a or b for a, b in zip(self.met[key], hits)]
+            whole = whole and any(hits)
+        self.used = self.used or whole
+        return whole
+
+    def refuse_unused(self):
+        for key, wanted in self.wanted.items():
+            for value, met in zip(wanted, self.met[key]):
+                if not met and key not in self.by_machine:
+                    raise RequestError.of(f"{self.name}.{key}", value, "a value that a point of the matrix has")
+        if not self.used and not self.by_machine & set(self.wanted):
+            raise RequestError.of(self.name, self.condition, "a condition that a point of the matrix meets")
 
 
-def _cell(configuration, axes, repetition, seed):
-    configuration = {**configuration, "seed": seed + repetition}
-    canonical = json.dumps(configuration, sort_keys=True, separators=(",", ":"))
-    words = [configuration["workload"]]
-    for key, value in axes.items():
-        if key != "workload":
-            words.append(value if isinstance(value, str) else key.split(".")[-1] + json.dumps(value))
-    slug = re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(words))[:100].strip("-")
-    digest = hashlib.sha256(canonical.encode()).hexdigest()[:10]
-    return Cell(configuration, f"{slug}-r{repetition}-{digest}.json", repetition)
+def _equal(one, other):
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
+def _check_points(found, muster):
+    """Shows all to the executable, which fills in what is effective."""
+    refused = []
+    for point, answer in zip(found, muster.check([point.configuration for point in found])):
+        if answer["ok"]:
+            point.effective = {key: value for key, value in answer["configuration"].items() if key != "seed"}
+        elif answer["exit_code"] != TEMPORARY:
+            refused.append((point, answer))
+    if refused:
+        point, answer = min(refused, key=lambda one: one[1]["exit_code"])  # first what the matrix is to blame for
+        some = f"{len(refused)} of {len(found)} points are refused, the first: " if len(found) > 1 else ""
+        kind = RequestError if answer["exit_code"] == RequestError.code else MachineError
+        raise kind(f"{some}{' '.join(answer['error'].split())} [{point}]" if some else " ".join(answer["error"].split()))

@@ -2,14 +2,16 @@
 
 import functools
 import gzip
+import io
 import json
+import math
 import statistics
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import jsonschema
-
+from lab import machine
+from lab.command import RequestError, write_bytes
 from lab.place import ROOT
 from lab.statistics import Spread
 
@@ -44,12 +46,14 @@ def in_order(algorithms):
     return sorted(algorithms, key=lambda name: (known.index(name) if name in known else len(known), name))
 
 
-class ResultError(Exception):
-    """A result, or a folder of them, that cannot be used: one line."""
+class ResultError(RequestError):
+    """A result, or a folder of them, that cannot be used."""
 
 
 @functools.cache
 def validator():
+    import jsonschema  # here: whoever only reads does not wait for it
+
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)
@@ -57,8 +61,10 @@ def validator():
 
 def check(document, name):
     """Raises ResultError with the place of the first thing that does not fit the schema."""
-    found = jsonschema.exceptions.best_match(validator().iter_errors(document))
-    if found is not None:
+    if not validator().is_valid(document):
+        from jsonschema.exceptions import best_match
+
+        found = best_match(validator().iter_errors(document))
         place = ".".join(str(step) for step in found.absolute_path) or "the document"
         message = " ".join(found.message.split())
         if len(message) > 200:
@@ -67,21 +73,55 @@ def check(document, name):
 
 
 def check_version(document, name):
-    """What a reader needs: a result, and of a version that it knows. Absent fields mean unknown."""
+    """A result, and of a version that this reads."""
     version = document.get("schema") if isinstance(document, dict) else None
     if isinstance(version, int) and version > VERSION:
         raise ResultError(f"{name}: schema = {version}: want {VERSION} at most; a later Muster wrote it")
-    if version != VERSION or "configuration" not in document:
+    if version != VERSION:
         raise ResultError(f"{name}: not a result of muster run: want one of schema {VERSION}")
 
 
+def check_used(document, name):
+    """What every reader needs, and no more: a version that it knows and the fields below. Others may be absent."""
+    check_version(document, name)
+    for path, kind in _USED.items():
+        value = document
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise ResultError(f"{name}: {path} = {json.dumps(value)[:80]}: want {_WANT[kind]}")
+    for r, repetition in enumerate(document["repetitions"]):
+        windows = repetition.get("windows") if isinstance(repetition, dict) else None
+        if not isinstance(windows, list) or not windows:
+            raise ResultError(f"{name}: repetitions.{r}.windows = {json.dumps(windows)[:80]}: want a list, not empty")
+        for w, window in enumerate(windows):
+            for key, least in (("seconds", math.ulp(0)), ("operations", 0)):
+                value = window.get(key) if isinstance(window, dict) else None
+                if not isinstance(value, (int, float)) or not least <= value < math.inf:
+                    place = f"repetitions.{r}.windows.{w}.{key}"
+                    raise ResultError(f"{name}: {place} = {json.dumps(value)[:80]}: want a number, not below 0")
+
+
+_USED = {
+    "muster.git_commit": str,
+    "machine.processing_units": int,
+    "configuration.workload": str,
+    "configuration.algorithm": str,
+    "configuration.threads": int,
+    "configuration.seed": int,
+    "throughput.unit": str,
+    "repetitions": list,
+}
+_WANT = {str: "text", int: "an integer", list: "a list"}
+
+
 def load(path):
-    """One result, its version checked."""
+    """One result, the fields checked that readers use."""
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ResultError(f"{path}: not a result: {error}") from error
-    check_version(document, path)
+    check_used(document, path)
     return document
 
 
@@ -113,7 +153,7 @@ def _packed(path):
                 try:
                     entry = json.loads(line)
                     name, document = entry["name"], entry["result"]
-                    check_version(document, name)
+                    check_used(document, name)
                 except (ValueError, RecursionError, KeyError, TypeError) as error:
                     yield name, ResultError(f"{name}: not a result: {error}")
                 except ResultError as error:
@@ -135,18 +175,38 @@ def load_all(place):
         if isinstance(document, ResultError):
             raise document
         found.append(document)
-    for what, of in _SAME.items():
-        kinds = sorted({str(of(result)) for result in found})
-        if len(kinds) > 1:
-            raise ResultError(f"{place}: holds results of more than one {what}: {kinds[0]} and {kinds[1]}; want one")
+    for result in found:
+        different = machine.difference(found[0], result)
+        if different:
+            what, key, one, other = different
+            raise ResultError(f"{place}: holds results of more than one {what}: {key} {one} and {other}; want one")
     return found
 
 
-_SAME = {
-    "commit": lambda r: r["muster"]["git_commit"],
-    "build": lambda r: [r["muster"][key] for key in ("compiler", "flags", "build_type", "allocator", "sanitizer")],
-    "machine": lambda r: [r["machine"][key] for key in ("cpu_model", "processing_units", "numa_nodes", "kernel")],
-}
+def pack(place, out):
+    """Writes one compressed file of a folder's results, each checked against the whole schema; returns how many.
+
+    The same results are the same bytes. A line a result: {"name": ..., "result": ...}.
+    """
+    lines = []
+    for name, document in documents(place):
+        if isinstance(document, ResultError):
+            raise document
+        check(document, name)
+        lines.append(json.dumps({"name": name, "result": document}, separators=(",", ":"), ensure_ascii=False) + "\n")
+    packed = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as file:
+        file.write("".join(lines).encode("utf-8"))
+    write_bytes(packed.getvalue(), out)
+    return len(lines)
+
+
+def without_place(configuration):
+    """Where a database lies is no part of what is measured; results name it that were written before that was said."""
+    engine = configuration.get("engine")
+    if not isinstance(engine, dict) or "directory" not in engine:
+        return configuration
+    return {**configuration, "engine": {key: value for key, value in engine.items() if key != "directory"}}
 
 
 def rates(result):
@@ -161,6 +221,7 @@ class Group:
     configuration: dict  # what they share
     unit: str
     runs: dict = field(default_factory=dict)  # (algorithm, threads) -> {seed: result}
+    title: str | None = None  # as the executable calls them; results from before it did have none
 
     def algorithms(self):
         return in_order({algorithm for algorithm, _ in self.runs})
@@ -192,9 +253,10 @@ def groups(results):
     """The results sorted into Groups, append before ycsb."""
     found = {}
     for result in results:
-        configuration = result["configuration"]
+        configuration = without_place(result["configuration"])
         shared = {k: v for k, v in configuration.items() if k not in ("algorithm", "threads", "seed")}
-        group = found.setdefault(json.dumps(shared, sort_keys=True), Group(shared, result["throughput"]["unit"]))
+        group = Group(shared, result["throughput"]["unit"], title=result.get("title"))
+        group = found.setdefault(json.dumps(shared, sort_keys=True), group)
         point = (configuration["algorithm"], configuration["threads"])
         runs = group.runs.setdefault(point, {})
         if configuration["seed"] in runs:

@@ -15,12 +15,19 @@ def two_digits(share):
 
 
 def title(group):
-    c = group.configuration
-    if c["workload"] == "append":
-        return f"append, records of {c['append']['bytes']} bytes"
-    y = c["ycsb"]
-    skew = f"zipf {y['theta']}" if y["distribution"] == "zipf" else "uniform"
-    return (
-        f"YCSB {y['mix']}, {y['records']} records of {y['value_bytes']} bytes, {skew}, {y['operations']} operation"
-        f"{'s' if y['operations'] > 1 else ''} a transaction, {c['engine']['policy']}, log on {c['log']['device']}"
-    )
+    return group.title or _title_of(group.configuration)
+
+
+def _title_of(c):
+    """Of results from before the executable wrote a title."""
+    try:
+        if c["workload"] == "append":
+            return f"append, records of {c['append']['bytes']} bytes"
+        y = c["ycsb"]
+        skew = f"zipf {y['theta']}" if y["distribution"] == "zipf" else "uniform"
+        return (
+            f"YCSB {y['mix']}, {y['records']} records of {y['value_bytes']} bytes, {skew}, {y['operations']} operation"
+            f"{'s' if y['operations'] > 1 else ''} a transaction, {c['engine']['policy']}, log on {c['log']['device']}"
+        )
+    except (KeyError, TypeError):  # what is absent is unknown
+        return c["workload"]

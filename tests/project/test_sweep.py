@@ -1,17 +1,21 @@
 """scripts/sweep.py with the real executable: every cell once, resumed where it stopped, nothing half-written."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
 
 import project  # first: it finds scripts/
 
-from lab import matrix
-from lab import results
+from lab import matrix, results, runs
+from lab.command import RequestError
 from project import PYTHON, ROOT
 
 SHORT = {"workload": "append", "warmup_s": 0.01, "window_s": 0.02, "windows": 2, "log_buffer": {"capacity": 65536}}
@@ -23,6 +27,14 @@ ALGORITHMS = [
 ]
 
 
+def wait_until(happened, limit_s=120):
+    give_up = time.monotonic() + limit_s
+    while not happened():
+        if time.monotonic() > give_up:
+            raise AssertionError(f"not within {limit_s} s")
+        time.sleep(0.01)
+
+
 class Folder(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -32,15 +44,35 @@ class Folder(unittest.TestCase):
 
     def matrix(self, document):
         path = self.folder / "matrix.json"
-        path.write_text(document if isinstance(document, str) else json.dumps(document), encoding="utf-8")
+        sys.set_int_max_str_digits(0)  # numbers of thousands of digits, too
+        text = document if isinstance(document, (str, bytes)) else json.dumps(document)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
         return path
 
-    def command(self, document, out=None, muster=project.MUSTER):
+    def command(self, document, *options, out=None, muster=project.MUSTER):
         path = self.matrix(document)
-        return [PYTHON, "-B", ROOT / "scripts/sweep.py", path, "--out", out or self.out, "--muster", muster]
+        return [PYTHON, "-B", ROOT / "scripts/sweep.py", path, "--out", out or self.out, "--muster", muster, *options]
 
-    def sweep(self, document, **where):
-        return project.run(*self.command(document, **where), cwd="/")
+    def sweep(self, document, *options, **where):
+        return project.run(*self.command(document, *options, **where), cwd="/")
+
+    def start(self, document, **where):
+        """A sweep of its own session, that has left one result at least."""
+        sweep = subprocess.Popen(
+            self.command(document, **where), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        self.addCleanup(sweep.stdout.close)
+        self.addCleanup(sweep.stderr.close)
+        wait_until(lambda: self.out.is_dir() and list(self.out.glob("append-*.json")))
+        return sweep
+
+    def fake(self, run):
+        """The real executable but for `run`, which is this shell script."""
+        path = self.folder / "muster"
+        real = f'{project.MUSTER} "$@"'
+        path.write_text(f'#!/bin/bash\n[ "$1 $2" != "run --help" ] && [ "$1" = run ] || exec {real}\n{run}\n', encoding="utf-8")
+        path.chmod(0o755)
+        return path
 
     def written(self):
         return {path.name: path.stat().st_mtime_ns for path in self.out.iterdir()}
@@ -58,25 +90,59 @@ class Running(Folder):
         document = {"base": {**SHORT, "algorithm": "mutex"}, "repetitions": 3}
         self.assertEqual(self.sweep(document).returncode, 0)
         before = self.written()
-        first, second, third = sorted(before)
+        first, *others = sorted(before)
         (self.out / first).write_text('{"schema": 1', encoding="utf-8")
-        other = json.loads((self.out / second).read_text(encoding="utf-8"))
-        other["muster"]["git_commit"] = "0" * 40
-        (self.out / second).write_text(json.dumps(other), encoding="utf-8")
         done = self.sweep(document)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("2 runs, 1 kept", done.stdout)
-        self.assertEqual(self.written()[third], before[third])
+        self.assertIn("1 runs, 2 kept", done.stdout)
+        after = self.written()
+        self.assertEqual([after[name] for name in others], [before[name] for name in others])
         self.assertEqual(len(results.load_all(self.out)), 3)
+
+    def test_one_folder_holds_one_build_and_one_machine(self):
+        document = {"base": {**SHORT, "algorithm": "mutex"}, "repetitions": 2}
+        self.assertEqual(self.sweep(document).returncode, 0)
+        path = sorted(self.out.iterdir())[1]
+        whole = path.read_text(encoding="utf-8")
+        for section, key, value in (
+            ("muster", "git_commit", "0" * 40),
+            ("muster", "build_id", "0" * 40),
+            ("muster", "flags", "-O1"),
+            ("machine", "host_id", "0" * 16),
+            ("machine", "kernel", "Linux 2.6"),
+        ):
+            with self.subTest(key=key):
+                other = json.loads(whole)
+                other[section][key] = value
+                path.write_text(json.dumps(other), encoding="utf-8")
+                before = self.written()
+                done = self.sweep({**document, "repetitions": 3})
+                self.assertEqual((done.returncode, done.stderr.count("\n"), done.stdout), (2, 1, ""), done.stderr)
+                for word in ("--out", path.name, key, value, "another --out"):
+                    self.assertIn(word, done.stderr)
+                self.assertEqual(self.written(), before)
+
+    def test_a_result_that_does_not_say_its_build_is_not_taken_for_one_of_this(self):
+        document = {"base": {**SHORT, "algorithm": "mutex"}}
+        self.assertEqual(self.sweep(document).returncode, 0)
+        (path,) = self.out.iterdir()
+        result = json.loads(path.read_text(encoding="utf-8"))
+        result["muster"].pop("build_id")
+        for commit in ("unknown", "0" * 40 + "-dirty"):
+            result["muster"]["git_commit"] = commit
+            path.write_text(json.dumps(result), encoding="utf-8")
+            self.assertEqual(self.sweep(document).returncode, 2)
+
+    def test_where_databases_lie_is_no_part_of_what_is_run(self):
+        base = {**SHORT, "workload": "ycsb", "algorithm": "mutex", "ycsb": {"records": 500}}
+        for name in ("here", "there"):
+            done = self.sweep({"base": base}, "--directory", self.folder / name)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("0 runs, 1 kept", done.stdout)
 
     def test_an_interrupt_keeps_what_is_complete_and_the_same_command_goes_on(self):
         document = {"base": {**SHORT, "windows": 20}, "axes": {"algorithm": ["mutex", "border_collie"]}, "repetitions": 3}
-        sweep = subprocess.Popen(
-            self.command(document), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
-        give_up = time.monotonic() + 120
-        while time.monotonic() < give_up and not (self.out.is_dir() and list(self.out.glob("append-*.json"))):
-            time.sleep(0.01)
+        sweep = self.start(document)
         sweep.send_signal(signal.SIGINT)
         _, said = sweep.communicate(timeout=120)
         self.assertEqual((sweep.returncode, said.count("\n")), (130, 1), said)
@@ -90,28 +156,40 @@ class Running(Folder):
         self.assertEqual({name: after[name] for name in kept}, kept)
         self.assertEqual(len(results.load_all(self.out)), 6)
 
-    def test_a_cell_that_fails_is_said_and_the_others_run(self):
-        document = {
-            "base": {**SHORT, "algorithm": "mutex"},
-            "axes": {"append.bytes": [120, 1 << 20]},  # the second does not fit into the ring
-            "repetitions": 2,
-        }
-        done = self.sweep(document)
+    def test_a_run_that_fails_is_said_and_the_others_run(self):
+        document = {"base": SHORT, "axes": {"algorithm": ["mutex", "eleda"]}, "repetitions": 2}
+        fake = self.fake(f'[[ "$*" != *eleda* ]] || {{ echo "a record is missing" >&2; exit 1; }}\nexec {project.MUSTER} "$@"')
+        done = self.sweep(document, muster=fake)
         self.assertEqual(done.returncode, 1)
-        self.assertIn("append.bytes", done.stderr)
-        self.assertIn("1 runs failed", done.stderr)
+        self.assertEqual(done.stderr.count("a record is missing"), 2)
+        self.assertIn("2 runs failed; the same", done.stderr)
         self.assertEqual(len(results.load_all(self.out)), 2)
         self.assertEqual([name for name in self.written() if name.startswith(".")], [])
 
+    def test_a_point_that_is_refused_is_not_tried_again_and_counted_apart(self):
+        document = {"base": SHORT, "axes": {"algorithm": ["mutex", "eleda"]}, "repetitions": 3}
+        fake = self.fake(f'[[ "$*" != *eleda* ]] || {{ echo "eleda = out: want in" >&2; exit 2; }}\nexec {project.MUSTER} "$@"')
+        done = self.sweep(document, muster=fake)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stderr.count("want in"), 1)
+        self.assertIn("1 runs failed, and 2 more of the same points were not tried", done.stderr)
+        self.assertEqual(len(results.load_all(self.out)), 3)
+
+    def test_what_is_in_the_way_for_a_moment_is_tried_again(self):
+        fake = self.fake(f"echo >>{self.folder}/tries\n[ $(wc -l <{self.folder}/tries) -ge 2 ] || exit 4\nexec {project.MUSTER} \"$@\"")
+        done = self.sweep({"base": {**SHORT, "algorithm": "mutex"}}, muster=fake)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(len(results.load_all(self.out)), 1)
+
+    def test_what_stays_in_the_way_is_one_failure_a_run(self):
+        tried = []
+        runner, muster = runs.Runner(), runs.Muster(self.fake("echo busy >&2; exit 4"))
+        runner._wait = lambda seconds: tried.append(seconds) or True
+        outcome = runner.run(muster, {"workload": "append"}, self.folder / "result.json")
+        self.assertEqual((outcome.code, outcome.said, tried), (4, "busy", list(runs.PAUSES_S)))
+
     def test_a_result_that_does_not_fit_the_schema_is_an_error(self):
-        fake = self.folder / "muster"
-        # The real one but for `run`, which leaves something else.
-        fake.write_text(
-            f'#!/bin/bash\n[ "$1" = run ] || exec {project.MUSTER} "$@"\n'
-            'while [ "$1" != --out ]; do shift; done\necho \'{"schema": 2}\' >"$2"\n',
-            encoding="utf-8",
-        )
-        fake.chmod(0o755)
+        fake = self.fake("while [[ $1 != --out=* ]]; do shift; done\necho '{\"schema\": 2}' >\"${1#--out=}\"")
         done = self.sweep({"base": {**SHORT, "algorithm": "mutex"}}, muster=fake)
         self.assertEqual(done.returncode, 1)
         self.assertIn("schema.json", done.stderr)
@@ -124,18 +202,118 @@ class Running(Folder):
             self.assertEqual((done.returncode, done.stderr.count("\n")), (3, 1), done.stderr)
             self.assertIn("--out", done.stderr)
 
-    def test_two_sweeps_into_one_folder_are_refused(self):
-        self.out.mkdir()
-        holder = subprocess.Popen(["flock", "--exclusive", self.out, "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        try:
-            holder.stdin.write(b"held\n")
-            holder.stdin.flush()
-            self.assertEqual(holder.stdout.read(5), b"held\n")
-            done = self.sweep({"base": {**SHORT, "algorithm": "mutex"}})
-        finally:
-            holder.communicate()
+    def test_a_second_sweep_is_refused_and_changes_nothing(self):
+        document = {"base": {**SHORT, "windows": 1000, "algorithm": "mutex"}}
+        first = subprocess.Popen(self.command(document), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: self.children(first.pid))
+        (self.out / ".running.json.new").write_text("the first one's", encoding="utf-8")
+        done = self.sweep(document)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (3, 1), done.stderr)
+        self.assertIn("another sweep", done.stderr)
+        self.assertIn(".running.json.new", self.written())
+        first.send_signal(signal.SIGINT)
+        first.communicate(timeout=120)
+
+    def children(self, pid):
+        """Its runs."""
+        return [int(p) for p in project.run("pgrep", "--parent", pid).stdout.split()]
+
+    def test_a_sweep_that_ends_takes_its_run_along(self):
+        document = {"base": {**SHORT, "window_s": 60, "algorithm": "mutex"}}
+        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGKILL):
+            with self.subTest(signal=number.name):
+                command = self.command(document, out=self.folder / number.name)
+                sweep = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+                wait_until(lambda: any(is_measuring(child) for child in self.children(sweep.pid)))
+                (child,) = self.children(sweep.pid)
+                sweep.send_signal(number)
+                sweep.communicate(timeout=60)
+                self.assertEqual(sweep.returncode, -9 if number == signal.SIGKILL else 128 + number)
+                wait_until(lambda: not os.path.exists(f"/proc/{child}"), limit_s=20)
+
+    def test_a_run_that_outlives_its_sweep_keeps_the_folder(self):
+        fake = self.fake("sleep 60")
+        sweep = subprocess.Popen(self.command({"base": {**SHORT, "algorithm": "mutex"}}, muster=fake), stdout=subprocess.PIPE)
+        wait_until(lambda: self.children(sweep.pid) and "sleep" in project.run("pgrep", "-P", self.children(sweep.pid)[0], "-l").stdout)
+        (run,) = self.children(sweep.pid)
+        sweep.kill()
+        sweep.communicate()
+        done = self.sweep({"base": {**SHORT, "algorithm": "mutex"}})
+        os.killpg(run, signal.SIGKILL)
         self.assertEqual(done.returncode, 3)
         self.assertIn("another sweep", done.stderr)
+        self.assertEqual(self.sweep({"base": {**SHORT, "algorithm": "mutex"}}).returncode, 0)
+
+    def test_a_relative_executable_is_one_from_here(self):
+        shutil.copy(project.MUSTER, self.folder / "true")  # PATH has another
+        command = self.command({"base": {**SHORT, "algorithm": "mutex"}}, muster="true")
+        done = project.run(*command, cwd=self.folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        done = project.run(*command, cwd="/")
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (3, 1), done.stderr)
+
+    def test_a_dry_run_says_points_and_time_and_leaves_nothing(self):
+        axes = {"algorithm": ["mutex", "eleda"]}
+        done = self.sweep({"base": {**SHORT, "window_s": 60}, "axes": axes, "repetitions": 5}, "--dry-run")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn('append, algorithm = "eleda"\n', done.stdout)
+        self.assertRegex(done.stdout, "2 points, 10 runs, about 2[0-9] min")
+        self.assertFalse(self.out.exists())
+
+
+def is_measuring(pid):
+    """Has it its threads?"""
+    try:
+        return len(os.listdir(f"/proc/{pid}/task")) > 1
+    except OSError:
+        return False
+
+
+class Packing(Folder):
+    def test_a_packed_folder_reads_as_the_folder_did(self):
+        document = {"base": SHORT, "axes": {"algorithm": ["mutex", "eleda"]}, "repetitions": 2}
+        self.assertEqual(self.sweep(document).returncode, 0)
+        read = dict(results.documents(self.out))
+        self.assertEqual(len(read), 4)
+        done = self.pack(self.out)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        packed = self.folder / "out.jsonl.gz"
+        self.assertEqual(dict(results.documents(packed)), read)
+        first = packed.read_bytes()
+        self.assertEqual(self.pack(packed, "--out", self.folder / "again.jsonl.gz").returncode, 0)
+        self.assertEqual((self.folder / "again.jsonl.gz").read_bytes(), first)
+        tables = [project.run(PYTHON, "-B", ROOT / "scripts/table.py", place).stdout for place in (self.out, packed)]
+        self.assertEqual(tables[0], tables[1])
+        self.assertIn("mutex", tables[0])
+
+    def pack(self, *words):
+        return project.run(PYTHON, "-B", ROOT / "scripts/sweep.py", "pack", *words, cwd="/")
+
+    def test_what_cannot_be_packed_is_one_line(self):
+        self.out.mkdir()
+        self.assertIn("holds no results", self.refused(self.out))
+        good = json.loads((self.one_result()).read_text(encoding="utf-8"))
+        for name, change in (("schema", 2), ("command", 7), ("title", [])):
+            (self.out / "bad.json").write_text(json.dumps({**good, name: change}), encoding="utf-8")
+            said = self.refused(self.out)
+            self.assertIn("bad.json", said)
+            self.assertIn(name, said)
+        self.assertIn(".jsonl.gz", self.refused(self.out, "--out", self.folder / "packed.zip"))
+
+    def one_result(self):
+        self.assertEqual(self.sweep({"base": {**SHORT, "algorithm": "mutex"}}).returncode, 0)
+        (path,) = self.out.glob("append*.json")
+        return path
+
+    def refused(self, *words):
+        done = self.pack(*words)
+        self.assertEqual((done.returncode, done.stderr.count("\n"), done.stdout), (2, 1, ""), done.stderr)
+        return done.stderr
+
+    def test_a_matrix_that_is_named_pack_is_a_matrix(self):
+        (self.folder / "pack").write_text(json.dumps({"base": {**SHORT, "algorithm": "mutex"}}), encoding="utf-8")
+        command = [PYTHON, "-B", ROOT / "scripts/sweep.py", "./pack", "--out", self.out, "--muster", project.MUSTER]
+        self.assertEqual(project.run(*command, cwd=self.folder).returncode, 0)
 
 
 class BadMatrix(Folder):
@@ -156,8 +334,32 @@ class BadMatrix(Folder):
             ({"base": {"workload": "append"}}, ["base.algorithm", "axis"]),
             ({**good, "skip": [{"algorithm": "mutex"}]}, ["skip", "at least one"]),
             ({**good, "parts": [{"bass": {}}]}, ["parts[0].bass", "base"]),
+            ({**good, "seed": 10**5000}, ["seed = 1000", "digits"]),
+            ({**good, "seed": -1}, ["seed = -1"]),
+            ({**good, "seed": 2**64 - 1, "repetitions": 2}, ["seed = 1844", "at most"]),
+            ({"base": {**SHORT, "algorithm": "mutex", "windows": 10**5000}}, ["base.windows = 1000", "digits"]),
+            ('{"axes":' + "[" * 100_000, ["matrix.json", "brackets"]),
+            ('{"axes":' + "[" * 100 + "]" * 100 + "}", ["axes", "levels"]),
+            ('{"base": {"workload": "append", "algorithm": "mutex", "window_s": NaN}}', ["base.window_s = NaN", "finite"]),
+            ('{"base": {"workload": "append", "algorithm": "mutex", "window_s": 1e999}}', ["base.window_s = Infinity", "finite"]),
+            (b'{"base": "\xff"}', ["matrix.json", "UTF-8"]),
+            ({"base": {**SHORT, "algorithm": "mutex", "windows": "3"}}, ['windows = "3"', "integer"]),
+            ({"base": {**SHORT, "algorithm": "mutex", "windows": [1]}}, ["windows = [1]", "integer"]),
+            ({"base": {**SHORT, "algorithm": "mutex", "warmup_s": None}}, ["warmup_s = null", "number"]),
+            ({"base": {**SHORT, "algorithm": "mutex", "windows": 1e308, "window_s": 1e308}}, ["1e+308"]),
+            ({**good, "axes": {"append.bytes": [120, 1 << 20]}}, ["1 of 2 points", "append.bytes = 1048576", "append.bytes = 1048576]"]),
+            ({**good, "axes": {"apend.bytes": [120]}}, ["apend"]),
+            ({**good, "axes": {"threads": [1, 4096]}}, ["threads = 4096", "oversubscribe"]),
+            ({**good, "skip": [{"threds": 1}]}, ["skip[0].threds = 1", "keys"]),
+            ({**good, "skip": [{"threads": 3}]}, ["skip[0].threads = 3", "point"]),
+            ({**good, "skip": [{"algorithm": "mutecks"}]}, ["skip[0].algorithm = mutecks", "eleda"]),
+            ({**good, "parts": [{}, {"skip": [{"windows": [3, True]}]}]}, ["parts[1].skip[0].windows = 3", "point"]),
+            (
+                {**good, "axes": {"append.bytes": [48, 96], "windows": [2, 3]}, "skip": [{"append.bytes": 48, "windows": 4}]},
+                ["skip[0].windows = 4"],
+            ),
         ):
-            with self.subTest(document=str(document)):
+            with self.subTest(document=repr(document)[:200] if isinstance(document, (str, bytes)) else json.dumps(document, default=str)[:200]):
                 done = self.sweep(document)
                 self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
                 for word in words:
@@ -165,11 +367,28 @@ class BadMatrix(Folder):
                 self.assertFalse(self.out.exists())
 
 
+    def test_a_matrix_of_millions_says_so_at_once(self):
+        axes = {"threads": list(range(1, 4001)), "windows": list(range(1, 4001)), "append.bytes": list(range(1, 4001))}
+        done = self.sweep({"base": {**SHORT, "algorithm": "mutex"}, "axes": axes})
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+        self.assertIn("64,000,000,000 runs", done.stderr)
+        self.assertIn("--yes", done.stderr)
+
+
 class Order(Folder):
-    machine = matrix.Machine(units=256, algorithms=ALGORITHMS)
+    """Of a machine with 256 units, whose executable takes everything as it stands."""
 
     def cells(self, document, **options):
-        return matrix.cells(matrix.read(self.matrix(document)), self.machine, **options)
+        keys = json.loads(project.run(project.MUSTER, "keys", "--json").stdout)
+        muster = SimpleNamespace(
+            path=project.MUSTER,
+            units=256,
+            algorithms=ALGORITHMS,
+            keys={key["name"]: key for key in keys},
+            check=lambda configurations: [{"ok": True, "configuration": c} for c in configurations],
+        )
+        read = matrix.read(self.matrix(document))
+        return matrix.cells(read, matrix.points(read, muster, **options))
 
     def test_repetitions_are_outermost_and_algorithms_stay_together(self):
         document = {"base": SHORT, "axes": {"algorithm": "all", "threads": [1, 2, 4]}, "repetitions": 4}
@@ -197,6 +416,29 @@ class Order(Folder):
         self.assertEqual({c.configuration["algorithm"] for c in found}, {"mutex", "eleda"})
         threads = sorted({c.configuration["threads"] for c in found})
         self.assertEqual(threads, [1, 4, 8, 16, 32, 64, 128, 256])  # eight points at most
+
+    def test_equal_points_are_run_once(self):
+        real = runs.Muster(project.MUSTER)
+        for document in (
+            {"base": {**SHORT, "algorithm": "mutex"}, "axes": {"window_s": [1, 1.0]}},
+            {"base": {"workload": "append", "algorithm": "mutex"}, "parts": [{"base": {"windows": 5}}, {}]},
+            "\ufeff" + json.dumps({"base": {**SHORT, "algorithm": "mutex"}}),
+        ):
+            read = matrix.read(self.matrix(document))
+            self.assertEqual(len(matrix.points(read, real)), 1)
+
+    def test_a_condition_sees_what_is_not_spelled_out(self):
+        document = {"base": SHORT, "axes": {"algorithm": ["mutex", "eleda"]}, "skip": [{"threads": 1, "algorithm": "mutex"}]}
+        self.assertEqual([c.effective["algorithm"] for c in self.cells(document)], ["eleda"])
+
+    def test_a_condition_on_another_machines_threads_is_none_here(self):
+        document = {"base": SHORT, "axes": {"algorithm": ["mutex"], "threads": "powers of two"}, "skip": [{"threads": 2048}]}
+        self.assertEqual(len(self.cells(document)), 8)
+
+    def test_true_is_not_1(self):
+        document = {"base": {**SHORT, "algorithm": "mutex"}, "axes": {"oversubscribe": [True]}, "skip": [{"oversubscribe": 1}]}
+        with self.assertRaisesRegex(RequestError, "oversubscribe = 1"):
+            self.cells(document)
 
     def test_skipped_combinations_are_left_out(self):
         document = {
