@@ -1,21 +1,19 @@
 #!/usr/bin/python3
-"""Prints the throughput of a folder of results: per algorithm and number of threads median, spread, share of bound."""
+"""Prints the throughput of results: per algorithm and number of threads median, spread, share of bound."""
 
 import argparse
-import signal
-import sys
 
-from lab import results
-from lab.wording import amount, title
+from lab import command, panels, results
+from lab.wording import amount, two_digits
 
 
 def cell(group, algorithm, threads):
     if (algorithm, threads) not in group.runs:
         return ""
     spread = group.throughput(algorithm, threads)
-    text = f"{amount(spread.median)} ±{spread.relative():.0%}"
+    text = f"{amount(spread.median)} ±{spread.relative():.0%}" + (" noisy" if panels.is_noisy(spread) else "")
     share = group.share_of_bound(algorithm, threads)
-    return text if share is None else f"{text} {share.median:.2f}"
+    return text if share is None else f"{text} {two_digits(share.median)}"
 
 
 def table(group):
@@ -30,23 +28,23 @@ def table(group):
     return "\n".join(lines)
 
 
-def main(argv=None):
+def main():
     parser = argparse.ArgumentParser(prog="table.py", description=__doc__)
-    parser.add_argument("results", metavar="RESULTS_DIR", help="folder that scripts/sweep.py wrote")
-    directory = parser.parse_args(argv).results
+    parser.add_argument("results", metavar="RESULTS", help="folder that scripts/sweep.py wrote, or a packed one")
+    panels.add_where(parser)
+    arguments = parser.parse_args()
     try:
-        groups = results.groups(results.load_all(directory))
+        groups = results.groups(panels.chosen(results.load_all(arguments.results), arguments.where))
     except results.ResultError as error:
-        print(f"table: {error}", file=sys.stderr)
-        return 2
-    for group in groups:
+        raise command.RequestError(str(error)) from error
+    noisy = f"; noisy: that is more than {panels.NOISY:.0%}"
+    for title, group in zip(panels.titles(groups), groups):
         share = ", share of bound" if group.threads("bound") else ""
-        print(f"\n{title(group)}\n{group.unit}: median ± half the distance of the quartiles{share}")
-        print(table(group))
+        body = table(group)
+        print(f"\n{title}\n{group.unit}: median ± half the distance of the quartiles{share}{noisy if 'noisy' in body else ''}")
+        print(body)
     print()
-    return 0
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # quiet where the reader has seen enough
-    sys.exit(main())
+    command.main("table", main)

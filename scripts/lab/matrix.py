@@ -151,8 +151,12 @@ def _values(key, values, machine):
     if key == "threads" and values == "powers of two":
         powers = [1 << bit for bit in range(machine.units.bit_length())]
         return powers[:1] + powers[1:][-(POINTS_MAX - 1) :]
+    if key == "threads" and values == "one and all":
+        return sorted({1, machine.units})
+    if key == "threads" and values == "all":
+        return [machine.units]
     if isinstance(values, str):
-        words = {"algorithm": '"all", "engine" or a list', "threads": '"powers of two" or a list'}
+        words = {"algorithm": '"all", "engine" or a list', "threads": '"powers of two", "one and all", "all" or a list'}
         raise RequestError.of(f"axes.{key}", values, words.get(key, "a list of values"))
     return values
 

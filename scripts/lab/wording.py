@@ -10,11 +10,17 @@ def amount(value):
 
 
 def two_digits(share):
-    """Two that count."""
+    """Two that count, at least."""
+    if share >= 10:
+        return amount(share)
     return f"{share:.2f}" if share >= 0.1 or share == 0 else f"{share:.2g}"
 
 
 def title(group):
+    """As the result itself has it, or, in one from before results had a title, made of its configuration."""
+    run = next(run for runs in group.runs.values() for run in runs.values())
+    if "title" in run:
+        return run["title"]
     c = group.configuration
     if c["workload"] == "append":
         return f"append, records of {c['append']['bytes']} bytes"
