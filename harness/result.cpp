@@ -83,7 +83,8 @@ Json or_null(const std::optional<unsigned>& unit) {
 /// What figures say of the algorithm; its place is that in `muster list`.
 Json algorithm_json(std::string_view name) {
   const std::span<const AlgorithmInfo> known = algorithms();
-  const auto info = std::ranges::find(known, name, &AlgorithmInfo::name);  // a configuration names a known one
+  const auto info =
+      std::ranges::find(known, name, &AlgorithmInfo::name);  // a configuration names a known one
   return {{"title", info->title},
           {"place", info - known.begin()},
           {"unsafe", info->unsafe},

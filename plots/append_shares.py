@@ -17,7 +17,7 @@ def draw_panel(axes, of_panel, algorithms, sizes, known):
     """A cell an algorithm and record size: median, quartiles below it."""
     shares = [[of_panel.get((algorithm, size)) for size in sizes] for algorithm in algorithms]
     medians = [[share["median"] if share else float("nan") for share in row] for row in shares]
-    image = axes.imshow(medians, cmap="cividis", vmin=0, vmax=BEST, aspect="auto")
+    image = axes.imshow(medians, cmap=style.HEAT, vmin=0, vmax=BEST, aspect="auto")
     for y, row in enumerate(shares):
         for x, share in enumerate(row):
             if share is None:

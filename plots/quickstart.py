@@ -20,6 +20,8 @@ BYTES = 120  # records of about this size stand for the boundary's lag
 BEST = 1.25  # colours end here, or a few that come far above would leave none for the rest
 FULL, HOLLOW = "#0072B2", "#D55E00"
 
+NB = "\N{NO-BREAK SPACE}"
+
 # Inches.
 ROW = 0.3
 NAMES, CELL, DOTS, GAP, LARGE_GAP, RIGHT = 1.8, 0.54, 1.5, 0.18, 0.45, 0.6
@@ -57,8 +59,8 @@ class Part:
 
 def threads_text(count, units):
     if count == units > 1:
-        return f"all {count} units"
-    return f"{count} thread{'' if count == 1 else 's'}"
+        return f"all{NB}{count}{NB}units"
+    return f"{count}{NB}thread{'' if count == 1 else 's'}"
 
 
 def bytes_of(group):
@@ -70,7 +72,7 @@ def draw_shares(axes, names, sizes, threads):
     """A cell an algorithm and record size."""
     shares = [[g.share_of_bound(name, threads) if (name, threads) in g.runs else None for g in sizes] for name in names]
     medians = [[share.median if share else float("nan") for share in row] for row in shares]
-    axes.imshow(medians, cmap="cividis", vmin=0, vmax=BEST, aspect="auto")
+    axes.imshow(medians, cmap=style.HEAT, vmin=0, vmax=BEST, aspect="auto")
     for y, row in enumerate(shares):
         for x, share in enumerate(row):
             if share is None:
@@ -119,12 +121,13 @@ def append_part(sizes, counts, units, usable):
         below = f"bound: {amount(max(rates))} to {amount(min(rates))} records/s"
         draw = lambda axes, names, count=count: draw_shares(axes, names, sizes, count)  # noqa: E731
         columns.append(Column(CELL * len(sizes), threads_text(count, units), [(below, "#555555")], draw))
-    words = []
+    fastest = {}
     for count in counts:
         of_count = [name for name in usable if all((name, count) in g.runs for g in sizes)]
         for name in panels.by_speed(sizes, [count], of_count)[:1]:
-            words.append(f"{sizes[0].known.title(name)} ({threads_text(count, units)})")
-    answer = "Share of bound by record size. Fastest usable: " + ", ".join(words) + "."
+            fastest.setdefault(sizes[0].known.title(name), []).append(threads_text(count, units))
+    words = [f"{title} ({', '.join(where)})" for title, where in fastest.items()]
+    answer = "Share of bound by record size. " + (f"Fastest usable: {', '.join(words)}." if words else "")
     return Part("How fast is an append?", answer, columns)
 
 
@@ -141,7 +144,7 @@ def cost_column(costs):
         draw_dots(axes, series, CLOCK_NS * 1e-9, "s")
 
     below = [(f"● {most['registered']} workers", FULL), (f"○ {most['outstanding']} records outstanding", HOLLOW)]
-    return Column(DOTS, "Time of one advance", below, draw)
+    return Column(DOTS, "Time of advance", below, draw)
 
 
 def lag_column(group, threads):
@@ -155,21 +158,24 @@ def lag_column(group, threads):
         draw_dots(axes, series, floor, "B")
 
     below = [("● median", FULL), ("○ one advance in a hundred", HOLLOW)]
-    return Column(DOTS, "Lag of the boundary", below, draw)
+    return Column(DOTS, "Lag", below, draw)
 
 
 def boundary_answer(costs, group, threads, usable):
     """In words: what costs most, and what lags most."""
-    with_unit = lambda value, unit: ticker.EngFormatter(unit, places=1, sep="\N{NO-BREAK SPACE}")(value)  # noqa: E731
     words = []
     most = max((c for c in costs if c["algorithm"] in usable), key=lambda c: c["ns"], default=None)
     if most is not None:
         what = "workers" if most["against"] == "registered" else "records outstanding"
-        words.append(f"At most {with_unit(most['ns'] * 1e-9, 's')}: {group.known.title(most['algorithm'])} with {most['count']} {what}.")
+        time = ticker.EngFormatter("s", places=0, sep=NB)(most["ns"] * 1e-9)
+        words.append(f"Up to {time}: {group.known.title(most['algorithm'])} with {most['count']} {what}.")
     lags = {name: panels.lag(group, name, threads, "p50") for name in usable}
     name = max((name for name in usable if lags[name]), key=lambda name: lags[name].median, default=None)
-    if name is not None:
-        words.append(f"{group.known.title(name)} lags most, {with_unit(lags[name].median, 'B')}.")
+    if name is None or lags[name].median <= max(bytes_of(group)):
+        words.append("No lag beyond a record.")
+    else:
+        lag = ticker.EngFormatter("B", places=0, sep=NB)(lags[name].median)
+        words.append(f"{group.known.title(name)} lags most: {lag}.")
     return " ".join(words)
 
 
@@ -218,7 +224,7 @@ def engine_answer(group, intervals, reference):
         words = f"Yes: {fast} makes {more:.0%} more than {slow}."
     if reference is not None:
         (name, threads), *_ = reference.runs
-        words += f" Durable on disk: {amount(reference.throughput(name, threads).median)}/s."
+        words += f" Durable on disk: {amount(reference.throughput(name, threads).median).replace(' ', NB)}/s."
     return words
 
 

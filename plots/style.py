@@ -86,6 +86,8 @@ def look(algorithm, among):
     return SPARE[strangers.index(algorithm) % len(SPARE)]
 
 
+HEAT = "viridis"  # of cells: colour-blind readers and grey prints tell its ends apart
+
 pyplot.rcParams.update(
     {
         "font.family": "DejaVu Sans",
@@ -172,10 +174,11 @@ def draw_series(axes, group, value):
     top = axes.get_ylim()[1]
     ends = []
     for position, algorithm in enumerate(algorithms):
-        inside = [(t, s.median) for t, s in tops.get(algorithm, ([], 0))[0] if s.median <= top]
-        if inside:
-            t, y = inside[-1]
-            ends.append((t * dodge(position, len(algorithms)), y, group.known.title(algorithm), look(algorithm, algorithms).colour))
+        points, _ = tops.get(algorithm, ([], 0))
+        if points and points[-1][1].median <= top:
+            t, spread = points[-1]
+            x, colour = t * dodge(position, len(algorithms)), look(algorithm, algorithms).colour
+            ends.append((x, spread.median, group.known.title(algorithm), colour))
     return ends
 
 

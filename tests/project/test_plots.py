@@ -87,12 +87,12 @@ class Figures(unittest.TestCase):
         self.write(samples.quickstart())
         (self.folder / "results/boundary").mkdir()
         (self.folder / "results/boundary/advance.json").write_text(json.dumps(samples.advance_benchmarks()), encoding="utf-8")
-        texts = " ".join(self.texts("quickstart.py"))
+        texts = " ".join(self.texts("quickstart.py")).replace("\N{NO-BREAK SPACE}", " ")
         for wanted in (
             "1 thread",
             "all 8 units",
             "4096 B",
-            "Fastest usable: Border-Collie (1 thread)",
+            "Fastest usable: Border-Collie (1 thread, all 8 units).",
             "256 workers",
             "16384 records outstanding",
             "Eleda",
@@ -107,7 +107,7 @@ class Figures(unittest.TestCase):
         texts = self.texts("quickstart.py", "--where", "algorithm=eleda,bound")
         self.assertIn("Eleda", texts)
         self.assertNotIn("Mutex", texts)
-        self.assertIn("all 64 units", texts)
+        self.assertIn("all\N{NO-BREAK SPACE}64\N{NO-BREAK SPACE}units", texts)
 
     def test_intervals_that_overlap_are_said_to(self):
         alike = [result for result in samples.quickstart() if result["configuration"]["algorithm"] != "mutex"]
