@@ -183,14 +183,3 @@ def groups(results):
 def _natural(text):
     """A key of order in which 48 comes before 120."""
     return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", text)]
-
-
-def one_group(all_groups, workload, directory):
-    """The only group of a workload, for what draws one panel of it."""
-    of_workload = [group for group in all_groups if group.configuration["workload"] == workload]
-    if len(of_workload) != 1:
-        raise ResultError(
-            f"{directory}: holds {len(of_workload)} configurations of {workload} that differ in more than algorithm "
-            "and threads: want one"
-        )
-    return of_workload[0]
