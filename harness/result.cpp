@@ -3,8 +3,10 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <ctime>
 
+#include "algorithms/registry.h"
 #include "harness/machine.h"
 
 namespace muster {
@@ -78,6 +80,17 @@ Json or_null(const std::optional<unsigned>& unit) {
   return unit ? Json(*unit) : Json(nullptr);
 }
 
+/// What figures say of the algorithm; its place is that in `muster list`.
+Json algorithm_json(std::string_view name) {
+  const std::span<const AlgorithmInfo> known = algorithms();
+  const auto info =
+      std::ranges::find(known, name, &AlgorithmInfo::name);  // a configuration names a known one
+  return {{"title", info->title},
+          {"place", info - known.begin()},
+          {"unsafe", info->unsafe},
+          {"stalls_on_idle", info->stalls_on_idle}};
+}
+
 /// Of the last repetition: every repetition places its threads anew, and a pin that does not hold is an
 /// error.
 Json placement(const RunResult& result) {
@@ -118,6 +131,7 @@ Json to_json(const RunResult& result) {
           {"command", repeating_command(result.configuration)},
           {"time", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
           {"configuration", effective(result.configuration)},
+          {"algorithm", algorithm_json(result.configuration.database.algorithm)},
           {"machine", result.machine},
           {"placement", placement(result)},
           {"repetitions", std::move(repetitions)},

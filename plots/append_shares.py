@@ -13,11 +13,11 @@ BEST = 1.1  # colours end here, or a few that come far above would leave none fo
 SPREAD_LETTERS = 11  # that a cell has room for
 
 
-def draw_panel(axes, of_panel, algorithms, sizes):
+def draw_panel(axes, of_panel, algorithms, sizes, known):
     """A cell an algorithm and record size: median, quartiles below it."""
     shares = [[of_panel.get((algorithm, size)) for size in sizes] for algorithm in algorithms]
     medians = [[share["median"] if share else float("nan") for share in row] for row in shares]
-    image = axes.imshow(medians, cmap="cividis", vmin=0, vmax=BEST, aspect="auto")
+    image = axes.imshow(medians, cmap=style.HEAT, vmin=0, vmax=BEST, aspect="auto")
     for y, row in enumerate(shares):
         for x, share in enumerate(row):
             if share is None:
@@ -28,7 +28,7 @@ def draw_panel(axes, of_panel, algorithms, sizes):
             size = 4.8 * min(1, SPREAD_LETTERS / len(spread))
             axes.text(x, y + 0.27, spread, ha="center", va="center", fontsize=size, color=colour)
     axes.set_xticks(range(len(sizes)), [str(size) for size in sizes])
-    axes.set_yticks(range(len(algorithms)), [results.TITLES.get(name, name) for name in algorithms])
+    axes.set_yticks(range(len(algorithms)), [known.title(name) for name in algorithms])
     axes.set_xlabel("bytes a record")
     axes.grid(False)
     axes.tick_params(length=0)
@@ -42,7 +42,7 @@ def draw(shares, context, out):
     threads = sorted({share["threads"] for share in shares})
     sizes = sorted({share["bytes"] for share in shares})
     # `null` does nothing: many times `bound`, and no share of it.
-    algorithms = results.in_order({share["algorithm"] for share in shares} - {"null"})
+    algorithms = context["known"].in_order({share["algorithm"] for share in shares} - {"null"})
     if not algorithms:
         raise results.ResultError("holds no algorithm beside null: want those to compare")
     columns = min(len(threads), COLUMNS_MAX)
@@ -55,7 +55,7 @@ def draw(shares, context, out):
         unused.set_visible(False)
     for axes, count in zip(panels.flat, threads):
         of_panel = {(s["algorithm"], s["bytes"]): s for s in shares if s["threads"] == count}
-        draw_panel(axes, of_panel, algorithms, sizes)
+        draw_panel(axes, of_panel, algorithms, sizes, context["known"])
         over = ", oversubscribed" if count > units else ""
         axes.set_title(f"{count} thread{'' if count == 1 else 's'}{over}")
     caption = [

@@ -8,18 +8,28 @@ import command
 import style
 
 from lab import results
+from lab.algorithms import Algorithms
+from lab.statistics import Spread
 
 SAME = ("git_commit", "compiler", "flags", "build_type", "sanitizer", "cpu_model", "processing_units", "kernel", "placement")
 
 
+def spread(entry, keys, unit=1):
+    """The median and quartiles under these keys."""
+    median, q1, q3 = (entry[key] * unit for key in keys)
+    return Spread(median, q1, q3, entry["repetitions"])
+
+
 def load(paths, key):
-    """The entries under `key` of all files, and the context of the first; all of one machine and build."""
+    """The entries under `key` of all files, and the context of the first, with `known`: what it says of algorithms. All
+    files are of one machine and build."""
     entries, contexts = [], []
     for path in paths:
         try:
             document = json.loads(Path(path).read_text(encoding="utf-8"))
             entries += document[key]
-            contexts.append(document["context"])
+            known = Algorithms.of_list(document.get("algorithms", []))
+            contexts.append({**document["context"], "known": known})
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise results.ResultError(f"{path}: not a benchmark's result: {error}") from error
         except (KeyError, TypeError) as error:
@@ -58,11 +68,12 @@ def main(name, description, key, draw):
     """Reads the files, calls draw(entries, context, out) and prints the paths that it returns."""
     parser = argparse.ArgumentParser(prog=f"{name}.py", description=description)
     parser.add_argument("files", metavar="FILE", nargs="+", help="what the script's --out wrote, of one machine and build")
-    parser.add_argument("--out", metavar="FILE", required=True, help="the figure: FILE.svg and FILE.png are written")
-    arguments = parser.parse_args()
+    command.add_out(parser)
 
     def drawn():
+        arguments = parser.parse_args()
+        style.base_of(arguments.out)
         entries, context = load(arguments.files, key)
         return draw(entries, context, arguments.out)
 
-    command.report(name, arguments.out, drawn)
+    command.report(name, drawn)

@@ -1,36 +1,41 @@
 """The command line that all figures share."""
 
 import argparse
-import sys
 
-import style  # noqa: F401  # first: it finds scripts/ and sets matplotlib up
+import style  # first: it finds scripts/ and sets matplotlib up
 
-from lab import results
+from lab import command, panels, results
 
 
 def main(name, description, draw):
-    """Reads the folder, calls draw(results, groups, out) and prints the paths that it returns."""
+    """Reads the results, calls draw(results, groups, arguments) and prints the paths that it returns."""
     parser = argparse.ArgumentParser(prog=f"{name}.py", description=description)
-    parser.add_argument("results", metavar="RESULTS_DIR", help="folder that scripts/sweep.py wrote")
+    parser.add_argument("results", metavar="RESULTS", help="folder that scripts/sweep.py wrote, or a packed one")
+    panels.add_where(parser)
+    add_out(parser)
+
+    def drawn():
+        arguments = parser.parse_args()
+        style.base_of(arguments.out)
+        found = panels.chosen(results.load_all(arguments.results), arguments.where)
+        return draw(found, results.groups(found), arguments)
+
+    report(name, drawn)
+
+
+def add_out(parser):
     parser.add_argument("--out", metavar="FILE", required=True, help="the figure: FILE.svg and FILE.png are written")
-    args = parser.parse_args()
-
-    def draw_folder():
-        found = results.load_all(args.results)
-        return draw(found, results.groups(found), args.out)
-
-    report(name, args.out, draw_folder)
 
 
-def report(name, out, draw):
-    """Calls draw() and prints the paths that it returns; a mistake is one line and an exit code."""
-    try:
-        paths = draw()
-    except results.ResultError as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        sys.exit(2)
-    except OSError as error:
-        print(f"{name}: --out = {out}: {error.strerror}; want a file that can be written", file=sys.stderr)
-        sys.exit(3)
-    for path in paths:
-        print(f"figure: {path}")
+def report(name, draw):
+    """The process: draw() returns the paths to print; a mistake is one line and an exit code."""
+
+    def action():
+        try:
+            paths = draw()
+        except results.ResultError as error:
+            raise command.RequestError(str(error)) from error
+        for path in paths:
+            print(f"figure: {path}")
+
+    command.main(name, action)

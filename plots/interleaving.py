@@ -186,8 +186,7 @@ class Picture:
             self.text(0.12, -self.above + 0.16 + 0.2 * i, line, fontsize=10.5, fontweight="bold", color=colour)
         name = self.trace["mutant"]
         mutant = f", mutant: {name if '.' in name else name.replace('_', ' ')}" if name else ", as it is in the tree"
-        title = results.TITLES.get(self.trace["algorithm"], self.trace["algorithm"])
-        self.text(0.12, -0.08, title + mutant, fontsize=8, color="#555555")
+        self.text(0.12, -0.08, self.trace["algorithm"] + mutant, fontsize=8, color="#555555")
         for thread, name in enumerate(self.threads):
             x, colour = self.left(thread), self.colour(thread)
             self.text(x + self.column / 2, HEAD / 2, name, ha="center", fontsize=9, fontweight="bold", color=colour)
@@ -352,9 +351,14 @@ def tint(colour):
 def main():
     parser = argparse.ArgumentParser(prog="interleaving.py", description=__doc__)
     parser.add_argument("trace", metavar="TRACE.json", help="what the explorer wrote")
-    parser.add_argument("--out", metavar="FILE", required=True, help="the figure: FILE.svg and FILE.png are written")
-    args = parser.parse_args()
-    command.report("interleaving", args.out, lambda: Picture(read(args.trace)).draw(args.out))
+    command.add_out(parser)
+
+    def drawn():
+        arguments = parser.parse_args()
+        style.base_of(arguments.out)
+        return Picture(read(arguments.trace)).draw(arguments.out)
+
+    command.report("interleaving", drawn)
 
 
 if __name__ == "__main__":

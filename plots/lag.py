@@ -6,21 +6,22 @@ import style
 from matplotlib import pyplot, ticker
 
 from lab import results
+from lab.statistics import Spread
 
 RECORD = 120  # bytes
 
 
-def title(name):
+def title(name, known):
     algorithm, _, variant = name.partition(":")
-    words = results.TITLES.get(algorithm, algorithm)
+    words = known.title(algorithm)
     return f"{words}: {variant.replace('_', ' ')}" if variant else words
 
 
-def rows_of(lags):
+def rows_of(lags, known):
     """Variants behind what they are of, in the order of all figures."""
     # `null` reserves nothing.
     names = {lag["algorithm"] for lag in lags if lag["algorithm"].split(":")[0] != "null"}
-    algorithms = results.in_order({name.split(":")[0] for name in names})
+    algorithms = known.in_order({name.split(":")[0] for name in names})
     return sorted(names, key=lambda name: (algorithms.index(name.split(":")[0]), name))
 
 
@@ -38,7 +39,7 @@ def draw_points(axes, points, key, **look):
 
 
 def draw(lags, context, out):
-    names = rows_of(lags)
+    names = rows_of(lags, context["known"])
     if not names:
         raise results.ResultError("holds no algorithm beside null: want those to compare")
     counts = sorted({lag["idle"] for lag in lags})
@@ -50,12 +51,12 @@ def draw(lags, context, out):
         look = {"color": colour, "marker": marker}
         draw_points(axes, points, "p99", **look, markerfacecolor="white", label=f"{count} idle: one advance in a hundred")
         draw_points(axes, points, "p50", **look, label=f"{count} idle workers beside it")
-        found = [lag["found"]["median"] for lag in of_count]
-        axes.axvline(sorted(found)[len(found) // 2], color=colour, linewidth=0.8, linestyle=":", zorder=1)
+        found = Spread.of([lag["found"]["median"] for lag in of_count]).median
+        axes.axvline(found, color=colour, linewidth=0.8, linestyle=":", zorder=1)
     axes.set_xscale("log")
     axes.set_xlim(left=0.7 * RECORD)
     axes.xaxis.set_major_formatter(ticker.EngFormatter(sep="\N{THIN SPACE}"))
-    axes.set_yticks(range(len(names)), [title(name) for name in names])
+    axes.set_yticks(range(len(names)), [title(name, context["known"]) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlabel("bytes reserved above the boundary when the advance returns")
     axes.set_title("Lag behind a worker that appends 120-byte records")

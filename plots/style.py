@@ -1,27 +1,51 @@
 """What all figures share: one colour and one marker an algorithm, fonts, axes, the caption with the machine."""
 
+import atexit
+import logging
 import os
+import shutil
 import sys
 import tempfile
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-# No window, and a cache of fonts that can be written also where there is no home.
-if not os.access(os.path.expanduser("~"), os.W_OK):
-    os.environ.setdefault("MPLCONFIGDIR", os.path.join(tempfile.gettempdir(), f"muster-matplotlib-{os.getuid()}"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
-import logging  # noqa: E402
+from lab.command import MachineError, RequestError  # noqa: E402
+from lab.place import ROOT  # noqa: E402
 
-logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it announces that it builds the cache
-import matplotlib  # noqa: E402
 
-matplotlib.use("Agg")
+def plain_matplotlib():
+    """Imports it without the user's settings, which must neither get into a figure nor stop it. It looks for them in
+    the working directory, in MATPLOTLIBRC and in MPLCONFIGDIR, where it also keeps its list of fonts."""
+    settings = ROOT / "build/matplotlib"
+    try:
+        settings.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=settings):
+            pass
+    except OSError:
+        settings = Path(tempfile.mkdtemp(prefix="muster-matplotlib-"))
+        atexit.register(shutil.rmtree, settings, ignore_errors=True)
+    os.environ["MPLCONFIGDIR"] = str(settings)
+    for name in ("MATPLOTLIBRC", "MPLBACKEND"):
+        os.environ.pop(name, None)
+    working_directory = os.open(".", os.O_RDONLY)
+    os.chdir(settings)
+    try:
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it announces that it lists the fonts
+        import matplotlib
+
+        matplotlib.use("Agg")  # no window
+    finally:
+        os.fchdir(working_directory)
+        os.close(working_directory)
+
+
+plain_matplotlib()
 from matplotlib import pyplot, ticker  # noqa: E402
+from matplotlib.backend_bases import FigureCanvasBase  # noqa: E402
 from lab.wording import amount  # noqa: E402
-
-from lab import results  # noqa: E402
 
 
 @dataclass
@@ -62,6 +86,8 @@ def look(algorithm, among):
     return SPARE[strangers.index(algorithm) % len(SPARE)]
 
 
+HEAT = "viridis"  # of cells: colour-blind readers and grey prints tell its ends apart
+
 pyplot.rcParams.update(
     {
         "font.family": "DejaVu Sans",
@@ -85,13 +111,41 @@ pyplot.rcParams.update(
 )
 
 
+def label_ends(axes, ends, size=7):
+    """Writes each line's name at its end, in its colour, the names apart. `ends` are (x, y, text, colour); called when
+    the axes' limits are set."""
+    inches = axes.get_position().height * axes.figure.get_figheight()
+    step = size * 1.2 / 72 / inches  # a share of the axes' height
+    to_share = axes.transData + axes.transAxes.inverted()
+    ends = sorted(ends, key=lambda end: to_share.transform(end[:2])[1])
+    heights = [min(1, max(0, to_share.transform(end[:2])[1])) for end in ends]
+    for i in range(1, len(heights)):
+        heights[i] = max(heights[i], heights[i - 1] + step)
+    top = max(1, (len(heights) - 1) * step)
+    for i in reversed(range(len(heights))):
+        heights[i] = min(heights[i], top)
+        top = heights[i] - step
+    for (x, y, text, colour), height in zip(ends, heights):
+        axes.annotate(
+            text,
+            (x, y),
+            xytext=(1.03, height),
+            textcoords="axes fraction",
+            fontsize=size,
+            color=colour,
+            va="center",
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "alpha": 0.6, "shrinkA": 0, "shrinkB": 3, "relpos": (0, 0.5)},
+        )
+
+
 def dodge(position, count):
     """A factor on a log2 axis that sets series a little apart, so that their error bars do not cover each other."""
     return 2 ** ((position - (count - 1) / 2) * min(0.05, 0.3 / max(count, 1)))
 
 
 def draw_series(axes, group, value):
-    """One line an algorithm over threads; `value(algorithm, threads)` is a Spread or None."""
+    """One line an algorithm over threads, named at its end; `value(algorithm, threads)` is a Spread or None."""
     algorithms = group.algorithms()
     tops = {}
     for position, algorithm in enumerate(algorithms):
@@ -107,7 +161,6 @@ def draw_series(axes, group, value):
             [t * shift for t, _ in points],
             medians,
             yerr=bars,
-            label=results.TITLES.get(algorithm, algorithm),
             color=style.colour,
             marker=style.marker,
             linestyle=style.line,
@@ -118,6 +171,15 @@ def draw_series(axes, group, value):
         )
         tops[algorithm] = points, max(s.q3 for _, s in points)
     leave_null_above(axes, tops)
+    top = axes.get_ylim()[1]
+    ends = []
+    for position, algorithm in enumerate(algorithms):
+        points, _ = tops.get(algorithm, ([], 0))
+        if points and points[-1][1].median <= top:
+            t, spread = points[-1]
+            x, colour = t * dodge(position, len(algorithms)), look(algorithm, algorithms).colour
+            ends.append((x, spread.median, group.known.title(algorithm), colour))
+    return ends
 
 
 def leave_null_above(axes, tops):
@@ -215,13 +277,12 @@ def finish(figure, axes, caption, out):
     for panel in axes:
         for handle, label in zip(*panel.get_legend_handles_labels()):
             handles.setdefault(label, handle)
-    titles = list(results.TITLES.values())
-    labels = sorted(handles, key=lambda label: (titles.index(label) if label in titles else len(titles), label))
+    labels = list(handles)
     longest_inches = 0.55 + 0.072 * max(map(len, labels), default=0)  # with its line, in the legend's font
     columns = max(1, min(len(labels), int(figure.get_figwidth() / longest_inches)))
     width = int(figure.get_figwidth() * 17.5)
     text = "\n".join(line for paragraph in caption for line in textwrap.wrap(paragraph, width))
-    legend_inches = 0.19 * -(-len(labels) // columns) + 0.15
+    legend_inches = 0.19 * -(-len(labels) // columns) + 0.15 if labels else 0.1
     inches = legend_inches + 0.145 * (text.count("\n") + 1) + 0.1
     height = figure.get_figheight() + inches
     figure.set_figheight(height)
@@ -241,15 +302,46 @@ def finish(figure, axes, caption, out):
     return save(figure, out)
 
 
+def caption_and_save(figure, caption, out):
+    """The caption under what is there, which keeps its size and place; then as save()."""
+    width = int(figure.get_figwidth() * 17.5)
+    text = "\n".join(line for paragraph in caption for line in textwrap.wrap(paragraph, width))
+    inches = 0.145 * (text.count("\n") + 1) + 0.1
+    before = figure.get_figheight()
+    height = before + inches
+    figure.set_figheight(height)
+    for axes in figure.axes:
+        box = axes.get_position()
+        axes.set_position((box.x0, (box.y0 * before + inches) / height, box.width, box.height * before / height))
+    for words in figure.texts:
+        words.set_y((words.get_position()[1] * before + inches) / height)
+    figure.text(0.012, inches / height, text, fontsize=7, color="#555555", va="top", linespacing=1.35)
+    return save(figure, out)
+
+
+FORMATS = (".svg", ".png")
+
+
+def base_of(out):
+    """The path that FORMATS are appended to."""
+    base = Path(out)
+    if base.suffix in FORMATS:
+        return base.with_suffix("")
+    if base.suffix[1:].lower() in FigureCanvasBase.filetypes:
+        raise RequestError.of("--out", str(out), "a name without ending: FILE.svg and FILE.png are written")
+    return base
+
+
 def save(figure, out):
     """Writes OUT.svg and OUT.png and returns their paths."""
-    base = Path(out)
-    if base.suffix in (".svg", ".png"):
-        base = base.with_suffix("")
-    paths = [base.parent / (base.name + suffix) for suffix in (".svg", ".png")]
-    base.parent.mkdir(parents=True, exist_ok=True)
-    for path in paths:
-        # A date of its own would make two drawings of the same results differ.
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    base = base_of(out)
+    paths = [base.parent / (base.name + suffix) for suffix in FORMATS]
+    try:
+        base.parent.mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            # A date of its own would make two drawings of the same results differ.
+            figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    except OSError as error:
+        raise MachineError(f"--out = {out}: {error.strerror}; want a file that can be written") from error
     pyplot.close(figure)
     return paths

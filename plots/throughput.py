@@ -4,33 +4,35 @@
 import command
 import style
 from matplotlib import pyplot
-from lab.wording import title
 
-from lab import results
+from lab import panels, results
 
-PANELS_MAX = 6
+PANELS_MAX = 24
+LABELS = 1.7  # inches on a panel's right
 
 
-def draw(groups, all_results, out):
+def draw(found, groups, arguments):
     if len(groups) > PANELS_MAX:
+        keys = ", ".join(panels.differing(groups))
         raise results.ResultError(
-            f"{len(groups)} configurations that differ in more than algorithm and threads: want {PANELS_MAX} at most"
+            f"{len(groups)} configurations that differ in {keys}: want {PANELS_MAX} at most; --where KEY=VALUE chooses"
         )
     columns = 1 if len(groups) == 1 else 2
     rows = -(-len(groups) // columns)
-    figure, panels = pyplot.subplots(rows, columns, figsize=(5.4 * columns, 3.4 * rows), squeeze=False)
-    panels = list(panels.flat)
-    for unused in panels[len(groups) :]:
+    figure, axes = pyplot.subplots(rows, columns, figsize=((4.4 + LABELS) * columns, 3.4 * rows), squeeze=False)
+    axes = list(axes.flat)
+    for unused in axes[len(groups) :]:
         unused.set_visible(False)
-    units = all_results[0]["machine"]["processing_units"]
-    for panel, group in zip(panels, groups):
-        style.draw_series(panel, group, group.throughput)
+    units = found[0]["machine"]["processing_units"]
+    for panel, group, title in zip(axes, groups, panels.titles(groups)):
+        ends = style.draw_series(panel, group, group.throughput)
         style.threads_axis(panel, group.threads(), units, "threads")
         style.throughput_axis(panel, group.unit)
-        style.panel_title(panel, title(group))
-    caption = [style.windows_line(groups), style.machine_line(all_results) + "."]
-    return style.finish(figure, panels[: len(groups)], caption, out)
+        style.panel_title(panel, title)
+        style.label_ends(panel, ends)
+    caption = [style.windows_line(groups), style.machine_line(found) + "."]
+    return style.finish(figure, axes[: len(groups)], caption, arguments.out)
 
 
 if __name__ == "__main__":
-    command.main("throughput", __doc__, lambda found, groups, out: draw(groups, found, out))
+    command.main("throughput", __doc__, draw)

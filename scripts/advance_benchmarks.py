@@ -12,9 +12,10 @@ over interleaved repetitions less that of `null`, which is what the clock costs.
 import re
 import statistics
 
-from lab import benchmarks
-
+from lab import benchmarks, command
+from lab.benchmarks import CLOCK_NS
 from lab.statistics import Spread
+from lab.wording import two_digits
 
 NAME = re.compile(r"advance/(?P<algorithm>\w+)/(?P<against>registered|outstanding):(?P<count>\d+)/.*")
 
@@ -30,8 +31,10 @@ def costs(document):
         times.setdefault(point, []).append(entry["real_time"])
     found = []
     for (algorithm, against, count), values in times.items():
+        if ("null", against, count) not in times:
+            raise command.RequestError("--filter: want one that matches null at each point, whose time is the clock's")
         clock = statistics.median(times["null", against, count])
-        spread = Spread.of([value - clock for value in values])
+        spread = Spread.of([max(0, value - clock) for value in values])  # less than the clock's own is not less than none
         cost = {
             "algorithm": algorithm,
             "against": against,
@@ -48,14 +51,20 @@ def costs(document):
     return found
 
 
+def time_text(cost):
+    if cost["ns"] < CLOCK_NS:
+        return f"< {CLOCK_NS}"
+    return f"{cost['ns']:.0f} {cost['q1']:.0f}-{cost['q3']:.0f}"
+
+
 def table(found):
     names = list(dict.fromkeys(cost["algorithm"] for cost in found))
     width = max(map(len, names)) + 2
-    lines = ["ns of one advance, less the clock's: median, quartiles"]
+    lines = [f"ns of one advance, less the clock's: median, quartiles; < {CLOCK_NS}: below the clock's resolution"]
     for against, what in (("registered", "workers registered"), ("outstanding", "records outstanding")):
         of = {(cost["algorithm"], cost["count"]): cost for cost in found if cost["against"] == against}
         counts = sorted({count for _, count in of})
-        text = {point: f"{c['ns']:.0f} {c['q1']:.0f}-{c['q3']:.0f}" for point, c in of.items()}
+        text = {point: time_text(c) for point, c in of.items()}
         column = max(map(len, text.values()), default=7) + 2
         lines += ["", what.ljust(width) + "".join(f"{count:>{column}}" for count in counts)]
         for name in names:
@@ -64,7 +73,7 @@ def table(found):
     counts = sorted({count for _, count in per_record})
     lines += ["", "ns per record outstanding", "".ljust(width) + "".join(f"{count:>9}" for count in counts)]
     for name in names:
-        cells = (f"{per_record[name, c]:.3f}" if (name, c) in per_record else "" for c in counts)
+        cells = (two_digits(per_record[name, c]) if (name, c) in per_record else "" for c in counts)
         lines.append((name.ljust(width) + "".join(f"{cell:>9}" for cell in cells)).rstrip())
     return "\n".join(lines)
 

@@ -1,17 +1,17 @@
 #!/usr/bin/python3
-"""Prints the throughput of a folder of results: per algorithm and number of threads median, spread, share of bound."""
+"""Prints the throughput of results: per algorithm and number of threads median, spread, share of bound."""
 
-from lab import command, results
-from lab.wording import amount, title
+from lab import command, panels, results
+from lab.wording import amount, two_digits
 
 
 def cell(group, algorithm, threads):
     if (algorithm, threads) not in group.runs:
         return ""
     spread = group.throughput(algorithm, threads)
-    text = f"{amount(spread.median)} ±{spread.relative():.0%}"
+    text = f"{amount(spread.median)} ±{spread.relative():.0%}" + (" noisy" if panels.is_noisy(spread) else "")
     share = group.share_of_bound(algorithm, threads)
-    return text if share is None else f"{text} {share.median:.2f}"
+    return text if share is None else f"{text} {two_digits(share.median)}"
 
 
 def table(group):
@@ -29,10 +29,15 @@ def table(group):
 def main():
     parser = command.Parser(prog="table.py", description=__doc__)
     parser.add_argument("results", metavar="RESULTS", help="folder that scripts/sweep.py wrote, or file that it packed")
-    for group in results.groups(results.load_all(parser.parse_args().results)):
+    panels.add_where(parser)
+    arguments = parser.parse_args()
+    groups = results.groups(panels.chosen(results.load_all(arguments.results), arguments.where))
+    noisy = f"; noisy: that is more than {panels.NOISY:.0%}"
+    for title, group in zip(panels.titles(groups), groups):
         share = ", share of bound" if group.threads("bound") else ""
-        print(f"\n{title(group)}\n{group.unit}: median ± half the distance of the quartiles{share}")
-        print(table(group))
+        body = table(group)
+        print(f"\n{title}\n{group.unit}: median ± half the distance of the quartiles{share}{noisy if 'noisy' in body else ''}")
+        print(body)
     print()
 
 

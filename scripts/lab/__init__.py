@@ -5,6 +5,8 @@ results      reads results of `muster run`: a folder, or one packed file
 statistics   medians, intervals, tests
 matrix       a sweep's points
 benchmarks   runs muster_bench and its like, and reads what they wrote
+algorithms   titles and order, from the results themselves
+panels       what figures and tables show of groups
 wording      amounts and titles, as tables and figures have them
 command      a process: exit codes, signals, whole files
 """

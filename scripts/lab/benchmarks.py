@@ -10,6 +10,8 @@ from lab.command import Failure, MachineError, Parser, RequestError, command_lin
 from lab.place import BIN
 
 BENCH = BIN / "muster_bench"
+MUSTER = BIN / "muster"
+CLOCK_NS = 1  # times below are below the clock's resolution
 INSTRUCTIONS = BIN / "muster_instructions"
 # Where it ran is said by the machine's description; its name and folders are nobody's business.
 PRIVATE = ("host_name", "executable")
@@ -49,6 +51,9 @@ def run(names, pattern, repetitions, seconds):
     # The library's own aggregates follow from these.
     entries = [entry for entry in document["benchmarks"] if entry["run_type"] == "iteration"]
     document["benchmarks"] = sorted(entries, key=lambda entry: names.index(entry["run_name"]))
+    # What figures say of the algorithms, in their order.
+    said = json.loads(output([str(MUSTER), "list", "--json"])[0])
+    document["algorithms"] = [{key: about[key] for key in ("name", "title", "unsafe", "stalls_on_idle")} for about in said]
     return document
 
 
@@ -92,8 +97,12 @@ def main_of_fixed(script, description, pattern, key, figures, table):
         )
         parser.add_argument("--out", metavar="FILE", type=out_file, help=f"write the benchmarks' JSON there, with the {key}")
         parser.add_argument("--repetitions", type=positive(int), default=9, help="of each benchmark (9)")
+        parser.add_argument("--filter", default=pattern, help="a regular expression over the benchmarks' names")
         arguments = parser.parse_args()
-        document = run(listed(pattern), pattern, arguments.repetitions, seconds=1)
+        names = listed(arguments.filter)
+        if not all(name.startswith(pattern) for name in names):
+            raise RequestError(f"--filter = {arguments.filter}: want one that matches names of {pattern} only")
+        document = run(names, arguments.filter, arguments.repetitions, seconds=1)
         document["context"]["command"] = command_line(f"{script}.py")
         document[key] = figures(document)
         if arguments.out:

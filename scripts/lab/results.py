@@ -5,12 +5,14 @@ import gzip
 import io
 import json
 import math
+import re
 import statistics
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab import machine
+from lab.algorithms import Algorithms
 from lab.command import RequestError, write_bytes
 from lab.place import ROOT
 from lab.statistics import Spread
@@ -18,33 +20,6 @@ from lab.statistics import Spread
 SCHEMA = ROOT / "results/schema.json"
 VERSION = 1  # of documents that this reads
 PACKED = ".jsonl.gz"
-
-# Names and titles in the order of tables and figures: that of `muster list`, as a test holds.
-TITLES = {
-    "null": "Null",
-    "bound": "Bound (unsafe)",
-    "mutex": "Mutex",
-    "decoupled": "Decoupled fill",
-    "consolidation": "Consolidation array",
-    "consolidation_decoupled": "Consolidation, decoupled",
-    "consolidation_delegated": "Consolidation, delegated",
-    "wiredtiger_slots": "WiredTiger slots",
-    "postgres_insert_locks": "PostgreSQL insertion locks",
-    "mysql_link_buf": "MySQL link buffer",
-    "eleda": "Eleda",
-    "border_collie_naive": "Border-Collie, naive",
-    "border_collie": "Border-Collie",
-    "ermia_released": "ERMIA, as released",
-    "ermia": "ERMIA, mended",
-    "fasterlog_epoch": "FasterLog epochs",
-}
-
-
-def in_order(algorithms):
-    """As TITLES has them; strangers behind."""
-    known = list(TITLES)
-    return sorted(algorithms, key=lambda name: (known.index(name) if name in known else len(known), name))
-
 
 class ResultError(RequestError):
     """A result, or a folder of them, that cannot be used."""
@@ -220,11 +195,12 @@ class Group:
 
     configuration: dict  # what they share
     unit: str
+    known: Algorithms
     runs: dict = field(default_factory=dict)  # (algorithm, threads) -> {seed: result}
     title: str | None = None  # as the executable calls them; results from before it did have none
 
     def algorithms(self):
-        return in_order({algorithm for algorithm, _ in self.runs})
+        return self.known.in_order({algorithm for algorithm, _ in self.runs})
 
     def threads(self, algorithm=None):
         return sorted({t for a, t in self.runs if algorithm in (None, a)})
@@ -251,26 +227,21 @@ class Group:
 
 def groups(results):
     """The results sorted into Groups, append before ycsb."""
+    known = Algorithms.of_results(results)
     found = {}
     for result in results:
         configuration = without_place(result["configuration"])
         shared = {k: v for k, v in configuration.items() if k not in ("algorithm", "threads", "seed")}
-        group = Group(shared, result["throughput"]["unit"], title=result.get("title"))
+        group = Group(shared, result["throughput"]["unit"], known, title=result.get("title"))
         group = found.setdefault(json.dumps(shared, sort_keys=True), group)
         point = (configuration["algorithm"], configuration["threads"])
         runs = group.runs.setdefault(point, {})
         if configuration["seed"] in runs:
             raise ResultError(f"{point[0]}, {point[1]} threads, seed {configuration['seed']}: two results; want one")
         runs[configuration["seed"]] = result
-    return [found[key] for key in sorted(found, key=lambda k: (found[k].configuration["workload"], k))]
+    return [found[key] for key in sorted(found, key=lambda k: (found[k].configuration["workload"], _natural(k)))]
 
 
-def one_group(all_groups, workload, directory):
-    """The only group of a workload, for what draws one panel of it."""
-    of_workload = [group for group in all_groups if group.configuration["workload"] == workload]
-    if len(of_workload) != 1:
-        raise ResultError(
-            f"{directory}: holds {len(of_workload)} configurations of {workload} that differ in more than algorithm "
-            "and threads: want one"
-        )
-    return of_workload[0]
+def _natural(text):
+    """A key of order in which 48 comes before 120."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", text)]

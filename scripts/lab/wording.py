@@ -10,7 +10,9 @@ def amount(value):
 
 
 def two_digits(share):
-    """Two that count."""
+    """Two that count, at least."""
+    if share >= 10:
+        return amount(share)
     return f"{share:.2f}" if share >= 0.1 or share == 0 else f"{share:.2g}"
 
 

@@ -2,15 +2,32 @@
 
 import random
 
+TITLES = {
+    "null": "Null",
+    "bound": "Bound (unsafe)",
+    "mutex": "Mutex",
+    "consolidation": "Consolidation array",
+    "eleda": "Eleda",
+    "border_collie_naive": "Border-Collie, naive",
+    "border_collie": "Border-Collie",
+}
+DESCRIBED = {
+    name: {"title": title, "place": place, "unsafe": name in ("null", "bound"), "stalls_on_idle": "naive" in name}
+    for place, (name, title) in enumerate(TITLES.items())
+}
 
-def result(workload="append", algorithm="border_collie", threads=1, seed=1, rate=1e6, windows=4):
-    chance = random.Random(f"{workload} {algorithm} {threads} {seed}")
+
+STRANGER = {"title": "A stranger", "place": len(DESCRIBED), "unsafe": False, "stalls_on_idle": False}
+
+
+def result(workload="append", algorithm="border_collie", threads=1, seed=1, rate=1e6, windows=4, size=120, units=8, durable=True):
+    chance = random.Random(f"{workload} {algorithm} {threads} {seed} {size}")
     ycsb = workload == "ycsb"
     unit = "transactions/s" if ycsb else "records/s"
     measured = []
     for _ in range(windows):
         operations = int(rate * 0.5 * chance.uniform(0.93, 1.07))
-        measured.append({"seconds": 0.5, "operations": operations, "bytes": operations * 120})
+        measured.append({"seconds": 0.5, "operations": operations, "bytes": operations * size})
     rates = sorted(w["operations"] / w["seconds"] for w in measured)
     # Close enough for the eye: no figure reads a run's own quartiles.
     spread = {"median": rates[len(rates) // 2], "min": rates[0], "max": rates[-1], "q1": rates[0], "q3": rates[-1]}
@@ -50,10 +67,10 @@ def result(workload="append", algorithm="border_collie", threads=1, seed=1, rate
             "directory": "build/data",
             "frames": 65536,
             "early_lock_release": False,
-            "policy": "durable",
+            "policy": "durable" if durable else "pipelined",
         }
         configuration["log"] = {
-            "device": "file",
+            "device": "file" if durable else "memory",
             "direct": False,
             "latency_us": 0,
             "segment_bytes": 67108864,
@@ -61,7 +78,7 @@ def result(workload="append", algorithm="border_collie", threads=1, seed=1, rate
             "group_timeout_us": 1000,
         }
     else:
-        configuration["append"] = {"bytes": 120}
+        configuration["append"] = {"bytes": size}
     return {
         "schema": 1,
         "muster": {
@@ -76,11 +93,12 @@ def result(workload="append", algorithm="border_collie", threads=1, seed=1, rate
         "command": f"muster run --set workload={workload}",
         "time": "2026-11-21T12:00:00Z",
         "configuration": configuration,
+        "algorithm": DESCRIBED.get(algorithm, STRANGER),
         "machine": {
             "cpu_model": "A made-up processor",
             "architecture": "x86_64",
-            "processing_units": 8,
-            "cores": 4,
+            "processing_units": units,
+            "cores": units // 2,
             "packages": 1,
             "numa_nodes": 1,
             "memory_bytes": 1 << 34,
@@ -99,9 +117,9 @@ def result(workload="append", algorithm="border_collie", threads=1, seed=1, rate
         },
         "placement": {
             "policy": "compact",
-            "workers": [{"worker": i, "asked": i % 8, "found": i % 8} for i in range(threads)],
-            "flusher": {"asked": 7, "found": 7, "shares_unit_with_worker": threads >= 8},
-            "oversubscribed": threads > 8,
+            "workers": [{"worker": i, "asked": i % units, "found": i % units} for i in range(threads)],
+            "flusher": {"asked": units - 1, "found": units - 1, "shares_unit_with_worker": threads >= units},
+            "oversubscribed": threads > units,
         },
         "repetitions": [
             {
@@ -137,19 +155,33 @@ RATES = {
 }
 
 
-def quickstart(repetitions=3):
-    """What the quickstart leaves, of a machine with 8 processing units."""
-    results = []
+def quickstart(repetitions=3, units=8, algorithms=RATES):
+    """What the quickstart leaves, of a machine with so many processing units."""
+    found = []
     for seed in range(1, repetitions + 1):
-        for algorithm, rate in RATES.items():
-            for threads in (1, 2, 4, 8):
-                factor = threads**0.6 if algorithm != "mutex" else threads**-0.2
-                results.append(result("append", algorithm, threads, seed, rate * factor))
-        for algorithm in ("mutex", "consolidation", "eleda", "border_collie"):
-            for clients in (1, 2, 4, 8, 16, 32):
-                rate = RATES[algorithm] / 8e6 * 300 * clients**0.9 + 2000
-                results.append(result("ycsb", algorithm, clients, seed, rate))
-    return results
+        for algorithm in algorithms:
+            rate = RATES.get(algorithm, 1e7)
+            for size in (48, 120, 1024, 4096):
+                for threads in (1, units):
+                    factor = threads**0.6 if algorithm != "mutex" else threads**-0.2
+                    found.append(result("append", algorithm, threads, seed, rate * factor * 120 / size, size=size, units=units))
+            if algorithm not in ("null", "bound", "border_collie_naive"):
+                found.append(result("ycsb", algorithm, units, seed, 1e6 + rate / 20, units=units, durable=False))
+        found.append(result("ycsb", "border_collie", units, seed, 12_000, units=units))
+    return found
+
+
+def many_threads(units=64):
+    """A sweep over 7 numbers of threads in 12 configurations."""
+    found = []
+    for algorithm, rate in RATES.items():
+        for threads in (1 << bit for bit in range(units.bit_length())):
+            for size in (48, 1024):
+                for capacity in (1 << 16, 1 << 20, 1 << 22, 1 << 24, 1 << 26, 1 << 28):
+                    made = result("append", algorithm, threads, 1, rate * threads**0.5, size=size, units=units)
+                    made["configuration"]["log_buffer"]["capacity"] = capacity
+                    found.append(made)
+    return found
 
 
 def step(thread, operation, text="", **more):
@@ -282,6 +314,9 @@ BENCHMARK_CONTEXT = {
 }
 
 
+LISTED = [{"name": name, **about} for name, about in DESCRIBED.items()]
+
+
 def append_benchmarks(threads=(1, 2, 8), algorithms=RATES):
     """What scripts/append_benchmarks.py writes, but for the library's own list."""
     chance = random.Random("append")
@@ -302,7 +337,7 @@ def append_benchmarks(threads=(1, 2, 8), algorithms=RATES):
                         "bytes_per_second": 1_000_000,
                     }
                 )
-    return {"context": dict(BENCHMARK_CONTEXT), "benchmarks": [], "shares": shares}
+    return {"context": dict(BENCHMARK_CONTEXT), "algorithms": LISTED, "benchmarks": [], "shares": shares}
 
 
 def advance_benchmarks(algorithms=RATES):
@@ -314,7 +349,7 @@ def advance_benchmarks(algorithms=RATES):
                 ns = 0 if algorithm == "null" else 1 + slope * count**0.8
                 spread = {"ns": ns, "q1": ns * 0.9, "q3": ns * 1.2, "repetitions": 9, "clock_ns": 30}
                 costs.append({"algorithm": algorithm, "against": against, "count": count, **spread})
-    return {"context": dict(BENCHMARK_CONTEXT), "benchmarks": [], "costs": costs}
+    return {"context": dict(BENCHMARK_CONTEXT), "algorithms": LISTED, "benchmarks": [], "costs": costs}
 
 
 def lag_benchmarks(algorithms=RATES):
@@ -329,4 +364,4 @@ def lag_benchmarks(algorithms=RATES):
                     for key, scale in (("p50", 1), ("p99", 10), ("found", 100))
                 }
                 lags.append({"algorithm": name, "idle": idle, **spread, "repetitions": 9})
-    return {"context": dict(BENCHMARK_CONTEXT), "benchmarks": [], "lags": lags}
+    return {"context": dict(BENCHMARK_CONTEXT), "algorithms": LISTED, "benchmarks": [], "lags": lags}

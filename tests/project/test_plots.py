@@ -1,6 +1,7 @@
 """Figures and tables of results made by hand: drawn, the same each time, and refused where they would mislead."""
 
 import json
+import os
 import re
 import tempfile
 import unittest
@@ -14,6 +15,11 @@ import samples
 from project import PYTHON, ROOT
 
 
+def texts_of(svg):
+    found = re.findall(r"<!-- (.*?) -->", svg.read_text(encoding="utf-8"), re.DOTALL)
+    return [text.replace("- -", "--") for text in found]  # a comment must not hold the latter
+
+
 class Figures(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -25,8 +31,15 @@ class Figures(unittest.TestCase):
         for i, result in enumerate(found):
             (self.folder / "results" / f"{i}.json").write_text(json.dumps(result), encoding="utf-8")
 
-    def draw(self, script, name="figure"):
-        return project.run(PYTHON, "-B", ROOT / "plots" / script, self.folder / "results", "--out", self.folder / name, cwd="/")
+    def draw(self, script, name="figure", *words, **options):
+        command = [PYTHON, "-B", ROOT / "plots" / script, self.folder / "results", "--out", self.folder / name, *words]
+        return project.run(*command, **{"cwd": "/", **options})
+
+    def texts(self, script, *words):
+        """What stands in the figure: matplotlib names each text in a comment beside its glyphs."""
+        done = self.draw(script, "figure", *words)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return texts_of(self.folder / "figure.svg")
 
     def test_both_formats_are_drawn_and_named(self):
         self.write(samples.quickstart())
@@ -70,9 +83,98 @@ class Figures(unittest.TestCase):
         self.write([samples.result(), other])
         self.refused("throughput.py", "commit", "f" * 40)
 
-    def test_half_a_quickstart_is_refused(self):
+    def test_the_quickstart_says_what_is_fast_what_lags_and_whether_the_engine_notices(self):
+        self.write(samples.quickstart())
+        (self.folder / "results/boundary").mkdir()
+        (self.folder / "results/boundary/advance.json").write_text(json.dumps(samples.advance_benchmarks()), encoding="utf-8")
+        texts = " ".join(self.texts("quickstart.py")).replace("\N{NO-BREAK SPACE}", " ")
+        for wanted in (
+            "1 thread",
+            "all 8 units",
+            "4096 B",
+            "Fastest usable: Border-Collie (1 thread, all 8 units).",
+            "256 workers",
+            "16384 records outstanding",
+            "Eleda",
+            "Yes: Border-Collie",
+            "Durable on disk: 11.7 k/s",
+            "75% confidence",
+        ):
+            self.assertIn(wanted, texts)
+
+    def test_the_quickstart_is_drawn_of_two_algorithms_and_of_64_units(self):
+        self.write(samples.quickstart(units=64))
+        texts = self.texts("quickstart.py", "--where", "algorithm=eleda,bound")
+        self.assertIn("Eleda", texts)
+        self.assertNotIn("Mutex", texts)
+        self.assertIn("all\N{NO-BREAK SPACE}64\N{NO-BREAK SPACE}units", texts)
+
+    def test_intervals_that_overlap_are_said_to(self):
+        alike = [result for result in samples.quickstart() if result["configuration"]["algorithm"] != "mutex"]
+        for result in alike:
+            if result["configuration"]["workload"] == "ycsb":
+                for window, operations in zip(result["repetitions"][0]["windows"], (90, 100, 110, 120)):
+                    window["operations"] = operations + result["configuration"]["seed"]
+        self.write(alike)
+        self.assertIn("all intervals overlap", " ".join(self.texts("quickstart.py")))
+
+    def test_noise_is_said(self):
+        noisy = samples.quickstart()
+        for result in noisy:
+            if result["configuration"]["algorithm"] == "eleda":
+                result["repetitions"][0]["windows"][0]["operations"] *= 50
+                result["repetitions"][0]["windows"][1]["operations"] *= 20
+        self.write(noisy)
+        self.assertTrue(any(re.fullmatch(r"±\d{3,}%", text) for text in self.texts("quickstart.py")))
+        lines = project.run(PYTHON, "-B", ROOT / "scripts/table.py", self.folder / "results").stdout.splitlines()
+        self.assertTrue(all(("noisy" in line) == line.startswith("eleda") for line in lines if "M ±" in line and ";" not in line))
+
+    def test_a_quickstart_without_bound_is_refused(self):
         self.write([samples.result()])
-        self.refused("quickstart.py", "ycsb")
+        self.refused("quickstart.py", "bound")
+
+    def test_many_configurations_are_drawn_and_what_tells_them_apart_is_named(self):
+        self.write(samples.many_threads())
+        texts = self.texts("throughput.py")
+        self.assertEqual(sum("log_buffer.capacity = 65536" in text for text in texts), 2)
+        self.assertFalse(any("append.bytes =" in text for text in texts), "the title has it")
+        texts = self.texts("throughput.py", "--where", "log_buffer.capacity=65536,1048576", "--where", "append.bytes=48")
+        self.assertEqual(sum("log_buffer.capacity" in text for text in texts), 2)
+
+    def test_a_choice_of_what_is_not_there_is_refused(self):
+        self.write([samples.result()])
+        for choice in ("threads=3", "silo=1", "threads"):
+            done = self.draw("throughput.py", "figure", "--where", choice)
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+            self.assertIn("--where", done.stderr)
+
+    def test_another_format_is_refused_and_writes_nothing(self):
+        self.write([samples.result()])
+        done = self.draw("throughput.py", "x.pdf")
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+        self.assertIn(".svg and", done.stderr)
+        self.assertEqual([path.name for path in self.folder.iterdir()], ["results"])
+
+    def test_the_users_settings_of_matplotlib_neither_show_nor_stop(self):
+        self.write(samples.quickstart())
+        self.draw("quickstart.py", "plain")
+        for name, content in (("broken", b"\xff\xfe: :"), ("dark", b"axes.facecolor: black\nfont.size: 40\n")):
+            home = self.folder / name
+            home.mkdir()
+            (home / "matplotlibrc").write_bytes(content)
+            for place in ({"MATPLOTLIBRC": str(home / "matplotlibrc")}, {"MPLCONFIGDIR": str(home)}, {"cwd": home}):
+                cwd = place.pop("cwd", "/")
+                env = {**os.environ, "MPLBACKEND": "none of them", "LC_ALL": "C", **place}
+                done = self.draw("quickstart.py", "mine", env=env, cwd=cwd)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                self.assertEqual((self.folder / "plain.svg").read_bytes(), (self.folder / "mine.svg").read_bytes())
+
+    def test_a_table_is_printed_where_the_locale_is_ascii(self):
+        self.write([samples.result()])
+        environment = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+        done = project.run(PYTHON, "-B", ROOT / "scripts/table.py", self.folder / "results", env=environment, encoding="utf-8")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("±", done.stdout)
 
     def test_half_a_result_is_refused(self):
         (self.folder / "results" / "half.json").write_text('{"schema": 1,', encoding="utf-8")
@@ -82,7 +184,12 @@ class Figures(unittest.TestCase):
         self.write(samples.quickstart())
         done = project.run(PYTHON, "-B", ROOT / "scripts/table.py", self.folder / "results", cwd="/")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        self.assertEqual(done.stdout.count("±"), 7 * 4 + 4 * 6 + 2)
+        self.assertEqual(done.stdout.count("±"), 4 * 7 * 2 + 4 + 1 + 6)  # the last: each table's head
+
+    def test_a_small_share_keeps_two_digits_that_count(self):
+        self.write([samples.result(algorithm=name, rate=rate) for name, rate in (("bound", 1e9), ("mutex", 2_345_678))])
+        done = project.run(PYTHON, "-B", ROOT / "scripts/table.py", self.folder / "results")
+        self.assertRegex(done.stdout, r"mutex .* 0\.002[1-6]\n")
 
 
 class BenchmarkFigures(unittest.TestCase):
@@ -188,15 +295,14 @@ class Interleavings(unittest.TestCase):
         self.assertEqual(done.stdout, f"figure: {svg}\nfigure: {png}\n")
         self.assertEqual(png.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
         xml.parse(svg)
-        found = re.findall(r"<!-- (.*?) -->", svg.read_text(encoding="utf-8"), re.DOTALL)
-        return [text.replace("- -", "--") for text in found]  # a comment must not hold the latter
+        return texts_of(svg)
 
     def test_a_counterexample_says_what_every_thread_did(self):
         trace = samples.cutoff_after_scan()
         texts = self.texts(trace)
         for wanted in (
             trace["violation"],
-            "Border-Collie, mutant: cutoff after scan",
+            "border_collie, mutant: cutoff after scan",
             *trace["threads"],
             "store flag[0] ← black 0",
             "fetch-add tail 3 → 6",
