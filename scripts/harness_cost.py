@@ -69,10 +69,10 @@ def table(found):
 
 
 def main():
-    parser = argparse.ArgumentParser(
+    parser = command.Parser(
         prog="harness_cost.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", metavar="FILE", help="write the benchmarks' JSON there, with the costs")
+    parser.add_argument("--out", metavar="FILE", type=command.out_file, help="write the benchmarks' JSON there, with the costs")
     parser.add_argument("--repetitions", type=command.positive(int), default=9, help="of each (9)")
     parser.add_argument(
         "--filter",

@@ -40,6 +40,14 @@ class Point:
         e = self.effective
         return (e["warmup_s"] + e["window_s"] * e["windows"]) * e["repetitions"]
 
+    def title(self):
+        """Workload and axes in words that may stand in a file's name."""
+        words = [self.configuration["workload"]]
+        for key, value in self.axes.items():
+            if key != "workload":
+                words.append(value if isinstance(value, str) else key.split(".")[-1] + json.dumps(value))
+        return re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(words))[:100].strip("-.")
+
     def __str__(self):
         others = (f"{key} = {json.dumps(value)}" for key, value in self.axes.items() if key != "workload")
         return ", ".join([self.configuration["workload"], *others])
@@ -64,13 +72,8 @@ class Cell:
     @property
     def name(self):
         """Of its result file: the axes for people, and what the run is for the rest."""
-        words = [self.effective["workload"]]
-        for key, value in self.point.axes.items():
-            if key != "workload":
-                words.append(value if isinstance(value, str) else key.split(".")[-1] + json.dumps(value))
-        slug = re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(words))[:100].strip("-.")
         digest = hashlib.sha256(canonical(self.effective).encode()).hexdigest()[:10]
-        return f"{slug}-r{self.repetition}-{digest}.json"
+        return f"{self.point.title()}-r{self.repetition}-{digest}.json"
 
 
 def canonical(configuration):

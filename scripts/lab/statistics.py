@@ -9,7 +9,7 @@ import statistics
 from dataclasses import dataclass
 
 import numpy
-from scipy import stats
+import scipy  # its stats take most of a second to load, at their first use
 
 
 @dataclass
@@ -53,7 +53,7 @@ def mann_whitney(base, new):
     constant = (pooled == pooled[:, :1]).all(axis=1)
     for rows, method in ((~tied, "auto"), (tied & ~constant, "asymptotic")):
         if rows.any():
-            tested = stats.mannwhitneyu(base[rows], new[rows], alternative="two-sided", method=method, axis=1)
+            tested = scipy.stats.mannwhitneyu(base[rows], new[rows], alternative="two-sided", method=method, axis=1)
             p_values[rows] = numpy.maximum(tested.pvalue, least)
     return p_values
 
@@ -172,7 +172,7 @@ def sign_flip_interval(differences, confidence=0.95, seed=1):
 
 def wilson(found, trials, confidence=0.95):
     """(low, high): Wilson's interval of a share."""
-    z = stats.norm.ppf((1 + confidence) / 2)
+    z = scipy.stats.norm.ppf((1 + confidence) / 2)
     share = found / trials
     centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))

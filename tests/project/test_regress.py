@@ -264,11 +264,20 @@ class Command(unittest.TestCase):
             self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
             self.assertRegex(done.stderr, rf"^regress: {line}.*\n$")
 
-    def test_a_key_that_a_build_does_not_know(self):
+    def test_a_key_that_no_build_knows(self):
         self.write(append={"bites": 120})
         done = self.run_it("--executables", MUSTER, MUSTER)
         self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertRegex(done.stderr, r"^regress: BASE .*append\.bites.*\n$")
+        self.assertRegex(done.stderr, r"^regress: append\.bites = 120: want a known key.*\n$")
+
+    def test_a_key_that_a_build_does_not_know(self):
+        base = Path(self.folder.name) / "base"
+        refusal = '[[ "$*" != *append.bytes* ]] || { echo "append.bytes = 120: want a known key" >&2; exit 2; }'
+        base.write_text(f'#!/bin/bash\n{refusal}\nexec {MUSTER} "$@"\n')
+        base.chmod(0o755)
+        done = self.run_it("--executables", base, MUSTER)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertRegex(done.stderr, r"^regress: BASE .*append\.bytes.*\n$")
 
     def test_a_comparison_that_is_killed_leaves_no_run_behind(self):
         self.write(window_s=60)

@@ -317,7 +317,18 @@ class Packing(Folder):
 
 
 class BadMatrix(Folder):
+    def test_a_mistake_measures_nothing(self):
+        for document, word in (
+            ('{"axes":' + "[" * 100_000, "brackets"),
+            ({"base": {**SHORT, "algorithm": "mutex"}, "axes": {"append.bytes": [120, 1 << 20]}}, "append.bytes = 1048576"),
+        ):
+            done = self.sweep(document)
+            self.assertEqual((done.returncode, done.stderr.count("\n"), done.stdout), (2, 1, ""), done.stderr)
+            self.assertIn(word, done.stderr)
+            self.assertFalse(self.out.exists())
+
     def test_each_mistake_is_one_line_with_key_and_value(self):
+        muster = runs.Muster(project.MUSTER)
         good = {"base": {**SHORT, "algorithm": "mutex"}}
         for document, words in (
             ("{", ["matrix.json", "JSON"]),
@@ -359,13 +370,12 @@ class BadMatrix(Folder):
                 ["skip[0].windows = 4"],
             ),
         ):
-            with self.subTest(document=repr(document)[:200] if isinstance(document, (str, bytes)) else json.dumps(document, default=str)[:200]):
-                done = self.sweep(document)
-                self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+            with self.subTest(words=words):
+                with self.assertRaises(RequestError) as raised:
+                    matrix.points(matrix.read(self.matrix(document)), muster)
                 for word in words:
-                    self.assertIn(word, done.stderr)
-                self.assertFalse(self.out.exists())
-
+                    self.assertIn(word, str(raised.exception))
+                self.assertNotIn("\n", str(raised.exception))
 
     def test_a_matrix_of_millions_says_so_at_once(self):
         axes = {"threads": list(range(1, 4001)), "windows": list(range(1, 4001)), "append.bytes": list(range(1, 4001))}
