@@ -1,4 +1,4 @@
-"""The points of a matrix, as the gate runs them: each once, in the matrix's order."""
+"""The points of a matrix, as the gate runs them: each once, by title."""
 
 import json
 import subprocess
@@ -15,14 +15,19 @@ def points_of(path, executable, directory):
         units=len(json.loads(_ask(executable, "topology", "--json"))["units"]),
         algorithms=json.loads(_ask(executable, "list", "--json")),
     )
-    cells = sorted(matrix.cells(document, machine, directory), key=lambda cell: cell.name)
-    return [_point(cell) for cell in cells]
+    found = [Point("", json.dumps(cell.configuration, sort_keys=True)) for cell in matrix.cells(document, machine, directory)]
+    settings = [{key: value for key, value in point.settings().items() if key != "seed"} for point in found]
+    return sorted((_titled(one, settings) for one in settings), key=lambda point: point.title)
 
 
-def _point(cell):
-    configuration = {key: value for key, value in cell.configuration.items() if key != "seed"}
-    title = cell.name.rsplit("-r0-", 1)[0]
-    return Point(title, json.dumps(configuration))
+def _titled(settings, others):
+    """Named by workload, algorithm, and what differs among the points of its workload."""
+    alike = [other for other in others if other["workload"] == settings["workload"]]
+    words = [settings["workload"], settings["algorithm"]]
+    for key, value in settings.items():
+        if key not in ("workload", "algorithm") and any(other.get(key) != value for other in alike):
+            words.append(f"{key}={json.dumps(value)}")
+    return Point(" ".join(words), json.dumps(settings, sort_keys=True))
 
 
 def _ask(executable, *words):
