@@ -1,22 +1,17 @@
 """The points of a matrix, as the gate runs them: each once, by title."""
 
 import json
-import subprocess
 
 from lab import matrix
-from lab.command import MachineError
 from lab.gate import Point
+from lab.runs import Muster, flat
 
 
-def points_of(path, executable, directory):
-    """The points of a matrix; `executable` says which algorithms there are and what machine this is."""
-    document = {**matrix.read(path), "repetitions": 1}
-    machine = matrix.Machine(
-        units=len(json.loads(_ask(executable, "topology", "--json"))["units"]),
-        algorithms=json.loads(_ask(executable, "list", "--json")),
-    )
-    found = [Point("", json.dumps(cell.configuration, sort_keys=True)) for cell in matrix.cells(document, machine, directory)]
-    settings = [{key: value for key, value in point.settings().items() if key != "seed"} for point in found]
+def points_of(path, executable, directory=None):
+    """The points of a matrix; `executable` says which algorithms there are and what machine this is. Whether a build
+    accepts them is seen when they are first run: earlier ones have no `muster check`."""
+    spelled = matrix.spelled_points(matrix.read(path), Muster(executable), directory)
+    settings = list({json.dumps(one, sort_keys=True): one for one in (dict(flat(p.configuration)) for p in spelled)}.values())
     return sorted((_titled(one, settings) for one in settings), key=lambda point: point.title)
 
 
@@ -28,10 +23,3 @@ def _titled(settings, others):
         if key not in ("workload", "algorithm") and any(other.get(key) != value for other in alike):
             words.append(f"{key}={json.dumps(value)}")
     return Point(" ".join(words), json.dumps(settings, sort_keys=True))
-
-
-def _ask(executable, *words):
-    done = subprocess.run([executable, *words], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise MachineError(f"{executable} {' '.join(words)} failed: {done.stderr.strip()}")
-    return done.stdout
