@@ -28,7 +28,7 @@ def draw(trials, out):
         # A little apart in x, or equal ratios hide each other.
         measured = sorted(ratios(of_level))
         offsets = [at + 0.5 * ((i * 0.618) % 1 - 0.5) for i in range(len(measured))]
-        right.scatter(offsets, measured, s=6, alpha=0.5, color=colour, linewidths=0)
+        right.scatter(offsets, measured, s=6, alpha=0.5 if level else 0.15, color=colour, linewidths=0)
         if level:
             right.plot([at - 0.35, at + 0.35], [1 - level] * 2, color="black", linewidth=1)
     left.set(title="Called slower", xlabel="planted slowdown", ylim=(-0.04, 1.08), xlim=(-0.4, len(levels) - 0.3))

@@ -2,6 +2,7 @@
 """Throughput over commits, a panel a series: a dot a run, a line a level, an arrow where it changed."""
 
 import argparse
+import textwrap
 from pathlib import Path
 
 import command
@@ -14,6 +15,7 @@ from lab.wording import amount
 
 PANELS_MAX = 12
 COLUMNS = 2
+TITLE_MAX = 66  # characters in a line
 DOT, LEVEL, SLOWER, FASTER = "#999999", "#000000", "#D55E00", "#0072B2"
 
 
@@ -25,7 +27,7 @@ def draw(found, threshold, out):
     drawn = ranked[:PANELS_MAX]
     columns = min(COLUMNS, len(drawn))
     rows = -(-len(drawn) // columns)
-    figure, panels = pyplot.subplots(rows, columns, figsize=(4.6 * columns, 2.1 * rows + 0.5), squeeze=False, sharex=True)
+    figure, panels = pyplot.subplots(rows, columns, figsize=(4.6 * columns, 2.2 * rows + 0.5), squeeze=False, sharex=True)
     for series, panel in zip(drawn, panels.flat):
         draw_series(panel, series, found.commits)
     for panel in panels.flat[len(drawn) :]:
@@ -56,7 +58,7 @@ def draw_series(panel, series, commits):
             color=colour,
             va="top",
         )
-    panel.set_title(series.title, fontsize=7.5)
+    panel.set_title(textwrap.fill(series.title, TITLE_MAX), fontsize=7.5)
     panel.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: amount(value) if value else "0"))
 
 
@@ -73,8 +75,8 @@ def caption(found, drawn, threshold):
     left_out = len(found.series) - len(drawn)
     machine = found.machine
     return [
-        f"A dot: one run, operations per second. A line: the median between changes. Commits {found.order}; each is a "
-        f"candidate. Marked: changes of more than {threshold:.0%}, p at most {history.ALPHA} a series (E-divisive, "
+        f"A dot: one run, operations per second. A line: the median between changes. Commits {found.order}. "
+        f"Marked: changes of more than {threshold:.0%}, p at most {history.ALPHA} a series (E-divisive, "
         f"{history.PERMUTATIONS} permutations), at the first commit of the new level."
         + (f" {left_out} more series are not drawn; those that change most are." if left_out else ""),
         f"{machine['cpu_model']}, {machine['processing_units']} processing units.",

@@ -7,6 +7,10 @@ matrix       a sweep's points
 benchmarks   runs muster_bench and its like, and reads what they wrote
 algorithms   titles and order, from the results themselves
 panels       what figures and tables show of groups
+builds       executables of commits
+gate         compares two executables; points, gate_report
+honesty      how often the gate is wrong; planted, honesty_report
+history      change points over many commits
 wording      amounts and titles, as tables and figures have them
 command      a process: exit codes, signals, whole files
 """

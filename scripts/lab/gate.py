@@ -18,6 +18,7 @@ import subprocess
 from dataclasses import dataclass
 
 from lab.command import Failure, MachineError, RequestError, end_with_parent
+from lab.runs import flat
 from lab.statistics import benjamini_hochberg, sign_flip, sign_flip_interval
 
 ARMS = ("base", "again", "new")
@@ -35,7 +36,7 @@ class Point:
 
     def settings(self):
         """{dotted key: value}"""
-        return dict(_flat(json.loads(self.configuration)))
+        return dict(flat(json.loads(self.configuration)))
 
     def shown(self):
         """The settings without the place of a database, which is no configuration."""
@@ -184,11 +185,3 @@ def result(executable, point, seed, environment=None):
         kind = {2: RequestError, 3: MachineError}.get(done.returncode, Failure)
         raise kind(f"{executable.name}, {point.title}: {said}")
     return json.loads(done.stdout)
-
-
-def _flat(configuration, prefix=""):
-    for key, value in configuration.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value

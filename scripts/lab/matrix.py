@@ -116,6 +116,13 @@ def size(document, muster):
 
 def points(document, muster, directory=None):
     """Every point once, each accepted by the executable."""
+    found = spelled_points(document, muster, directory)
+    _check_points(found, muster)
+    return list({canonical(point.effective): point for point in reversed(found)}.values())[::-1]  # the first of equal ones
+
+
+def spelled_points(document, muster, directory=None):
+    """Every point as the matrix spells it; whether an executable accepts it, and what is effective, is not known yet."""
     axes = [part.get("axes", {}) for part in (document, *document["parts"])]
     by_machine = {key for of_one in axes for key, values in of_one.items() if isinstance(values, str)}
 
@@ -132,8 +139,7 @@ def points(document, muster, directory=None):
         skip.refuse_unused()
     if not found:
         raise RequestError.of("skip", document.get("skip", []), "to leave at least one configuration")
-    _check_points(found, muster)
-    return list({canonical(point.effective): point for point in reversed(found)}.values())[::-1]  # the first of equal ones
+    return found
 
 
 def cells(document, of_points):
