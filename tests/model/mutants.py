@@ -456,8 +456,9 @@ MUTANTS = [
         "mcs_link_left_behind",
         "the holder of an MCS lock does not hand its own link on to the lock's node",
         (
-            "    held_.next.store(linked_behind(self), std::memory_order_relaxed);",
-            "    linked_behind(self);",
+            "    held_.next.store(linked_behind(self),\n"
+            "                     std::memory_order_relaxed);  // read by the thread that releases the lock\n",
+            "    linked_behind(self);\n",
         ),
         file="mcs_lock.h",
     ),
@@ -598,14 +599,9 @@ MUTANTS = [
         ("worker.crawling.drop_until(landing->place - 1)", "worker.crawling.drop_until(landing->place)"),
     ),
     eleda(
-        "hop_to_an_edge",
-        "a hop that ends inside a record is no more followed by a crawl",
+        "hops_or_crawls",
+        "a hop is not followed by a crawl, though it may end inside a record",
         ("    boundary = crawl(boundary, limit);\n", "    if (boundary == this->last_found()) boundary = crawl(boundary, limit);\n"),
-    ),
-    eleda(
-        "limit_after_hop",
-        "the crawl begins above the boundary: a record that begins there is not taken for its successor",
-        ("heap_.front().begin <= boundary", "heap_.front().begin < boundary"),
     ),
     of(
         "ermia",
@@ -633,14 +629,6 @@ MUTANTS = [
         "group_beyond_the_ring",
         "a group may hold more than the ring",
         ("      if (bytes_of(state) + size <= limit) {\n", "      if (bytes_of(state) + size <= 2 * limit) {\n"),
-        file="consolidation_array.h",
-    ),
-    of(
-        "consolidation",
-        "Consolidation",
-        "openings_alike",
-        "two openings of one slot at one position are alike",
-        ("open_[position].opening.store(count << kIndexBits | index, ", "open_[position].opening.store((count & 0) | index, "),
         file="consolidation_array.h",
     ),
     of(
@@ -677,20 +665,13 @@ MUTANTS = [
         guided=True,
     ),
     of(
-        "consolidation_delegated",
-        "ConsolidationDelegated",
-        "chains_not_cut",
-        "the first of a chain is left to its predecessor, too",
-        ("    if (starts_chain(node)) {\n", "    if (starts_chain(node) && end == 0) {\n"),
-    ),
-    of(
         "mutex",
         "Mutex",
         "unlocks_before_it_publishes",
         "the lock is let go before the end is published: the boundary falls",
         (
-            "    published_.store(reservation.end(), std::memory_order_release);  // [published]\n    mutex_.unlock();\n",
-            "    mutex_.unlock();\n    published_.store(reservation.end(), std::memory_order_release);\n",
+            "    published_.store(reservation.end(), std::memory_order_release);  // [published]\n    lock_.unlock();\n",
+            "    lock_.unlock();\n    published_.store(reservation.end(), std::memory_order_release);\n",
         ),
     ),
     of(
