@@ -132,6 +132,16 @@ class Documents(unittest.TestCase):
         self.assertEqual([mutant["name"] for mutant in found["mutants"]], ["mutex:wrong"])
         self.assertEqual(found["context"]["git_commit"], "old")
 
+    def test_other_shapes_than_those_explored_stay_as_they_were(self):
+        shape = self.SHAPES[1]
+        later = self.document(2, "new", "scripts/model --shapes some")
+        for part in tables.PARTS:
+            later[part] = [entry for entry in later[part] if part in documents.EXHAUSTED and entry["shape"] == shape]
+        found = documents.joined(self.document(1, "old"), later, self.SUBJECTS, self.SUBJECTS, [shape])
+        for entry in found["exhaustive"]:
+            self.assertEqual(entry["executions"], 2 if entry["shape"] == shape else 1)
+        self.assertEqual([(m["name"], m["executions"]) for m in found["mutants"]], [("mutex:wrong", 1)])
+
     def test_its_run_is_named_as_long_as_anything_is_of_it(self):
         found = self.joined(self.document(1, "old"), "new", "decoupled")
         line = "Later, decoupled: `scripts/model --only some`: 60 s, commit new, GNU 12.2.0."
@@ -341,9 +351,11 @@ class Runs(unittest.TestCase):
             mistakes = {
                 ("--only", "no such"): (2, "--only = no such: matches no algorithm"),
                 ("--only", "("): (2, "--only = (: "),
+                ("--shapes", "no such"): (2, "--shapes = no such: matches no shape"),
                 ("--only", "^mutex", "--out", file): (3, f"--out = {file}: "),
                 ("--longer", "--out", folder): (2, f"--longer: {folder}/model.json: "),
                 ("--longer", "--seed", "2"): (2, "--seed = 2: "),
+                ("--longer", "--shapes", "3w"): (2, "--shapes = 3w: "),
             }
             for words, (code, line) in mistakes.items():
                 done = self.model(*words)
