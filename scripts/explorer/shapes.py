@@ -101,6 +101,7 @@ SHAPES = [
     Shape(2, 3, 2, 4, "2"),
     Shape(2, 3, 3, 8, "3,2"),
     Shape(2, 3, 2, 8, "2", options=("delegation_chain=1",), only="delegated"),
+    Shape(3, 1, 1, 4, "1,3,2", only="consolidation"),  # two that wait are more than the ring
     *with_locks(2, 1, 1),
     *with_locks(3, 1, 1),
     Shape(3, 1, 1, options=("lock=mcs", "consolidation_slots=2"), only="consolidation"),  # a holder and two that wait

@@ -140,7 +140,7 @@ SCAN = """\
 MOVES_IDLE_FLAGS = """\
     Lsn boundary = covered == workers_.max() ? std::numeric_limits<Lsn>::max() : cutoff;
     for (WorkerId w = 0; w < covered; ++w) {{
-      std::uint64_t flag = workers_[w].flag.load(std::memory_order_acquire);
+      const std::uint64_t flag = workers_[w].flag.load(std::memory_order_acquire);
       if (!is_black(flag) && lsn(flag) < cutoff) {{
         {move}
       }}
@@ -228,7 +228,8 @@ MUTANTS = [
         (
             SCAN,
             MOVES_IDLE_FLAGS.format(
-                move="workers_[w].flag.compare_exchange(flag, white(cutoff), std::memory_order_relaxed, std::memory_order_relaxed);"
+                move="std::uint64_t found = flag;\n"
+                "        workers_[w].flag.compare_exchange(found, white(cutoff), std::memory_order_relaxed, std::memory_order_relaxed);"
             ),
         ),
         wrong=False,
