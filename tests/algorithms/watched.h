@@ -78,13 +78,13 @@ class Watched {
     std::atomic<std::uint64_t> count{0};  // calls that have begun
   };
   struct During {
-    During(Place& place, Call call, std::uint64_t of) : place(place) {
-      place.of.store(of, kRelaxed);
-      place.count.fetch_add(1, kRelaxed);
-      place.call.store(call, kRelaxed);
+    During(Place& at, Call call, std::uint64_t of) : place_(at) {
+      at.of.store(of, kRelaxed);
+      at.count.fetch_add(1, kRelaxed);
+      at.call.store(call, kRelaxed);
     }
-    ~During() { place.call.store(Call::none, kRelaxed); }
-    Place& place;
+    ~During() { place_.call.store(Call::none, kRelaxed); }
+    Place& place_;
   };
 
   /// What changes for as long as a worker or the boundary gets anywhere; the drainer may look in vain for ever.
