@@ -22,10 +22,9 @@ namespace muster {
 ///             at or below. White: that worker has no open reservation below the cutoff, nor below its last
 ///             end.
 /// Why the cutoff
-///             A white flag says only what lies behind it. Taken as it stands, an idle worker's flag would
-///             hold the boundary for ever; ignored, with the tail read after the scan in its place, a worker
-///             that was white when it was scanned may by then have an open reservation below that tail. The
-///             explorer's shortest counterexample to a tail that is read after the scan (tests/model,
+///             Could the collie take the smallest black flag, and the tail where no flag is black? That depends on when
+///             it reads the tail. After the scan, no: a worker that was white when the collie passed it may by then have
+///             an open reservation below that tail. The explorer's shortest counterexample (tests/model,
 ///             border_collie:cutoff_after_scan), one worker and one idle one:
 ///               worker 0                       collie
 ///                                              load flag[0] -> white 0
@@ -34,6 +33,15 @@ namespace muster {
 ///               fetch_add tail 0 -> 3
 ///                                              load tail -> 3
 ///                                              boundary = 3, and nobody has copied 0..3
+///             Before the scan, yes: and a tail that is read before the scan is the cutoff. The minimum of that and of
+///             the black flags is safe (border_collie:cutoff_and_blacks_only, explored). White flags add only records
+///             above the cutoff that were published during the scan.
+///             Without a cutoff, an idle worker's white flag would hold the boundary for ever (border_collie_naive).
+/// Why the collie only reads
+///             It could move an idle worker's flag up itself. A plain store would be wrong: the worker may have planted
+///             its black flag since the collie looked, and the store would wipe that out
+///             (border_collie:moves_idle_flags: a hole). A compare-and-swap is safe (border_collie:
+///             exchanges_idle_flags), but writes to a cache line of each idle worker; the cutoff makes both needless.
 /// Invariants  Every flag is at or below the begin of its worker's open reservation, if there is one. A
 ///             worker that waits for room has its flag at its own begin exactly: with a looser one the
 ///             boundary could not reach the space that everybody waits for. A detached worker's flag stays

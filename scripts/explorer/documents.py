@@ -35,23 +35,31 @@ def write_longer(document, folder):
     command.write_text(tables.longer(document), folder / "longer.md")
 
 
-def joined(earlier, later, explored, subjects):
+def joined(earlier, later, explored, subjects, shapes=None):
     """`earlier` with what `later` has of the subjects `explored`, in the place of what it has of them itself.
 
+    Of these `shapes` alone, where they are given.
     What `later` did not reach as well: the source may be another one. In the order of all `subjects`; what is none of
     them any more is left out. Runs that are later than that of all are numbered, and each entry names its own.
     """
-    shapes = [shape.name for shape in (*EXHAUSTIVE, *RANDOM)]
+    order = [shape.name for shape in (*EXHAUSTIVE, *RANDOM)]
     runs = earlier.get("later", [])
     number = 1 + max((run["run"] for run in runs), default=0)
     document = dict(earlier)
     for part in PARTS:
 
-        def place(entry, by_shape=part not in ("mutants", "weakenings")):
-            shape = entry["shape"] if by_shape else None
-            return shapes.index(shape) if shape in shapes else len(shapes), subjects.index(subject_of(entry))
+        def shape_of(entry, by_shape=part not in ("mutants", "weakenings")):
+            return entry["shape"] if by_shape else None
 
-        kept = [entry for entry in earlier[part] if subject_of(entry) in subjects and subject_of(entry) not in explored]
+        def place(entry, shape_of=shape_of):
+            shape = shape_of(entry)
+            return order.index(shape) if shape in order else len(order), subjects.index(subject_of(entry))
+
+        def is_kept(entry, shape_of=shape_of):
+            is_other = subject_of(entry) not in explored or (shapes is not None and shape_of(entry) not in shapes)
+            return subject_of(entry) in subjects and is_other
+
+        kept = list(filter(is_kept, earlier[part]))
         document[part] = sorted([*kept, *({**entry, "run": number} for entry in later[part])], key=place)
     left = {entry.get("run") for part in PARTS for entry in document[part]}
     document["later"] = [run for run in (*runs, {"run": number, **later["context"]}) if run["run"] in left]

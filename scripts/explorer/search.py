@@ -20,23 +20,23 @@ RUNNING = set()  # explorers, begun by several threads
 UNREACHED = {"reached": False, "found": False, "met": False, "executions": 0, "seconds": 0.0, "tried": []}
 
 
-def want_a_verdict(command, code, errors):
+def want_a_verdict(words, code, errors):
     """Unless an explorer has ended with one, whatever it is, that is a failure."""
     if code not in (0, 1, 4):
         last = (errors.strip() or f"exit code {code}").splitlines()[-1]
-        name = pathlib.Path(command[0]).name
-        raise FAILURES.get(code, command.Failure)(f"{' '.join([name, *command[1:]])}: {last}")
+        name = pathlib.Path(words[0]).name
+        raise FAILURES.get(code, command.Failure)(f"{' '.join([name, *words[1:]])}: {last}")
 
 
 def call(*arguments):
-    command = [str(MODEL), *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    words = [str(MODEL), *arguments]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         RUNNING.add(process)
         try:
             output, errors = process.communicate()
         finally:
             RUNNING.discard(process)
-    want_a_verdict(command, process.returncode, errors)
+    want_a_verdict(words, process.returncode, errors)
     return json.loads(output)
 
 

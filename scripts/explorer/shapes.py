@@ -17,14 +17,16 @@ class Shape:
     lag: bool = False
     observe: bool = False
     idle: int = 0
+    start: int = 0
     options: tuple = ()
     only: str = ""  # a regular expression: algorithms in whose name it is found
 
     @property
     def name(self):
         sizes = f"{self.workers}w x {self.records}r, {self.advances}a, ring {self.capacity}, sizes {self.sizes}"
+        start = [f"start {self.start}"] if self.start else []
         flags = {"churn": self.churn, "lag": self.lag, "observed": self.observe, f"{self.idle} idle": self.idle}
-        return ", ".join([sizes, *(word for word, flag in flags.items() if flag), *self.options])
+        return ", ".join([sizes, *start, *(word for word, flag in flags.items() if flag), *self.options])
 
     @property
     def arguments(self):
@@ -37,6 +39,8 @@ class Shape:
         }
         if self.idle:
             values["--idle"] = self.idle
+        if self.start:
+            values["--start"] = self.start
         flags = {"--churn": self.churn, "--lag": self.lag, "--observe": self.observe}
         words = [str(word) for pair in values.items() for word in pair] + [word for word, flag in flags.items() if flag]
         return words + [word for option in self.options for word in ("--option", option)]
@@ -57,6 +61,11 @@ def with_locks(*shape, **more):
     return [Shape(*shape, options=(f"lock={lock}",), only=only, **more) for lock, only in LOCKS.items()]
 
 
+# Where the log begins matters to whatever is set up from there: inside a lap and inside a range of hop counters; and
+# at the last LSN but two that may be a start, so that the first record comes to new bits, 32 and 62.
+ODD_START = 5
+LAST_START = 2**62 - 3
+
 # Rings of 8 bytes wrap under 3-byte records and fill; rings of 4 are full after one or two records.
 EXHAUSTIVE = [
     Shape(2, 1, 1, churn=True),
@@ -65,6 +74,8 @@ EXHAUSTIVE = [
     Shape(2, 2, 2, 4, "3,1"),
     Shape(3, 1, 2),
     Shape(2, 2, 2, 4, "2", lag=True),
+    Shape(2, 2, 1, start=ODD_START),
+    Shape(2, 2, 1, start=LAST_START),
     Shape(3, 1, 1, options=("consolidation_slots=2",), only="consolidation"),
     Shape(2, 2, 1, options=("delegation_chain=1",), only="delegated"),
     Shape(3, 2, 2, 8, "2", only="mysql_link_buf"),  # its window is smaller than the ring
@@ -81,6 +92,8 @@ SHAPES = [
     Shape(2, 2, 1, 4, "2"),
     Shape(2, 2, 1, 8, "2"),
     Shape(2, 2, 1, 4, "2", observe=True),
+    Shape(2, 2, 1, 8, "3", start=ODD_START),
+    Shape(2, 2, 1, 8, "3", start=LAST_START),
     Shape(2, 2, 2, 4, "1,2,3"),
     Shape(2, 1, 2, idle=1),
     Shape(2, 2, 2, 8, "3"),
@@ -88,6 +101,7 @@ SHAPES = [
     Shape(2, 3, 2, 4, "2"),
     Shape(2, 3, 3, 8, "3,2"),
     Shape(2, 3, 2, 8, "2", options=("delegation_chain=1",), only="delegated"),
+    Shape(3, 1, 1, 4, "1,3,2", only="consolidation"),  # two that wait are more than the ring
     *with_locks(2, 1, 1),
     *with_locks(3, 1, 1),
     Shape(3, 1, 1, options=("lock=mcs", "consolidation_slots=2"), only="consolidation"),  # a holder and two that wait
@@ -97,6 +111,8 @@ RANDOM = [
     Shape(4, 3, 4, 16, "5,3"),
     Shape(3, 3, 3, 8, "3,2", churn=True),
     Shape(3, 3, 4, 8, "3,2", lag=True, observe=True),
+    Shape(3, 3, 4, 8, "3,1,2", start=ODD_START),
+    Shape(3, 3, 4, 8, "3,1,2", start=LAST_START),
     Shape(2, 6, 6, 4, "2,1,3"),
     Shape(4, 3, 3, 16, "3,2", options=("consolidation_slots=2", "delegation_chain=1"), only="consolidation"),
     Shape(3, 4, 8, 16, "5", options=("slot_pool=4",), only="wiredtiger"),

@@ -1,11 +1,12 @@
 // The contract of algorithms/log_buffer.h, over every safe algorithm of algorithms/all.h; and what the unsafe
-// and the stalling ones declare about themselves, shown to be true.
+// and the stalling ones declare about themselves, shown to be true. All under a watchdog: a deadlock has a name.
 #include <set>
 #include <thread>
 
 #include "algorithms/registry.h"
 #include "tests/algorithms/drive.h"
 #include "tests/algorithms/selected.h"
+#include "tests/algorithms/watched.h"
 #include "tests/catch.h"
 
 namespace muster {
@@ -30,7 +31,7 @@ constexpr std::uint32_t kRecords = 4000;
 
 template <class A>
 void check_drive(const LogBufferOptions& options, const DriveOptions& how) {
-  A log(options);
+  test::Watched<A> log(options);
   const Findings found = drive(log, options, how);
   INFO(name_with_lock<A>() << ": capacity " << options.capacity << ", " << how.workers << " workers, sizes "
                            << how.size_min << " to " << how.size_max << ", large " << how.large_size
@@ -95,7 +96,7 @@ TEMPLATE_LIST_TEST_CASE("LogBuffer: the contract holds, when the stream begins a
 TEMPLATE_LIST_TEST_CASE("LogBuffer: an open reservation holds the boundary, whoever publishes behind it",
                         "[contract]", SafeWithLocks) {
   using A = std::remove_pointer_t<TestType>;
-  A log({.capacity = 4096, .max_workers = 3});
+  test::Watched<A> log({.capacity = 4096, .max_workers = 3});
   const WorkerId first = log.attach();
   const Reservation before = log.reserve(first, 100);
   fill(before);
@@ -131,7 +132,7 @@ TEMPLATE_LIST_TEST_CASE("LogBuffer: an open reservation holds the boundary, whoe
 TEMPLATE_LIST_TEST_CASE("LogBuffer: a worker's very first reservation holds the boundary", "[contract]",
                         SafeAlgorithms) {
   using A = std::remove_pointer_t<TestType>;
-  A log({.capacity = 4096, .max_workers = 2});
+  test::Watched<A> log({.capacity = 4096, .max_workers = 2});
   const WorkerId worker = log.attach();
   const Reservation open = log.reserve(worker, 10);
   CHECK(log.advance() == 0);
@@ -142,7 +143,7 @@ TEMPLATE_LIST_TEST_CASE("LogBuffer: a worker's very first reservation holds the 
 TEMPLATE_LIST_TEST_CASE("LogBuffer: the boundary is the end, when nobody has ever been there", "[contract]",
                         SafeAlgorithms) {
   using A = std::remove_pointer_t<TestType>;
-  A log({.capacity = 4096, .max_workers = 2, .start = 77});
+  test::Watched<A> log({.capacity = 4096, .max_workers = 2, .start = 77});
   CHECK(log.boundary() == 77);
   CHECK(log.reserved() == 77);
   CHECK(log.advance() == 77);
@@ -151,7 +152,7 @@ TEMPLATE_LIST_TEST_CASE("LogBuffer: the boundary is the end, when nobody has eve
 TEMPLATE_LIST_TEST_CASE("LogBuffer: the boundary reaches the end, when every worker has left", "[contract]",
                         SafeAlgorithms) {
   using A = std::remove_pointer_t<TestType>;
-  A log({.capacity = 4096, .max_workers = 2});
+  test::Watched<A> log({.capacity = 4096, .max_workers = 2});
   for (int turn = 0; turn < 2; ++turn) {
     const WorkerId a = log.attach();
     const WorkerId b = log.attach();
@@ -170,7 +171,7 @@ TEMPLATE_LIST_TEST_CASE("LogBuffer: the boundary reaches the end, when every wor
 TEMPLATE_LIST_TEST_CASE("LogBuffer: the boundary reaches the end, while other workers idle", "[contract]",
                         PromptAlgorithms) {
   using A = std::remove_pointer_t<TestType>;
-  A log({.capacity = 4096, .max_workers = 4});
+  test::Watched<A> log({.capacity = 4096, .max_workers = 4});
   const WorkerId never_active = log.attach();
   const WorkerId once_active = log.attach();
   const WorkerId active = log.attach();
@@ -190,7 +191,7 @@ TEMPLATE_LIST_TEST_CASE("LogBuffer: the boundary reaches the end, while other wo
 TEMPLATE_LIST_TEST_CASE("LogBuffer: a worker that comes late does not hold the boundary back", "[contract]",
                         SafeAlgorithms) {
   using A = std::remove_pointer_t<TestType>;
-  A log({.capacity = 4096, .max_workers = 2});
+  test::Watched<A> log({.capacity = 4096, .max_workers = 2});
   const WorkerId early = log.attach();
   const Reservation r = log.reserve(early, 1000);
   fill(r);
@@ -206,7 +207,7 @@ TEMPLATE_LIST_TEST_CASE("LogBuffer: a worker that comes late does not hold the b
 TEMPLATE_LIST_TEST_CASE("LogBuffer: a record of no bytes or of more than the ring is refused", "[contract]",
                         SafeAlgorithms) {
   using A = std::remove_pointer_t<TestType>;
-  A log({.capacity = 4096, .max_workers = 1});
+  test::Watched<A> log({.capacity = 4096, .max_workers = 1});
   const WorkerId worker = log.attach();
   CHECK_THROWS_AS(log.reserve(worker, 0), std::invalid_argument);
   CHECK_THROWS_WITH(log.reserve(worker, 4097),
@@ -222,7 +223,7 @@ TEMPLATE_LIST_TEST_CASE("LogBuffer: a record of no bytes or of more than the rin
 TEMPLATE_LIST_TEST_CASE("LogBuffer: one worker more than there are slots is refused", "[contract]",
                         SafeAlgorithms) {
   using A = std::remove_pointer_t<TestType>;
-  A log({.capacity = 4096, .max_workers = 2});
+  test::Watched<A> log({.capacity = 4096, .max_workers = 2});
   const WorkerId first = log.attach();
   log.attach();
   CHECK_THROWS_AS(log.attach(), std::runtime_error);
@@ -233,7 +234,7 @@ TEMPLATE_LIST_TEST_CASE("LogBuffer: one worker more than there are slots is refu
 TEMPLATE_LIST_TEST_CASE("LogBuffer: reservations are contiguous, where the ring wraps", "[contract]",
                         SafeAlgorithms) {
   using A = std::remove_pointer_t<TestType>;
-  A log({.capacity = 4096, .max_workers = 1});
+  test::Watched<A> log({.capacity = 4096, .max_workers = 1});
   const WorkerId worker = log.attach();
   for (const std::uint32_t size : {4000u, 4000u, 4000u}) {
     const Reservation r = log.reserve(worker, size);
@@ -254,8 +255,8 @@ TEST_CASE("Registry: every algorithm runs behind the virtual interface", "[regis
     if (info.unsafe) continue;
     INFO(info.name);
     const LogBufferOptions options{.capacity = 4096, .max_workers = 2};
-    const std::unique_ptr<LogBuffer> log = make_log_buffer(info.name, options);
-    CHECK(drive(*log, options, {.workers = 2, .records = kRecords / 4}).total() == 0);
+    test::Watched<LogBuffer> log(info.name, make_log_buffer(info.name, options), options.start);
+    CHECK(drive(log, options, {.workers = 2, .records = kRecords / 4}).total() == 0);
   }
 }
 

@@ -1,16 +1,14 @@
 // Executions too long to be searched for, led step by step to where an order matters that shorter ones do not need.
+#include <algorithm>
 #include <bit>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "algorithms/consolidation_decoupled.h"
 #include "algorithms/consolidation_delegated.h"
 #include "tests/catch.h"
-#include "tests/model/checking_platform.h"
-#include "tests/model/execution.h"
+#include "tests/model/gated_program.h"
 
 namespace muster::model {
 namespace {
@@ -23,9 +21,12 @@ struct Move {
   bool finds_the_lock_busy = false;  // by an old value, whatever it is now
 };
 
+/// What a look at the published boundary finds; all other looks find the newest.
+enum class Looks : bool { newest, oldest };
+
 class Guided : public Chooser {
  public:
-  explicit Guided(std::vector<Move> moves) : moves_(std::move(moves)) {}
+  Guided(std::vector<Move> moves, Looks looks) : moves_(std::move(moves)), looks_(looks) {}
 
   bool is_through() const { return move_ == moves_.size(); }
 
@@ -44,7 +45,8 @@ class Guided : public Chooser {
         choices ^= std::bit_floor(choices);
     }
     if (choices == 0) throw LimitReached("move " + std::to_string(move_) + " cannot be made");
-    decision = {move.thread, newest(choices)};
+    const bool looks_back = looks_ == Looks::oldest && location.name == std::string_view("published");
+    decision = {move.thread, looks_back ? oldest(choices) : newest(choices)};
     has_stepped_ = true;
     return true;
   }
@@ -53,6 +55,9 @@ class Guided : public Chooser {
   static std::uint32_t newest(std::uint64_t messages) {
     return static_cast<std::uint32_t>(std::bit_width(messages)) - 1;
   }
+  static std::uint32_t oldest(std::uint64_t messages) {
+    return static_cast<std::uint32_t>(std::countr_zero(messages));
+  }
   static bool has_arrived(const Execution& execution, const Move& move) {
     const Request& request = execution.request(move.thread);
     if (request.action == Action::finished) return true;
@@ -60,44 +65,10 @@ class Guided : public Chooser {
   }
 
   const std::vector<Move> moves_;
+  const Looks looks_;
   std::size_t move_ = 0;
   bool has_stepped_ = false;
   bool has_seen_lock_ = false;
-};
-
-/// Workers that append so many records each and stop at a gate before every reserve and publish. Nobody drains.
-template <class A>
-class Gated : public Program {
- public:
-  explicit Gated(std::vector<std::uint32_t> records) : records_(std::move(records)) {}
-
-  std::uint32_t threads() const override { return static_cast<std::uint32_t>(records_.size()); }
-  std::string thread_name(ThreadId thread) const override { return "worker " + std::to_string(thread); }
-  void set_up() override {
-    log_.emplace(LogBufferOptions{
-        .capacity = 1024, .max_workers = threads(), .consolidation_slots = 1, .delegation_chain = 1});
-    gate_.emplace();
-    gate_->describe("gate");
-    for (ThreadId t = 0; t < threads(); ++t) log_->attach();
-  }
-  void run(ThreadId thread) override {
-    for (std::uint32_t i = 0; i < records_[thread]; ++i) {
-      gate_->load(std::memory_order_relaxed);
-      const Reservation reservation = log_->reserve(thread, 3);
-      gate_->load(std::memory_order_relaxed);
-      log_->publish(thread, reservation);
-    }
-    gate_->load(std::memory_order_relaxed);
-  }
-  void tear_down() override {
-    log_.reset();
-    gate_.reset();
-  }
-
- private:
-  const std::vector<std::uint32_t> records_;
-  std::optional<A> log_;
-  std::optional<CheckingPlatform<>::Atomic<int>> gate_;
 };
 
 /// A slot has served one group and comes round again after `groups` of them. Of the first group, and of all that
@@ -134,33 +105,51 @@ Weakening order_of(const std::vector<Site>& sites, std::string_view file, Action
   return weakening;
 }
 
+/// A worker opens the slot anew, and has not acquired what the slot's last leader told his group there.
+constexpr std::string_view kUnsettled =
+    "unsettled: slot[0] is written by a thread that has not synchronised with a store that led it there: "
+    "the two may come in the other order";
+
+using Make = std::unique_ptr<Program> (*)(std::vector<std::uint32_t> records);
+
+std::string violation(Make make, std::uint32_t groups, Looks looks, const Weakening& weakening = {},
+                      std::vector<Site>* sites = nullptr) {
+  const std::unique_ptr<Program> program = make({groups, groups, groups});
+  Execution execution;
+  execution.skip_subsumed(false);  // the newest message, or the one that the guide wants
+  execution.weaken(weakening);
+  execution.collect_sites(sites);
+  Guided guide(until_a_slot_is_used_again(groups), looks);
+  execution.run(*program, guide);
+  CHECK((guide.is_through() || !execution.violation().empty()));
+  return execution.violation();
+}
+
+/// An algorithm, the groups until the slot of the first comes round again, and how its own header then looks at the
+/// published boundary.
 template <class A>
-void check(std::uint32_t groups, std::string_view file, Action action) {
-  const std::vector<Move> moves = until_a_slot_is_used_again(groups);
-  Gated<A> program({groups, groups, groups});
+void check(std::uint32_t groups, Action look) {
+  const Make make = &make_gated_program<A>;
+  const std::string name(A::info.name);
   std::vector<Site> sites;
-  const auto violation = [&](const Weakening& weakening) {
-    Execution execution;
-    execution.skip_subsumed(false);  // the newest message, or the one that the guide wants
-    execution.weaken(weakening);
-    if (weakening.file.empty()) execution.collect_sites(&sites);
-    Guided guide(moves);
-    execution.run(program, guide);
-    CHECK((guide.is_through() || !execution.violation().empty()));
-    return execution.violation();
-  };
-  CHECK(violation({}) == "");
-  // It opens the slot anew, and has not acquired what the slot's last leader told his group there.
-  CHECK(violation(order_of(sites, file, action)) ==
-        "unsettled: slot[0] is written by a thread that has not synchronised with a store that led it there: "
-        "the two may come in the other order");
+  CHECK(violation(make, groups, Looks::newest, {}, &sites) == "");
+  CHECK(violation(make, groups, Looks::oldest) == "");
+  CHECK(violation(make, groups, Looks::newest, order_of(sites, name + ".h", look)) == kUnsettled);
+  std::uint32_t mutants = 0;
+  for (const GuidedMutant& mutant : guided_mutants()) {
+    if (!mutant.name.starts_with(name + ":")) continue;
+    INFO(mutant.name << ": " << mutant.why);
+    CHECK(violation(mutant.make, groups, Looks::oldest) == kUnsettled);
+    ++mutants;
+  }
+  CHECK(mutants == 2);
 }
 
 }  // namespace
 
 TEST_CASE("Model: whoever uses a group's slot again has acquired what its last member published", "[model]") {
-  check<ConsolidationDecoupled<CheckingPlatform<>>>(4, "consolidation_decoupled.h", Action::load);
-  check<ConsolidationDelegated<CheckingPlatform<>>>(6, "consolidation_delegated.h", Action::await);
+  check<ConsolidationDecoupled<CheckingPlatform<>>>(4, Action::load);
+  check<ConsolidationDelegated<CheckingPlatform<>>>(6, Action::await);
 }
 
 }  // namespace muster::model

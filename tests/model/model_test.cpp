@@ -22,10 +22,25 @@ Shape shape(std::uint32_t workers, std::uint32_t records, std::uint32_t advances
   return shape;
 }
 
+Shape begun_at(Lsn start, Shape shape) {
+  shape.options.start = start;
+  return shape;
+}
+
+/// The last LSN but two that may be a start: the first record comes to bits 32 and 62.
+constexpr Lsn kLastStart = (Lsn{1} << 62) - 3;
+
 /// From small to large: whoever is wrong is found out in one of them.
 std::vector<Shape> shapes() {
-  return {shape(2, 1, 1),         shape(2, 1, 1, 8, {3}, true), shape(2, 2, 1, 4, {2}),
-          shape(2, 2, 1, 8, {2}), shape(2, 2, 2, 4, {1, 2, 3}), shape(2, 2, 2, 8, {3}),
+  return {shape(2, 1, 1),
+          shape(2, 1, 1, 8, {3}, true),
+          begun_at(5, shape(2, 1, 1)),
+          begun_at(kLastStart, shape(2, 1, 1)),
+          shape(2, 2, 1, 4, {2}),
+          shape(2, 2, 1, 8, {2}),
+          shape(3, 1, 1, 4, {1, 3, 2}),
+          shape(2, 2, 2, 4, {1, 2, 3}),
+          shape(2, 2, 2, 8, {3}),
           shape(2, 3, 2, 4, {2})};
 }
 
@@ -174,6 +189,8 @@ TEST_CASE("Model: every safe algorithm keeps the contract, in all executions of 
         CHECK(report.exhausted);
       }
     }
+    CHECK(violation(subject, begun_at(5, shape(2, 2, 1)), 5'000) == "");
+    CHECK(violation(subject, begun_at(kLastStart, shape(2, 2, 1)), 5'000) == "");
     CHECK(violation(subject, shape(2, 2, 1, 4, {2}), 5'000) == "");
     CHECK(violation(subject, shape(2, 2, 2, 8, {3}), 5'000) == "");
   }

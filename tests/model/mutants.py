@@ -36,6 +36,25 @@ using Mutant = {type}<CheckingPlatform<Variant>>;
 }}  // namespace muster::model
 """
 
+GUIDED = """\
+// Made by tests/model/mutants.py.
+#include "algorithms/{algorithm}.h"
+#include "tests/model/gated_program.h"
+#include "tests/model/checking_platform.h"
+
+namespace muster::model {{
+namespace {{
+
+struct Variant;  // of this file alone, so that nothing here is taken for the unchanged source's
+using Mutant = {type}<CheckingPlatform<Variant>>;
+
+[[maybe_unused]] const bool added =
+    add_guided({{.name = "{algorithm}:{name}", .why = "{why}", .make = &make_gated_program<Mutant>}});
+
+}}  // namespace
+}}  // namespace muster::model
+"""
+
 LAG = """\
 // Made by tests/model/mutants.py.
 #include "algorithms/{algorithm}.h"
@@ -61,6 +80,7 @@ class Mutant:
     why: str
     edits: list  # of (what stands there, what is to stand there)
     wrong: bool = True
+    guided: bool = False  # no search reaches what is wrong: guided_test leads there
     file: str = ""  # where that is not the algorithm's own header
 
     @property
@@ -71,7 +91,8 @@ class Mutant:
     def paths(self):
         """Of the changed header, of what makes a mutant of it, and of what measures it where it is safe."""
         folder = f"{self.algorithm}-{self.name}"
-        names = [f"algorithms/{self.header}", "mutant.cpp", *([] if self.wrong else ["lag.cpp"])]
+        source = "guided.cpp" if self.guided else "mutant.cpp"
+        names = [f"algorithms/{self.header}", source, *([] if self.wrong else ["lag.cpp"])]
         return [f"{folder}/{name}" for name in names]
 
     def texts(self):
@@ -82,8 +103,8 @@ class Mutant:
                 raise ValueError(f"{self.algorithm}:{self.name}: {self.header} has this {text.count(old)} times, want once: {old!r}")
             text = text.replace(old, new)
         words = {"algorithm": self.algorithm, "type": self.type, "name": self.name, "why": self.why}
-        sources = [SOURCE.format(**words, wrong=str(self.wrong).lower()), *([] if self.wrong else [LAG.format(**words)])]
-        return [text, *sources]
+        source = GUIDED.format(**words) if self.guided else SOURCE.format(**words, wrong=str(self.wrong).lower())
+        return [text, source, *([] if self.wrong else [LAG.format(**words)])]
 
 
 def border_collie(name, why, *edits, **more):
@@ -115,6 +136,16 @@ SCAN = """\
       const std::uint64_t flag = workers_[w].flag.load(std::memory_order_acquire);  // [flag]
       boundary = std::min(boundary, is_black(flag) ? lsn(flag) : std::max(cutoff, lsn(flag)));
     }
+"""
+MOVES_IDLE_FLAGS = """\
+    Lsn boundary = covered == workers_.max() ? std::numeric_limits<Lsn>::max() : cutoff;
+    for (WorkerId w = 0; w < covered; ++w) {{
+      const std::uint64_t flag = workers_[w].flag.load(std::memory_order_acquire);
+      if (!is_black(flag) && lsn(flag) < cutoff) {{
+        {move}
+      }}
+      boundary = std::min(boundary, is_black(flag) ? lsn(flag) : std::max(cutoff, lsn(flag)));
+    }}
 """
 
 MUTANTS = [
@@ -185,6 +216,38 @@ MUTANTS = [
         "no_tightened_flag",
         "a worker that waits for room leaves its flag where it was",
         ("      self.flag.store(black(begin), std::memory_order_release);  // [flag]\n", ""),
+    ),
+    border_collie(
+        "moves_idle_flags",
+        "the collie moves a white flag to the cutoff by a plain store, over whatever its worker has planted meanwhile",
+        (SCAN, MOVES_IDLE_FLAGS.format(move="workers_[w].flag.store(white(cutoff), std::memory_order_release);")),
+    ),
+    border_collie(
+        "exchanges_idle_flags",
+        "safe, slower: the collie moves a white flag to the cutoff by an exchange that fails once its worker has moved it",
+        (
+            SCAN,
+            MOVES_IDLE_FLAGS.format(
+                move="std::uint64_t found = flag;\n"
+                "        workers_[w].flag.compare_exchange(found, white(cutoff), std::memory_order_relaxed, std::memory_order_relaxed);"
+            ),
+        ),
+        wrong=False,
+    ),
+    border_collie(
+        "flag_tightened_to_the_end",
+        "a worker that waits for room says that it has got its range already",
+        ("      self.flag.store(black(begin), std::memory_order_release);", "      self.flag.store(black(begin + size), std::memory_order_release);"),
+    ),
+    border_collie(
+        "boundary_not_kept",
+        "the smallest flag is returned as it is: a lower bound is older than the boundary",
+        ("this->found(std::max(boundary, this->last_found()))", "this->found(boundary)"),
+    ),
+    border_collie(
+        "colour_in_an_lsn",
+        "the colour is a bit that an LSN may come to",
+        ("kBlack = std::uint64_t{1} << 63;", "kBlack = std::uint64_t{1} << 62;"),
     ),
     border_collie(
         "cutoff_and_blacks_only",
@@ -394,8 +457,9 @@ MUTANTS = [
         "mcs_link_left_behind",
         "the holder of an MCS lock does not hand its own link on to the lock's node",
         (
-            "    held_.next.store(linked_behind(self), std::memory_order_relaxed);",
-            "    linked_behind(self);",
+            "    held_.next.store(linked_behind(self),\n"
+            "                     std::memory_order_relaxed);  // read by the thread that releases the lock\n",
+            "    linked_behind(self);\n",
         ),
         file="mcs_lock.h",
     ),
@@ -466,6 +530,157 @@ MUTANTS = [
         "the first of a group to leave publishes for all",
         ("    return bytes_of(before) == size;", "    return bytes_of(before) != ~std::uint64_t{0} && size != 0;"),
         file="consolidation_array.h",
+    ),
+    of(
+        "wiredtiger_slots",
+        "WiredTigerSlots",
+        "first_slot_begins_at_zero",
+        "the first slot begins at 0, wherever the log does",
+        ("    slots_[0].opening.write({0, options.start});\n", "    slots_[0].opening.write({0, 0});\n"),
+    ),
+    of(
+        "wiredtiger_slots",
+        "WiredTigerSlots",
+        "slot_reused_too_soon",
+        "the slot that is opened next may be the oldest, which is not free",
+        ("next < freed + slots_.size()", "next <= freed + slots_.size()"),
+    ),
+    of(
+        "wiredtiger_slots",
+        "WiredTigerSlots",
+        "announced_before_it_is_open",
+        "a slot is announced as active before its state says so",
+        (
+            "    slot.state.store(state, std::memory_order_release);  // [slot]\n"
+            "    active_.store(number, std::memory_order_release);    // [active]\n",
+            "    active_.store(number, std::memory_order_release);\n"
+            "    slot.state.store(state, std::memory_order_release);\n",
+        ),
+    ),
+    of(
+        "fasterlog_epoch",
+        "FasterlogEpoch",
+        "passes_its_own_epoch",
+        "a tail is passed though somebody is in the epoch that it has ended",
+        ("remembered_[first_].epoch < oldest", "remembered_[first_].epoch <= oldest"),
+    ),
+    of(
+        "fasterlog_epoch",
+        "FasterlogEpoch",
+        "tail_after_epoch",
+        "the tail is read when the next epoch has begun",
+        ("    if (tail != newest_) remember(tail);\n", "    if (tail != newest_) remember();\n"),
+        ("  void remember(Lsn tail) {\n", "  void remember() {\n    epoch_.store(current_ + 1, std::memory_order_relaxed);\n    const Lsn tail = tail_.load(std::memory_order_acquire);\n"),
+        ("    epoch_.store(++current_, std::memory_order_relaxed);  // [epoch]\n", "    ++current_;\n"),
+    ),
+    mysql(
+        "links_of_32_bits",
+        "a link holds the lower half of an LSN",
+        ("std::vector<typename Platform::template Atomic<Lsn>> links_;", "std::vector<typename Platform::template Atomic<std::uint32_t>> links_;"),
+        ("link_at(reservation.begin).store(reservation.end(), ", "link_at(reservation.begin).store(static_cast<std::uint32_t>(reservation.end()), "),
+        (
+            "      if (!link.compare_exchange(end, begin, std::memory_order_relaxed, std::memory_order_relaxed)) continue;\n",
+            "      auto low = static_cast<std::uint32_t>(end);\n"
+            "      if (!link.compare_exchange(low, static_cast<std::uint32_t>(begin), std::memory_order_relaxed, std::memory_order_relaxed)) continue;\n",
+        ),
+    ),
+    mysql(
+        "window_one_too_large",
+        "a link is written a whole window ahead, where the next to be followed stands",
+        ("    if (reservation.begin >= followed + window_) wait_for_window(reservation.begin);\n", "    if (reservation.begin > followed + window_) wait_for_window(reservation.begin);\n"),
+    ),
+    mysql(
+        "empty_link",
+        "a link that ends where it begins, one of the lap before, is followed",
+        ("      if (end <= begin || begin > last) return;\n", "      if (end < begin || begin > last) return;\n"),
+    ),
+    eleda(
+        "drops_one_too_many",
+        "after a hop a list loses the record that may stand across the range's edge",
+        ("worker.crawling.drop_until(landing->place - 1)", "worker.crawling.drop_until(landing->place)"),
+    ),
+    eleda(
+        "hops_or_crawls",
+        "a hop is not followed by a crawl, though it may end inside a record",
+        ("    boundary = crawl(boundary, limit);\n", "    if (boundary == this->last_found()) boundary = crawl(boundary, limit);\n"),
+    ),
+    of(
+        "ermia",
+        "Ermia",
+        "no_tightened_lsn",
+        "a worker that waits for room leaves its LSN where it was",
+        ("      self.lsn.store(dirty(begin), std::memory_order_release);  // [lsn]\n", ""),
+        file="ermia_worker.h",
+    ),
+    of(
+        "border_collie_naive",
+        "BorderCollieNaive",
+        "tail_after_scan",
+        "the tail, for slots without owner, is read after the flags",
+        ("    const Lsn before_scan = tail_.load(std::memory_order_acquire);  // [tail]\n", "    const Lsn before_scan = kNoOwner;\n"),
+        (
+            "    return this->found(std::max(boundary, this->last_found()));",
+            "    boundary = std::min(boundary, tail_.load(std::memory_order_acquire));\n"
+            "    return this->found(std::max(boundary, this->last_found()));",
+        ),
+    ),
+    of(
+        "consolidation",
+        "Consolidation",
+        "group_beyond_the_ring",
+        "a group may hold more than the ring",
+        ("      if (bytes_of(state) + size <= limit) {\n", "      if (bytes_of(state) + size <= 2 * limit) {\n"),
+        file="consolidation_array.h",
+    ),
+    of(
+        "consolidation_decoupled",
+        "ConsolidationDecoupled",
+        "spare_free_at_its_begin",
+        "a slot is taken for free once what lies before its group is published",
+        ("    array_.keep(group, range.end);\n", "    array_.keep(group, range.begin);\n"),
+        file="consolidating.h",
+        guided=True,
+    ),
+    of(
+        "consolidation_decoupled",
+        "ConsolidationDecoupled",
+        "spare_not_looked_at",
+        "a slot is opened again without a look at what has been published",
+        ("    if (upto <= locked_.known_published.read()) return;\n", "    if (upto != ~Lsn{0}) return;\n"),
+        guided=True,
+    ),
+    of(
+        "consolidation_delegated",
+        "ConsolidationDelegated",
+        "chain_free_at_its_begin",
+        "a chain is used again once what lies before it is published",
+        ("chain_begins_[chain + 1 == chain_begins_.size() ? 0 : chain + 1].read()", "chain_begins_[chain].read()"),
+        guided=True,
+    ),
+    of(
+        "consolidation_delegated",
+        "ConsolidationDelegated",
+        "chain_not_looked_at",
+        "a chain is used again without a look at what has been published",
+        ("    Platform::await(published_, is_reached, std::memory_order_acquire, WaitFor::predecessor);  // [published]\n", "    (void)is_reached;\n"),
+        guided=True,
+    ),
+    of(
+        "mutex",
+        "Mutex",
+        "unlocks_before_it_publishes",
+        "the lock is let go before the end is published: the boundary falls",
+        (
+            "    published_.store(reservation.end(), std::memory_order_release);  // [published]\n    lock_.unlock();\n",
+            "    lock_.unlock();\n    published_.store(reservation.end(), std::memory_order_release);\n",
+        ),
+    ),
+    of(
+        "postgres_insert_locks",
+        "PostgresInsertLocks",
+        "locks_after_taking",
+        "the insertion lock is taken when the space has been",
+        ("    take_lock(self);\n    const Lsn begin = take_space(size);\n", "    const Lsn begin = take_space(size);\n    take_lock(self);\n"),
     ),
 ]
 

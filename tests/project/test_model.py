@@ -37,13 +37,13 @@ TRIED = [
 EMPTY = {"context": CONTEXT, **{part: [] for part in tables.PARTS}, "spin": None}
 
 
-def tables(**more):
+def markdown(**more):
     return tables.markdown({**EMPTY, **more})
 
 
 class Tables(unittest.TestCase):
     def test_the_head_says_what_ran_where(self):
-        self.assertIn("`scripts/model` on 2 processing units of a processor: 60 s, commit 0123456789ab-dirty", tables())
+        self.assertIn("`scripts/model` on 2 processing units of a processor: 60 s, commit 0123456789ab-dirty", markdown())
 
     def test_a_search_says_whether_it_came_to_its_end(self):
         bounded = {"preemptions": 1, "executions": 77, "seconds": 3}
@@ -55,21 +55,21 @@ class Tables(unittest.TestCase):
             "| mutex | not reached |": {"reached": False},
         }
         for cell, more in of_cells.items():
-            self.assertIn(cell, tables(exhaustive=[{**SEARCH, **more}]))
+            self.assertIn(cell, markdown(exhaustive=[{**SEARCH, **more}]))
 
     def test_a_mutant_that_is_found_out_has_its_counterexample_linked(self):
         found = {**HUNT, "name": "a:wrong", "why": "", "found": True, "violation": "a hole"}
         for steps, ending in ((tables.DRAWN_STEPS, "svg"), (tables.DRAWN_STEPS + 1, "json")):
-            text = tables(mutants=[{**found, "shortest": {"steps": steps, "violation": "a hole"}}])
+            text = markdown(mutants=[{**found, "shortest": {"steps": steps, "violation": "a hole"}}])
             self.assertIn(f"[a:wrong](counterexamples/a-wrong.{ending})", text)
-        text = tables(mutants=[{**HUNT, "name": "a:safe", "why": "slow", "tried": TRIED}])
+        text = markdown(mutants=[{**HUNT, "name": "a:safe", "why": "slow", "tried": TRIED}])
         self.assertIn("passes: 1 of 2 shapes exhausted, 20 random executions", text)
 
     def test_a_weaker_order_that_survives_stands_out(self):
         weaker = {**HUNT, "algorithm": "a", "site": "a.h:1:2", "source": "x | y", "order": "acquire", "weaker": "relaxed"}
-        text = tables(weakenings=[{**weaker, "tried": TRIED}, {**weaker, "found": True, "violation": "data race: of x"}])
+        text = markdown(weakenings=[{**weaker, "tried": TRIED}, {**weaker, "found": True, "violation": "data race: of x"}])
         self.assertIn("1 of 2 found out", text)
-        self.assertIn("1 of 1 found out", tables(weakenings=[{**weaker, "guided": True}]))
+        self.assertIn("1 of 1 found out", markdown(weakenings=[{**weaker, "guided": True}]))
         self.assertIn("| **survives**: 1 of 2 shapes exhausted, 20 random executions |", text)
         self.assertIn("| data race |", text)
         self.assertIn("`x \\| y`", text)
@@ -98,7 +98,7 @@ class Tables(unittest.TestCase):
             self.assertIn(row, tables.longer({"context": CONTEXT, "exhaustive": [found], "sequential": []}))
 
     def test_interleavings_alone_have_a_table(self):
-        text = tables(sequential=[{**SEARCH, "exhausted": True}])
+        text = markdown(sequential=[{**SEARCH, "exhausted": True}])
         self.assertIn("| mutex | 1,200 (0.1 s) |", text[text.index("interleavings alone") :])
 
 
@@ -132,6 +132,16 @@ class Documents(unittest.TestCase):
         self.assertEqual([mutant["name"] for mutant in found["mutants"]], ["mutex:wrong"])
         self.assertEqual(found["context"]["git_commit"], "old")
 
+    def test_other_shapes_than_those_explored_stay_as_they_were(self):
+        shape = self.SHAPES[1]
+        later = self.document(2, "new", "scripts/model --shapes some")
+        for part in tables.PARTS:
+            later[part] = [entry for entry in later[part] if part in documents.EXHAUSTED and entry["shape"] == shape]
+        found = documents.joined(self.document(1, "old"), later, self.SUBJECTS, self.SUBJECTS, [shape])
+        for entry in found["exhaustive"]:
+            self.assertEqual(entry["executions"], 2 if entry["shape"] == shape else 1)
+        self.assertEqual([(m["name"], m["executions"]) for m in found["mutants"]], [("mutex:wrong", 1)])
+
     def test_its_run_is_named_as_long_as_anything_is_of_it(self):
         found = self.joined(self.document(1, "old"), "new", "decoupled")
         line = "Later, decoupled: `scripts/model --only some`: 60 s, commit new, GNU 12.2.0."
@@ -143,11 +153,11 @@ class Documents(unittest.TestCase):
         self.assertIn("Later, mutex:wrong: ", tables.runs(self.joined(again, "newer", "mutex:wrong"))[-1])
 
     def test_longer_goes_on_with_what_is_of_the_same_source_and_with_nothing_else(self):
-        shapes = {shape.name: shape for shape in shapes.EXHAUSTIVE}
+        by_name = {shape.name: shape for shape in shapes.EXHAUSTIVE}
 
         def goes_on(document):
             (folder / "model.json").write_text(json.dumps(document), encoding="utf-8")
-            return documents.without_end(folder, shapes)
+            return documents.without_end(folder, by_name)
 
         def executions(parts, algorithm):
             return {entry["executions"] for entry in parts["exhaustive"] if entry["algorithm"] == algorithm}
@@ -232,8 +242,8 @@ class Shapes(unittest.TestCase):
             self.assertEqual(text.count(source), 1, algorithm)
 
     def test_no_two_have_one_name(self):
-        for shapes in (shapes.EXHAUSTIVE, shapes.SHAPES, shapes.RANDOM):
-            self.assertEqual(len({shape.name for shape in shapes}), len(shapes))
+        for some in (shapes.EXHAUSTIVE, shapes.SHAPES, shapes.RANDOM):
+            self.assertEqual(len({shape.name for shape in some}), len(some))
 
 
 @unittest.skipUnless(project.is_release(), "scripts/model explores with build/release")
@@ -341,9 +351,11 @@ class Runs(unittest.TestCase):
             mistakes = {
                 ("--only", "no such"): (2, "--only = no such: matches no algorithm"),
                 ("--only", "("): (2, "--only = (: "),
+                ("--shapes", "no such"): (2, "--shapes = no such: matches no shape"),
                 ("--only", "^mutex", "--out", file): (3, f"--out = {file}: "),
                 ("--longer", "--out", folder): (2, f"--longer: {folder}/model.json: "),
                 ("--longer", "--seed", "2"): (2, "--seed = 2: "),
+                ("--longer", "--shapes", "3w"): (2, "--shapes = 3w: "),
             }
             for words, (code, line) in mistakes.items():
                 done = self.model(*words)
