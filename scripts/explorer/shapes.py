@@ -74,8 +74,8 @@ EXHAUSTIVE = [
     Shape(2, 2, 2, 4, "3,1"),
     Shape(3, 1, 2),
     Shape(2, 2, 2, 4, "2", lag=True),
-    Shape(2, 2, 1, start=ODD_START),
-    Shape(2, 2, 1, start=LAST_START),
+    Shape(2, 1, 2, start=ODD_START),
+    Shape(2, 1, 2, start=LAST_START),
     Shape(3, 1, 1, options=("consolidation_slots=2",), only="consolidation"),
     Shape(2, 2, 1, options=("delegation_chain=1",), only="delegated"),
     Shape(3, 2, 2, 8, "2", only="mysql_link_buf"),  # its window is smaller than the ring
@@ -89,6 +89,7 @@ SHAPES = [
     Shape(2, 1, 1),
     Shape(2, 1, 1, churn=True),
     Shape(2, 1, 1, observe=True),
+    Shape(2, 1, 2),
     Shape(2, 2, 1, 4, "2"),
     Shape(2, 2, 1, 8, "2"),
     Shape(2, 2, 1, 4, "2", observe=True),

@@ -457,9 +457,8 @@ MUTANTS = [
         "mcs_link_left_behind",
         "the holder of an MCS lock does not hand its own link on to the lock's node",
         (
-            "    held_.next.store(linked_behind(self),\n"
-            "                     std::memory_order_relaxed);  // read by the thread that releases the lock\n",
-            "    linked_behind(self);\n",
+            "    held_.next.store(linked_behind(self), std::memory_order_relaxed);",
+            "    linked_behind(self);",
         ),
         file="mcs_lock.h",
     ),
