@@ -94,7 +94,7 @@ def draw(document, out):
         of_verdict = [(height, line) for height, line in enumerate(lines) if line.verdict == verdict]
         if of_verdict:
             draw_lines(axes, of_verdict, f"{verdict.replace('threshold', percent)} ({len(of_verdict)})", colour)
-    named = with_room(lines, 0.12 / inches) if is_close else enumerate(lines)
+    named = with_room(lines, 0.099 / inches) if is_close else enumerate(lines)
     heights = dict(named)
     axes.set_yticks(list(heights), [line.name for line in heights.values()], fontsize=7)
     axes.grid(axis="y", visible=not is_close)
@@ -105,7 +105,7 @@ def draw(document, out):
     caption = [
         f"Ratios of medians over repetitions, a row a point and metric, {len(lines)} in all; bars: 95 % bootstrap intervals. "
         f"Shaded: the threshold, {percent}. Slower, faster: beyond it, and p at most {document['alpha']} when adjusted for "
-        "all rows." + (" Names: as many of these as have room." if is_close else ""),
+        "all rows; grey: cannot tell, or too few repetitions." + (" Named are as many of these as have room." if is_close else ""),
         side_line("BASE", base) + ". " + side_line("NEW", new) + ".",
         "; NEW: ".join(machines) + ".",
     ]
@@ -139,9 +139,14 @@ def ratio_axis(axes, lines, threshold):
 def main():
     parser = argparse.ArgumentParser(prog="compare.py", description=__doc__)
     parser.add_argument("comparison", metavar="FILE", help="what scripts/compare --json FILE wrote")
-    parser.add_argument("--out", metavar="FILE", required=True, help="the figure: FILE.svg and FILE.png are written")
-    arguments = parser.parse_args()
-    command.report("compare", arguments.out, lambda: draw(load(arguments.comparison), arguments.out))
+    command.add_out(parser)
+
+    def drawn():
+        arguments = parser.parse_args()
+        style.base_of(arguments.out)
+        return draw(load(arguments.comparison), arguments.out)
+
+    command.report("compare", drawn)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@ builds       executables of commits
 gate         compares two executables; points, gate_report
 honesty      how often the gate is wrong; planted, honesty_report
 history      change points over many commits
+measurements one side of a comparison
+comparison   is one side slower than the other?
+reports      a comparison as text, for people and for machines
 wording      amounts and titles, as tables and figures have them
 command      a process: exit codes, signals, whole files
 """

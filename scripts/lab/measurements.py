@@ -12,14 +12,12 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab import results
+from lab import machine, results
 from lab.place import ROOT
 from lab.results import PACKED, ResultError
 
 KEYS = ROOT / "results/keys.json"  # what `muster keys --json` prints
-MACHINE = ("host_id", "cpu_model", "architecture", "processing_units", "cores", "packages", "numa_nodes", "kernel",
-           "hypervisor", "governor", "turbo", "smt", "file_system")  # fmt: skip
-BUILD = ("git_commit", "build_id", "compiler", "flags", "build_type", "allocator", "sanitizer")
+MACHINE = (*machine.MACHINE, "cores", "governor", "turbo", "smt", "file_system")  # the last change what one can do
 
 
 @dataclass(frozen=True)
@@ -56,17 +54,20 @@ class Side:
     files: int = 0
     found: dict = field(default_factory=dict)  # what a repetition's document holds -> its file, to find copies
 
-    def add(self, name, configuration, machine, build, repetitions, fingerprint):
+    def add(self, name, point, where, build, repetitions, fingerprint):
         """One document. `repetitions` are dictionaries (metric's key, unit) -> value, each checked."""
         if fingerprint in self.found:
             raise ResultError(f"{name}: the same measurement as {self.found[fingerprint]}: want each once")
+        known = {  # what is null is unknown, or of no meaning here; a set, so that a list is found before anything is kept
+            (f"{kind}.{key}", document[key])
+            for kind, keys, document in (("machine", MACHINE, where), ("muster", machine.BUILD, build))
+            for key in keys
+            if document.get(key) is not None
+        }
+        for fact, value in sorted(known, key=lambda pair: pair[0]):
+            self.facts[fact].setdefault(value, name)
         self.found[fingerprint] = name
-        for kind, keys, document in (("machine", MACHINE, machine), ("muster", BUILD, build)):
-            for key in keys:
-                value = document.get(key)
-                if value is not None:  # else unknown, or of no meaning here
-                    self.facts[f"{kind}.{key}"].setdefault(value, name)
-        series = self.points.setdefault(point_of(configuration), {})
+        series = self.points.setdefault(point, {})
         for values in repetitions:
             for metric, value in values.items():
                 series.setdefault(metric, []).append(value)
@@ -109,35 +110,31 @@ def _documents(place):
     except (ValueError, RecursionError) as error:
         raise ResultError(f"{place}: not JSON: {error}") from error
     if not (isinstance(document, dict) and isinstance(document.get("benchmarks"), list)):
-        results.check_version(document, place)
+        results.check_used(document, place)
     return [(place.name, document)]
 
 
 def _add_result(side, name, document):
-    repetitions = [_of_repetition(name, repetition) for repetition in document["repetitions"]]
-    content = (document["configuration"]["seed"], document.get("time"), json.dumps(document["repetitions"]))
+    unit = document["throughput"]["unit"]
+    repetitions = [_of_repetition(name, repetition, unit) for repetition in document["repetitions"]]
     point = point_of(document["configuration"])
-    side.add(name, document["configuration"], document["machine"], document["muster"], repetitions, (point, content))
+    measured = (document["configuration"]["seed"], document.get("time"), *(tuple(r.items()) for r in repetitions))
+    side.add(name, point, document["machine"], document["muster"], repetitions, (point, measured))
 
 
-def _of_repetition(name, repetition):
+def _of_repetition(name, repetition, unit):
     """(metric's key, unit) -> value; nothing for what the repetition does not have."""
 
-    def number(*path, above=False):
+    def number(*path):
         value = repetition
         for step in path:
             if value is None:
                 return None
-            value = value[step] if isinstance(step, int) else value.get(step)
-        if value is None:
-            return None
-        return _checked(name, ".".join(map(str, path)), value, above)
+            value = value.get(step)
+        return None if value is None else _checked(name, ".".join(path), value)
 
-    rates = [
-        number("windows", i, "operations") / number("windows", i, "seconds", above=True)
-        for i in range(len(repetition["windows"]))
-    ]
-    values = {("throughput", repetition["throughput"]["unit"]): statistics.median(rates)}
+    rates = [window["operations"] / window["seconds"] for window in repetition["windows"]]  # lab.results has checked them
+    values = {("throughput", unit): statistics.median(rates)}
     for percentile in ("p50", "p99", "p999"):
         values[f"commit_latency_{percentile}", "us"] = number("commit_latency_us", percentile)
     values["boundary_lag", "bytes"] = number("boundary_lag_bytes", "p50")
@@ -149,10 +146,9 @@ def _of_repetition(name, repetition):
     return {metric: value for metric, value in values.items() if value is not None}
 
 
-def _checked(name, key, value, above=False):
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if not is_number or value < 0 or (above and value == 0):
-        raise ResultError(f"{name}: {key} = {value}: want a number, {'above 0' if above else '0 or more'}")
+def _checked(name, key, value):
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < math.inf:
+        raise ResultError(f"{name}: {key} = {value}: want a number, 0 or more")
     return value
 
 
@@ -168,7 +164,7 @@ def _add_benchmarks(side, name, document):
     if "placement" in known:  # a sentence for all of them, no key of each
         side.facts["placement"].setdefault(known["placement"], name)
     for run_name, values in repetitions.items():
-        side.add(name, _configuration_of(run_name), known, known, values, (name, run_name))
+        side.add(name, point_of(_configuration_of(run_name)), known, known, values, (name, run_name))
     side.files = 1
 
 
@@ -215,15 +211,19 @@ def _ignored():
 
 def point_of(configuration):
     """A configuration as something that can be looked up: sorted (dotted key, value) without what is ignored."""
-    return tuple(sorted(item for item in _flat(configuration) if item[0] not in _ignored()))
+    settings = {}
+    _flatten(configuration, "", settings)
+    for key in _ignored():
+        settings.pop(key, None)
+    return tuple(sorted(settings.items()))
 
 
-def _flat(section, prefix=""):
+def _flatten(section, prefix, into):
     for key, value in section.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
+            _flatten(value, f"{prefix}{key}.", into)
         else:
-            yield prefix + key, value_of(value)
+            into[prefix + key] = value_of(value)
 
 
 def value_of(value):

@@ -74,7 +74,7 @@ def check_used(document, name):
                 value = window.get(key) if isinstance(window, dict) else None
                 if not isinstance(value, (int, float)) or not least <= value < math.inf:
                     place = f"repetitions.{r}.windows.{w}.{key}"
-                    raise ResultError(f"{name}: {place} = {json.dumps(value)[:80]}: want a number, not below 0")
+                    raise ResultError(f"{name}: {place} = {json.dumps(value)[:80]}: want a number, {'above 0' if least else '0 or more'}")
 
 
 _USED = {

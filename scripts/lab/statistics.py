@@ -3,13 +3,13 @@
 The unit is always one value a repetition (or a block of paired runs): windows of one run are not independent.
 """
 
+import functools
 import itertools
 import math
 import statistics
 from dataclasses import dataclass
 
 import numpy
-import scipy  # its stats take most of a second to load, at their first use
 
 
 @dataclass
@@ -33,46 +33,53 @@ class Spread:
         return (self.q3 - self.q1) / 2 / self.median if self.median else 0.0
 
 
-ENUMERATED_MAX = 13_000  # ways to divide a pooled sample that are all looked at: up to 8 values against 8
+EXACT_SUMS_MAX = 200_000  # up to about 35 values against 35: above, the normal distribution takes over
 
 
 def mann_whitney(base, new):
     """Two-sided p of Mann and Whitney's U for each row of two matrices: do values of one side tend to be larger?
 
-    Small samples are exact, ties included: the share of all divisions of the pooled ranks whose U is as far from the
-    middle as the one seen. Larger ones without ties are exact, too, or use the normal distribution, as scipy does;
-    no p is below what samples of these sizes can reach. 1 where all values are equal."""
+    Exact, ties included, where samples are not large: the share of all divisions of the pooled ranks into two samples
+    of these sizes whose rank sum lies as far from the middle as the one that was seen. 1 where all values are equal."""
     base, new = numpy.asarray(base, dtype=float), numpy.asarray(new, dtype=float)
+    if base.shape[1] > new.shape[1]:
+        base, new = new, base
     pooled = numpy.hstack([base, new])
-    count = base.shape[1]
-    least = least_mann_whitney(count, new.shape[1])
-    if math.comb(pooled.shape[1], count) <= ENUMERATED_MAX:
-        return _mann_whitney_enumerated(pooled, count)
-    p_values = numpy.ones(len(pooled))
-    tied = (numpy.diff(numpy.sort(pooled, axis=1), axis=1) == 0).any(axis=1)
-    constant = (pooled == pooled[:, :1]).all(axis=1)
-    for rows, method in ((~tied, "auto"), (tied & ~constant, "asymptotic")):
-        if rows.any():
-            tested = scipy.stats.mannwhitneyu(base[rows], new[rows], alternative="two-sided", method=method, axis=1)
-            p_values[rows] = numpy.maximum(tested.pvalue, least)
-    return p_values
-
-
-def _mann_whitney_enumerated(pooled, count):
-    """Ranks are doubled: whole numbers, whose sums compare without rounding, also where values are tied."""
-    size = pooled.shape[1]
-    of_base = list(itertools.combinations(range(size), count))
-    chosen = numpy.zeros((len(of_base), size), dtype=numpy.float32)
-    numpy.put_along_axis(chosen, numpy.array(of_base), 1, axis=1)
-    middle = count * (size + 1)
+    count, size = base.shape[1], pooled.shape[1]
     p_values = numpy.empty(len(pooled))
-    for rows in _chunks(len(pooled), max(len(of_base), size * size)):
+    for rows in _chunks(len(pooled), size * size):
         mine, others = pooled[rows, :, None], pooled[rows, None, :]
-        doubled = (2 * (others < mine).sum(axis=2) + (others == mine).sum(axis=2) + 1).astype(numpy.float32)
-        distance = numpy.abs(doubled @ chosen.T - middle)
-        seen = numpy.abs(doubled[:, :count].sum(axis=1) - middle)
-        p_values[rows] = (distance >= seen[:, None]).mean(axis=1)
+        # Doubled ranks are whole numbers, also where values are tied.
+        doubled = 2 * (others < mine).sum(axis=2) + (others == mine).sum(axis=2) + 1
+        distance = numpy.abs(doubled[:, :count].sum(axis=1) - count * (size + 1))
+        if count * size * (size + 1) <= EXACT_SUMS_MAX:
+            ranks = numpy.sort(doubled, axis=1).tolist()
+            p_values[rows] = [_tail_of_rank_sum(tuple(of_row), count)[far] for of_row, far in zip(ranks, distance)]
+        else:
+            p_values[rows] = _normal_tail_of_rank_sum(doubled, count, distance)
     return p_values
+
+
+@functools.lru_cache(maxsize=1000)
+def _tail_of_rank_sum(doubled, count):
+    """[d]: the probability that `count` of these ranks, drawn at random, have a sum d or further from the middle."""
+    total = sum(doubled)
+    ways = numpy.zeros((count + 1, total + 1))  # [n, s]: to draw n ranks whose sum is s
+    ways[0, 0] = 1
+    for rank in doubled:
+        ways[1:, rank:] += ways[:-1, : total + 1 - rank]
+    middle = count * (len(doubled) + 1)
+    of_distance = numpy.bincount(numpy.abs(numpy.arange(total + 1) - middle), ways[count] / ways[count].sum())
+    return numpy.minimum(1.0, numpy.cumsum(of_distance[::-1])[::-1])
+
+
+def _normal_tail_of_rank_sum(doubled, count, distance):
+    size = doubled.shape[1]
+    deviation = numpy.sqrt(count * (size - count) / (size - 1) * doubled.var(axis=1))
+    least = least_mann_whitney(count, size - count)
+    normal = statistics.NormalDist()
+    tails = [2 * normal.cdf(-(far - 1) / spread) if spread else 1.0 for far, spread in zip(distance, deviation)]
+    return numpy.clip(tails, least, 1.0)
 
 
 def _chunks(rows, columns, elements=1 << 22):
@@ -131,7 +138,7 @@ def _resampled_medians(random, count, samples):
 
 
 def _medians(rows, middles):
-    return (rows[:, middles[0]] + rows[:, middles[1]]) / 2
+    return (numpy.take(rows, middles[0], axis=1) + numpy.take(rows, middles[1], axis=1)) / 2
 
 
 EXACT_BLOCKS_MAX = 14  # 2^14 sign patterns are enumerated; above, as many are drawn
@@ -172,7 +179,7 @@ def sign_flip_interval(differences, confidence=0.95, seed=1):
 
 def wilson(found, trials, confidence=0.95):
     """(low, high): Wilson's interval of a share."""
-    z = scipy.stats.norm.ppf((1 + confidence) / 2)
+    z = statistics.NormalDist().inv_cdf((1 + confidence) / 2)
     share = found / trials
     centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
