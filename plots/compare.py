@@ -139,9 +139,14 @@ def ratio_axis(axes, lines, threshold):
 def main():
     parser = argparse.ArgumentParser(prog="compare.py", description=__doc__)
     parser.add_argument("comparison", metavar="FILE", help="what scripts/compare --json FILE wrote")
-    parser.add_argument("--out", metavar="FILE", required=True, help="the figure: FILE.svg and FILE.png are written")
-    arguments = parser.parse_args()
-    command.report("compare", arguments.out, lambda: draw(load(arguments.comparison), arguments.out))
+    command.add_out(parser)
+
+    def drawn():
+        arguments = parser.parse_args()
+        style.base_of(arguments.out)
+        return draw(load(arguments.comparison), arguments.out)
+
+    command.report("compare", drawn)
 
 
 if __name__ == "__main__":

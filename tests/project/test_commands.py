@@ -16,7 +16,7 @@ from project import PYTHON, ROOT
 
 COMMANDS = [
     path
-    for path in sorted(ROOT.glob("scripts/*"))
+    for path in sorted([*ROOT.glob("scripts/*"), *ROOT.glob("plots/*.py")])
     if path.is_file() and path.read_bytes().startswith(b"#!/usr/bin/python3")
 ]
 
