@@ -260,6 +260,14 @@ class Running(Folder):
         self.assertRegex(done.stdout, "2 points, 10 runs, about 2[0-9] min")
         self.assertFalse(self.out.exists())
 
+    def test_a_matrix_may_come_from_a_pipe(self):
+        document = json.dumps({"base": {**SHORT, "algorithm": "mutex"}})
+        command = self.command({}, "--dry-run")
+        command[3] = "/dev/stdin"
+        done = project.run(*command, input=document)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("1 points, 1 runs", done.stdout)
+
 
 def is_measuring(pid):
     """Has it its threads?"""
