@@ -51,9 +51,14 @@ def draw(trials, out):
 def main():
     parser = argparse.ArgumentParser(prog="gate.py", description=__doc__)
     parser.add_argument("trials", metavar="TRIALS.jsonl.gz", help="what scripts/gate_honesty wrote")
-    parser.add_argument("--out", metavar="FILE", required=True, help="the figure: FILE.svg and FILE.png are written")
-    args = parser.parse_args()
-    command.report("gate", args.out, lambda: draw(Trials.read(args.trials), args.out))
+    command.add_out(parser)
+
+    def drawn():
+        args = parser.parse_args()
+        style.base_of(args.out)
+        return draw(Trials.read(args.trials), args.out)
+
+    command.report("gate", drawn)
 
 
 if __name__ == "__main__":

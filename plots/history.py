@@ -86,11 +86,16 @@ def caption(found, drawn, threshold):
 def main():
     parser = argparse.ArgumentParser(prog="history.py", description=__doc__)
     parser.add_argument("results", metavar="DIR", help="results of many commits, as scripts/history reads them")
-    parser.add_argument("--out", metavar="FILE", required=True, help="the figure: FILE.svg and FILE.png are written")
+    command.add_out(parser)
     parser.add_argument("--threshold", type=float, default=3, metavar="PERCENT", help="changes that are marked (3)")
     parser.add_argument("--repository", default=ROOT, type=Path, metavar="DIR", help="whose order the commits have (this one)")
-    args = parser.parse_args()
-    command.report("history", args.out, lambda: draw(history.read(args.results, args.repository), args.threshold / 100, args.out))
+
+    def drawn():
+        args = parser.parse_args()
+        style.base_of(args.out)
+        return draw(history.read(args.results, args.repository), args.threshold / 100, args.out)
+
+    command.report("history", drawn)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import numpy
 
 from lab import results
 from lab.place import ROOT
-from lab.wording import title
+from lab.wording import title_of
 
 ALPHA = 0.01  # of series without a change, one in a hundred shows one
 PERMUTATIONS = 999
@@ -117,15 +117,14 @@ def _commits_of(repository, wanted):
 def _series(documents, commits):
     found = {}
     for document in documents:
-        configuration = {key: value for key, value in document["configuration"].items() if key != "seed"}
-        engine = {key: value for key, value in configuration.get("engine", {}).items() if key != "directory"}
-        point = json.dumps({**configuration, "engine": engine}, sort_keys=True)
-        configuration, of_commit = found.setdefault(point, (configuration, {}))
+        configuration = {k: v for k, v in results.without_place(document["configuration"]).items() if k != "seed"}
+        title = document.get("title") or title_of(configuration)
+        configuration, title, of_commit = found.setdefault(json.dumps(configuration, sort_keys=True), (configuration, title, {}))
         of_commit.setdefault(document["muster"]["git_commit"], []).append(statistics.median(results.rates(document)))
     series = []
-    for configuration, of_commit in found.values():
+    for configuration, title, of_commit in found.values():
         here = [commit for commit in commits if commit in of_commit]
-        name = f"{configuration['algorithm']}, {_threads(configuration)}, {title(results.Group(configuration, ''))}"
+        name = f"{configuration['algorithm']}, {_threads(configuration)}, {title}"
         series.append(Series(name, here, [of_commit[commit] for commit in here]))
     return sorted(series, key=lambda one: one.title)
 

@@ -17,11 +17,11 @@ def two_digits(share):
 
 
 def title(group):
-    return group.title or _title_of(group.configuration)
+    return group.title or title_of(group.configuration)
 
 
-def _title_of(c):
-    """Of results from before the executable wrote a title."""
+def title_of(c):
+    """Of the configuration of results from before the executable wrote a title."""
     try:
         if c["workload"] == "append":
             return f"append, records of {c['append']['bytes']} bytes"

@@ -205,14 +205,14 @@ class Running(Folder):
     def test_a_second_sweep_is_refused_and_changes_nothing(self):
         document = {"base": {**SHORT, "windows": 1000, "algorithm": "mutex"}}
         first = subprocess.Popen(self.command(document), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(first.communicate)
+        self.addCleanup(first.kill)
         wait_until(lambda: self.children(first.pid))
         (self.out / ".running.json.new").write_text("the first one's", encoding="utf-8")
         done = self.sweep(document)
         self.assertEqual((done.returncode, done.stderr.count("\n")), (3, 1), done.stderr)
         self.assertIn("another sweep", done.stderr)
         self.assertIn(".running.json.new", self.written())
-        first.send_signal(signal.SIGINT)
-        first.communicate(timeout=120)
 
     def children(self, pid):
         """Its runs."""
@@ -223,11 +223,11 @@ class Running(Folder):
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGKILL):
             with self.subTest(signal=number.name):
                 command = self.command(document, out=self.folder / number.name)
-                sweep = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+                sweep = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
                 wait_until(lambda: any(is_measuring(child) for child in self.children(sweep.pid)))
                 (child,) = self.children(sweep.pid)
                 sweep.send_signal(number)
-                sweep.communicate(timeout=60)
+                sweep.wait(timeout=60)
                 self.assertEqual(sweep.returncode, -9 if number == signal.SIGKILL else 128 + number)
                 wait_until(lambda: not os.path.exists(f"/proc/{child}"), limit_s=20)
 
@@ -259,6 +259,14 @@ class Running(Folder):
         self.assertIn('append, algorithm = "eleda"\n', done.stdout)
         self.assertRegex(done.stdout, "2 points, 10 runs, about 2[0-9] min")
         self.assertFalse(self.out.exists())
+
+    def test_a_matrix_may_come_from_a_pipe(self):
+        document = json.dumps({"base": {**SHORT, "algorithm": "mutex"}})
+        command = self.command({}, "--dry-run")
+        command[3] = "/dev/stdin"
+        done = project.run(*command, input=document)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("1 points, 1 runs", done.stdout)
 
 
 def is_measuring(pid):
