@@ -69,11 +69,10 @@ def main(name, description, key, draw):
     parser = argparse.ArgumentParser(prog=f"{name}.py", description=description)
     parser.add_argument("files", metavar="FILE", nargs="+", help="what the script's --out wrote, of one machine and build")
     command.add_out(parser)
+    arguments = parser.parse_args()
 
     def drawn():
-        arguments = parser.parse_args()
-        style.base_of(arguments.out)
         entries, context = load(arguments.files, key)
         return draw(entries, context, arguments.out)
 
-    command.report(name, drawn)
+    command.report(name, arguments.out, drawn)

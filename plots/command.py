@@ -13,29 +13,25 @@ def main(name, description, draw):
     parser.add_argument("results", metavar="RESULTS", help="folder that scripts/sweep.py wrote, or a packed one")
     panels.add_where(parser)
     add_out(parser)
+    arguments = parser.parse_args()
 
     def drawn():
-        arguments = parser.parse_args()
-        style.base_of(arguments.out)
         found = panels.chosen(results.load_all(arguments.results), arguments.where)
         return draw(found, results.groups(found), arguments)
 
-    report(name, drawn)
+    report(name, arguments.out, drawn)
 
 
 def add_out(parser):
     parser.add_argument("--out", metavar="FILE", required=True, help="the figure: FILE.svg and FILE.png are written")
 
 
-def report(name, draw):
+def report(name, out, draw):
     """The process: draw() returns the paths to print; a mistake is one line and an exit code."""
 
     def action():
-        try:
-            paths = draw()
-        except results.ResultError as error:
-            raise command.RequestError(str(error)) from error
-        for path in paths:
+        style.base_of(out)
+        for path in draw():
             print(f"figure: {path}")
 
     command.main(name, action)

@@ -352,13 +352,8 @@ def main():
     parser = argparse.ArgumentParser(prog="interleaving.py", description=__doc__)
     parser.add_argument("trace", metavar="TRACE.json", help="what the explorer wrote")
     command.add_out(parser)
-
-    def drawn():
-        arguments = parser.parse_args()
-        style.base_of(arguments.out)
-        return Picture(read(arguments.trace)).draw(arguments.out)
-
-    command.report("interleaving", drawn)
+    arguments = parser.parse_args()
+    command.report("interleaving", arguments.out, lambda: Picture(read(arguments.trace)).draw(arguments.out))
 
 
 if __name__ == "__main__":

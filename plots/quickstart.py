@@ -9,7 +9,7 @@ from pathlib import Path
 import benchmark_files
 import command
 import style
-from matplotlib import pyplot, ticker
+from matplotlib import patches, pyplot, ticker
 
 from lab import panels, results
 from lab.benchmarks import CLOCK_NS
@@ -24,8 +24,8 @@ NB = "\N{NO-BREAK SPACE}"
 
 # Inches.
 ROW = 0.3
-NAMES, CELL, DOTS, GAP, LARGE_GAP, RIGHT = 1.8, 0.54, 1.5, 0.18, 0.45, 0.6
-HEAD, FOOT = 1.5, 0.5
+NAMES, CELL, DOTS, GAP, LARGE_GAP, RIGHT = 2.1, 0.54, 1.5, 0.18, 0.45, 0.6
+ANSWER_LINE, TITLES, FOOT = 0.165, 0.62, 0.5
 QUESTION_CHARACTER, ANSWER_CHARACTER = 0.108, 0.072
 
 
@@ -78,9 +78,12 @@ def draw_shares(axes, names, sizes, threads):
             if share is None:
                 continue
             noisy = panels.is_noisy(share)
-            place = {"ha": "center", "va": "center", "color": "white" if share.median < 0.5 * BEST else "black"}
-            axes.text(x, y - 0.15 * noisy, two_digits(share.median), fontsize=9.5, **place)
+            dark = share.median < 0.5 * BEST and not noisy
+            place = {"ha": "center", "va": "center", "color": "white" if dark else "black"}
+            text = two_digits(share.median)
+            axes.text(x, y - 0.15 * noisy, text, fontsize=9.5 if len(text) < 6 else 8, **place)
             if noisy:
+                axes.add_patch(patches.Rectangle((x - 0.5, y - 0.5), 1, 1, color="white", alpha=0.6, linewidth=0))
                 axes.text(x, y + 0.31, f"±{share.relative():.0%}", fontsize=6, **place)
     labels = ["\N{EN DASH}".join(str(size) for size in bytes_of(g)) + " B" for g in sizes]
     axes.set_xticks(range(len(sizes)), labels, fontsize=8.5)
@@ -127,7 +130,11 @@ def append_part(sizes, counts, units, usable):
         for name in panels.by_speed(sizes, [count], of_count)[:1]:
             fastest.setdefault(sizes[0].known.title(name), []).append(threads_text(count, units))
     words = [f"{title} ({', '.join(where)})" for title, where in fastest.items()]
-    answer = "Share of bound by record size. " + (f"Fastest usable: {', '.join(words)}." if words else "")
+    answer = "Share of bound by record size. "
+    if panels.noisy_share(sizes, counts, usable) > 0.5:
+        answer += "This machine was too noisy to say which is fastest."
+    elif words:
+        answer += f"Fastest usable: {', '.join(words)}."
     return Part("How fast is an append?", answer, columns)
 
 
@@ -139,8 +146,8 @@ def cost_column(costs):
         series = []
         for against, colour, full in (("registered", FULL, True), ("outstanding", HOLLOW, False)):
             of = {c["algorithm"]: c for c in costs if (c["against"], c["count"]) == (against, most[against])}
-            found = [(y, benchmark_files.spread(of[name], ("ns", "q1", "q3"), 1e-9)) for y, name in enumerate(names) if name in of]
-            series.append((colour, full, found))
+            spreads = {name: benchmark_files.spread(of[name], ("ns", "q1", "q3"), 1e-9) for name in names if name in of}
+            series.append((colour, full, [(names.index(name), spread) for name, spread in spreads.items()]))
         draw_dots(axes, series, CLOCK_NS * 1e-9, "s")
 
     below = [(f"● {most['registered']} workers", FULL), (f"○ {most['outstanding']} records outstanding", HOLLOW)]
@@ -209,7 +216,8 @@ def engine_part(group, threads, units, reference):
         (f"YCSB {configuration['ycsb']['mix']}, {threads_text(threads, units)}", "#555555"),
         (f"{configuration['engine']['policy']}, log on {configuration['log']['device']}", "#555555"),
     ]
-    return Part("Does the engine notice?", engine_answer(group, intervals, reference), [Column(DOTS, "Transactions/s", below, draw)])
+    column = Column(DOTS, "Transactions/s", below, draw)
+    return Part("Does the engine notice?", engine_answer(group, intervals, reference), [column])
 
 
 def engine_answer(group, intervals, reference):
@@ -236,7 +244,8 @@ def only(groups, what):
     """The only one; nothing where there is none."""
     if len(groups) > 1:
         keys = ", ".join(panels.differing(groups))
-        raise results.ResultError(f"holds {len(groups)} configurations of {what}, which differ in {keys}: want one; --where chooses")
+        count = len(groups)
+        raise results.ResultError(f"holds {count} configurations of {what}, which differ in {keys}: want one; --where chooses")
     return groups[0] if groups else None
 
 
@@ -265,13 +274,14 @@ def parts_of(groups, costs, units):
 def draw_parts(parts, names, titles):
     """The figure without its caption."""
     widths = sum(part.width() for part in parts) + LARGE_GAP * (len(parts) - 1)
-    width, height = NAMES + widths + RIGHT, HEAD + ROW * len(names) + FOOT
+    answers = [textwrap.wrap(p.answer, int(p.width() / ANSWER_CHARACTER), break_on_hyphens=False) for p in parts]
+    head = 0.4 + ANSWER_LINE * max(map(len, answers)) + TITLES
+    width, height = NAMES + widths + RIGHT, head + ROW * len(names) + FOOT
     figure = pyplot.figure(figsize=(width, height))
     x = NAMES
-    for part in parts:
+    for part, answer in zip(parts, answers):
         figure.text(x / width, 1 - 0.1 / height, part.question, fontsize=12.5, fontweight="bold", va="top")
-        answer = textwrap.fill(part.answer, int(part.width() / ANSWER_CHARACTER), break_on_hyphens=False)
-        figure.text(x / width, 1 - 0.36 / height, answer, fontsize=9, va="top", linespacing=1.25)
+        figure.text(x / width, 1 - 0.36 / height, "\n".join(answer), fontsize=9, va="top", linespacing=1.25)
         for column in part.columns:
             axes = figure.add_axes((x / width, FOOT / height, column.width / width, ROW * len(names) / height))
             column.draw(axes, names)
@@ -281,10 +291,10 @@ def draw_parts(parts, names, titles):
             axes.tick_params(axis="y", length=0, labelsize=10)
             for spine in axes.spines.values():
                 spine.set_visible(False)
-            above = 0.07 + 0.15 * len(column.below)
-            figure.text(x / width, 1 - (HEAD - above - 0.05) / height, column.title, fontsize=10, fontweight="bold", va="bottom")
+            above = 0.07 + 0.15 * 2
+            figure.text(x / width, 1 - (head - above - 0.05) / height, column.title, fontsize=10, fontweight="bold", va="bottom")
             for line, (text, colour) in enumerate(column.below):
-                at = HEAD - above + 0.15 * (line + 1) - 0.03
+                at = head - above + 0.15 * (line + 1) - 0.03
                 figure.text(x / width, 1 - at / height, text, fontsize=7.5, color=colour, va="bottom")
             x += column.width + GAP
         x += LARGE_GAP - GAP
@@ -318,6 +328,8 @@ def engine_caption(groups):
 def draw(found, groups, arguments):
     path = Path(arguments.results) / ADVANCES
     costs, context = benchmark_files.load([path], "costs") if path.is_file() else ([], None)
+    if costs and context["git_commit"] != found[0]["muster"]["git_commit"]:
+        raise results.ResultError(f"{path}: of another commit than the results: {context['git_commit']}; want one")
     units = found[0]["machine"]["processing_units"]
     parts, names, sizes = parts_of(groups, costs, units)
     known = sizes[0].known
@@ -325,8 +337,8 @@ def draw(found, groups, arguments):
     figure = draw_parts(parts, names, titles)
     caption = [
         "Cells: the median of all windows over the median of bound (fetch-add and copy, no tracking) in the same "
-        f"repetition. A ± stands where half the distance of the quartiles is more than {panels.NOISY:.0%} of the median: "
-        "noise. Rows are sorted by the geometric mean of their cells. * not usable: unsafe, or idle workers stall it. Bound is unsafe, too.",
+        f"repetition. A ± stands where half the distance of the quartiles is more than {panels.NOISY:.0%} of the median, and "
+        "the cell is pale: noise. Rows are sorted by the geometric mean of their cells. * not usable: unsafe, or idle workers stall it.",
         boundary_caption(costs),
         engine_caption(groups),
         style.machine_line(found) + ".",

@@ -1,8 +1,6 @@
 #!/usr/bin/python3
 """Writes the table of algorithms in README.md anew, from `muster list --markdown`. Needs scripts/setup."""
 
-import argparse
-
 from lab import benchmarks, command
 from lab.place import ROOT
 
@@ -10,7 +8,7 @@ BEGIN, END = "<!-- algorithms -->\n", "<!-- /algorithms -->\n"
 
 
 def main():
-    argparse.ArgumentParser(prog="readme_table.py", description=__doc__).parse_args()
+    command.Parser(prog="readme_table.py", description=__doc__).parse_args()
     table = benchmarks.output([str(benchmarks.MUSTER), "list", "--markdown"])[0]
     readme = ROOT / "README.md"
     head, begin, rest = readme.read_text(encoding="utf-8").partition(BEGIN)

@@ -96,6 +96,12 @@ def by_speed(groups, threads, algorithms):
     return sorted(algorithms, key=speed, reverse=True)
 
 
+def noisy_share(groups, threads, algorithms):
+    """How many of the shares of `bound` are noisy, of all."""
+    shares = [g.share_of_bound(name, t) for g in groups for t in threads for name in algorithms if (name, t) in g.runs]
+    return statistics.mean(is_noisy(share) for share in shares if share is not None) if any(shares) else 0
+
+
 def lag(group, algorithm, threads, percentile):
     """Spread of a percentile of the boundary's lag in bytes, over repetitions; None where there is none."""
     runs = group.runs.get((algorithm, threads), {}).values()

@@ -21,6 +21,7 @@ SCHEMA = ROOT / "results/schema.json"
 VERSION = 1  # of documents that this reads
 PACKED = ".jsonl.gz"
 
+
 class ResultError(RequestError):
     """A result, or a folder of them, that cannot be used."""
 
@@ -195,7 +196,7 @@ class Group:
 
     configuration: dict  # what they share
     unit: str
-    known: Algorithms
+    known: Algorithms = field(default_factory=Algorithms)
     runs: dict = field(default_factory=dict)  # (algorithm, threads) -> {seed: result}
     title: str | None = None  # as the executable calls them; results from before it did have none
 

@@ -13,7 +13,7 @@ from project import MUSTER, ROOT
 
 import advance_benchmarks
 import append_benchmarks
-from lab import benchmarks
+from lab import benchmarks, command
 import harness_cost
 import instructions
 import lag_benchmarks
@@ -76,6 +76,16 @@ class Figures(unittest.TestCase):
         self.assertEqual((append["ratio"], append["ns"], append["bare"]["q3"]), (0.8, 4, 127_500_000))
         self.assertEqual((engine["what"], engine["ratio"], engine["ns"]), ("ycsb", 0.9, 111.11))
         self.assertRegex(harness_cost.table([append]), r"append/null +120 +2 +125\.00 122\.50-127\.50 +100\.00 95\.00-105\.00 +0\.800 +4\.00")
+
+    def test_a_cost_below_that_of_the_clock_is_said_to_be_below_its_resolution(self):
+        name = "advance/{}/registered:4/iterations:9/manual_time"
+        times = (("null", (30, 31, 32)), ("mutex", (29, 28, 31)))
+        entries = [{"run_name": name.format(of), "real_time": time} for of, all_times in times for time in all_times]
+        found = advance_benchmarks.costs({"benchmarks": entries})
+        self.assertEqual([(cost["ns"], cost["q1"]) for cost in found], [(0, 0), (0, 0)])
+        self.assertRegex(advance_benchmarks.table(found), r"mutex +< 1\n")
+        with self.assertRaisesRegex(command.RequestError, "null"):
+            advance_benchmarks.costs({"benchmarks": entries[3:]})
 
     def test_a_variant_stands_behind_what_it_is_of(self):
         entries = []

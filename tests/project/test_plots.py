@@ -9,7 +9,7 @@ import xml.etree.ElementTree as xml
 from pathlib import Path
 
 import project
-from lab import results
+from lab import panels, results
 from lab.statistics import Spread
 import samples
 from project import PYTHON, ROOT
@@ -270,6 +270,22 @@ class Shares(unittest.TestCase):
         (group,) = results.groups(found)
         share = group.share_of_bound("mutex", 1)
         self.assertEqual((share.median, share.q1, share.q3, share.count), (0.5, 0.5, 0.5, 8))
+
+    def test_the_engines_intervals_are_free_of_drift_and_span_all_repetitions(self):
+        found = []
+        for seed, drift in ((1, 1.0), (2, 0.25), (3, 0.5)):
+            for algorithm, rate in (("mutex", 900), ("eleda", 1000), ("border_collie", 1200 + 40 * seed)):
+                result = samples.result("ycsb", algorithm, seed=seed)
+                for window in result["repetitions"][0]["windows"]:
+                    window["operations"], window["seconds"] = int(rate * drift), 1.0
+                found.append(result)
+        (group,) = results.groups(found)
+        intervals = panels.relative(group, 1)
+        self.assertEqual((intervals["mutex"].low, intervals["mutex"].high), (0.9, 0.9))
+        self.assertEqual((intervals["border_collie"].low, intervals["border_collie"].high), (1.24, 1.32))
+        self.assertEqual(panels.apart(intervals), ("mutex", "border_collie"))
+        self.assertIsNone(panels.apart({"one": panels.Interval(1, 0.9, 1.1, 3, 5), "two": panels.Interval(1.2, 1.1, 2, 3, 5)}))
+        self.assertEqual(panels.coverage(5), 0.9375)
 
     def test_spread_comes_from_all_windows(self):
         spread = Spread.of([1.0, 2.0, 3.0, 4.0, 5.0])
