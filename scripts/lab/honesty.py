@@ -113,7 +113,7 @@ class Bench:
 
         self.progress(f"calibrating: {point.title}")
         long = 32
-        while time_of([long], CALIBRATION_ROUNDS // 4)[0] < 1.15:
+        while time_of([long], CALIBRATION_ROUNDS // 4)[0] < 1.3:
             long *= 2
             if long > LOOPS_MAX:
                 raise Failure(f"{point.title}: {LOOPS_MAX} loops do not slow it down; want a point that runs what is planted")

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from lab import honesty
-from lab.command import write_text
+from lab.command import Failure, write_text
 from lab.statistics import wilson
 
 TRIALS = "trials.jsonl.gz"
@@ -51,12 +51,13 @@ def ratios(trials, key="ratio"):
 def publish(path, out):
     """Writes the trials, packed, and what they show."""
     trials = Trials.read(path)
+    if not trials.trials:
+        raise Failure(f"{path}: holds no trial yet: nothing is written to {out}")
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     packed = gzip.compress(Path(path).read_bytes(), mtime=0)  # the same trials are the same bytes
     (out / TRIALS).write_bytes(packed)
     write_text(readme(trials), out / "README.md")
-    return trials
 
 
 def readme(trials):
