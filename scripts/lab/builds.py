@@ -62,6 +62,10 @@ class Cache:
             raise RequestError.of(key, revision, "a commit of this repository (git log; a shallow clone lacks old ones)")
         return done.stdout.strip()
 
+    def has_changes(self):
+        """Whether tracked files differ from HEAD."""
+        return self._git("diff", "--quiet", "HEAD", "--").returncode == 1
+
     def executable(self, commit, change=None, name=None):
         """The path of `muster` at a commit, built if need be. change(tree) edits the source first, under another name."""
         name = name or commit

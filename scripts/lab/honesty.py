@@ -66,7 +66,10 @@ class Record:
 
 def read(path):
     """The entries of a file, packed or not, without a last line that a kill cut short."""
-    data = Path(path).read_bytes()
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise RequestError.of("--trials", str(path), f"a file that can be read ({error.strerror})") from error
     text = (gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data).decode()
     return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
@@ -113,7 +116,7 @@ class Bench:
 
         self.progress(f"calibrating: {point.title}")
         long = 32
-        while time_of([long], CALIBRATION_ROUNDS // 4)[0] < 1.15:
+        while time_of([long], CALIBRATION_ROUNDS // 4)[0] < 1.3:
             long *= 2
             if long > LOOPS_MAX:
                 raise Failure(f"{point.title}: {LOOPS_MAX} loops do not slow it down; want a point that runs what is planted")
@@ -153,16 +156,7 @@ class Bench:
                 return gate.run(new, at, seed, environment if at == point else None)
 
             outcome = gate.compare(self.points, rate, self.threshold, f"{trial.level} {trial.number}")
-        return {
-            "trial": trial.number,
-            "planted": trial.level,
-            "point": point.title if point else None,
-            "slower": [finding.point.title for finding in outcome.slower()],
-            "first": [entry(finding) for finding in outcome.findings],
-            "second": [entry(finding) for finding in outcome.second],
-            "began": round(began),
-            "seconds": round(time.time() - began, 2),
-        }
+        return {**entry_of(trial, point, outcome), "began": round(began), "seconds": round(time.time() - began, 2)}
 
     def run(self, record, due, budget_s):
         """Measures what is due and not done; returns how many are left."""
@@ -211,8 +205,19 @@ class _Copies:
         self.folder.cleanup()
 
 
-def entry(finding):
-    """A Finding for the file."""
+def entry_of(trial, point, outcome):
+    """A trial for the file."""
+    return {
+        "trial": trial.number,
+        "planted": trial.level,
+        "point": point.title if point else None,
+        "slower": [finding.point.title for finding in outcome.slower()],
+        "first": [_plain(finding) for finding in outcome.findings],
+        "second": [_plain(finding) for finding in outcome.second],
+    }
+
+
+def _plain(finding):
     found = asdict(finding)
     found["point"] = finding.point.title
     for key, value in found.items():

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import tempfile
@@ -218,6 +219,13 @@ class Builds(unittest.TestCase):
         with self.cache() as cache:
             self.assertEqual(cache.commit("BASE", "HEAD"), self.commits[2])
 
+    def test_changes_that_are_not_committed_are_seen(self):
+        with self.cache() as cache:
+            self.assertFalse(cache.has_changes())
+            self.addCleanup(self.git, "checkout", "--", "main.cpp")
+            (self.repository / "main.cpp").write_text("int main() { return 8; }")
+            self.assertTrue(cache.has_changes())
+
     def test_one_comparison_at_a_time(self):
         with self.cache(), self.assertRaisesRegex(MachineError, "another comparison uses it"):
             self.cache().__enter__()
@@ -304,6 +312,17 @@ class Command(unittest.TestCase):
         return value
 
 
+class Workflows(unittest.TestCase):
+    def test_options_that_they_name_are_there(self):
+        options = project.run(PYTHON, "-B", REGRESS, "--help").stdout
+        for path in (".github/workflows/regress.yml", "scripts/ci.md"):
+            commands = re.findall(r"scripts/regress (?:\\\n|[^\n`])*", (ROOT / path).read_text())
+            named = [word for command in commands for word in re.findall(r"(?<= )--[a-z]+", command)]
+            self.assertGreater(len(named), 2, path)
+            for option in named:
+                self.assertIn(option, options, path)
+
+
 class Honesty(unittest.TestCase):
     def test_trials_come_mixed(self):
         due = honesty.trials(200, 40)
@@ -326,6 +345,37 @@ class Honesty(unittest.TestCase):
             self.assertEqual(len(honesty.read(path)), 4)
             with self.assertRaisesRegex(RequestError, "want a file of this commit"):
                 honesty.Record(path, {"commit": "b"})
+
+    def test_the_report_counts_what_the_trials_hold(self):
+        shown = [[point.title, point.shown()] for point in POINTS]
+        machine_of = {"cpu_model": "made up", "processing_units": 2, "kernel": "none"}
+        header = {"command": "x", "commit": "a" * 40, "machine": machine_of, "matrix": shown, "threshold": 0.03, "blocks": 10}
+        with tempfile.TemporaryDirectory() as folder:
+            record = honesty.Record(Path(folder) / "trials.jsonl", header)
+            levels = [[level, 1] for level in honesty.LEVELS]
+            line = {"without": 1.0, "long": 9, "with_long": 1.3, "loops": levels}
+            record.add({"calibration": {point.title: line for point in POINTS}})
+            for trial in honesty.trials(10, 2):
+                point = POINTS[trial.number] if trial.level else None
+                outcome = gate.compare(POINTS, machine(0.004, {point: trial.level}, seed=str(trial)), 0.03, str(trial))
+                if trial == honesty.Trial(0.0, 3):  # one false alarm
+                    outcome.second = outcome.findings[:1]
+                    outcome.second[0].verdict = "slower"
+                record.add({**honesty.entry_of(trial, point, outcome), "began": 0, "seconds": 20.0})
+            out = Path(folder) / "out"
+            words = ["--report", "--trials", record.path, "--out", out]
+            done = project.run(PYTHON, "-B", ROOT / "scripts/gate_honesty", *words)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            readme = (out / "README.md").read_text()
+            self.assertLessEqual(len(readme.splitlines()), 60)
+            self.assertRegex(readme, r"(?m)^\| 0% \| 10 \| 1 \| 1 \| 10\.0% \|")
+            self.assertRegex(readme, r"(?m)^\| 10% \| 2 \| 2 \| 2 \| 100\.0% \| 34\.2% to 100\.0% \| 0\.\d+ .*\| 0 \|$")
+            self.assertRegex(readme, r"(?m)^\| point 0 \| ±0\.\d% \| 1 \| [01] of 1 \|")
+            self.assertIn("<svg", (out / "gate.svg").read_text())
+            self.assertEqual(len(honesty.read(out / "trials.jsonl.gz")), 18)
+            empty = project.run(PYTHON, "-B", ROOT / "scripts/gate_honesty", "--report", "--trials", Path(folder) / "none")
+            self.assertEqual(empty.returncode, 2)
+            self.assertRegex(empty.stderr, r"^gate_honesty: --trials = .*none: want .*\n$")
 
     def test_the_slowdown_fits_into_this_source(self):
         with tempfile.TemporaryDirectory() as folder:
