@@ -253,7 +253,7 @@ Configuration read_configuration(const Json& document) {
 Json effective(const Configuration& configuration) {
   Json document = Json::object();
   for (const ConfigKey& key : config_keys()) {
-    if (!uses(configuration.workload, key)) continue;
+    if (!uses(configuration.workload, key) || key.place) continue;
     const std::size_t dot = key.name.find('.');
     Json& section = dot == std::string::npos ? document : document[key.name.substr(0, dot)];
     section[dot == std::string::npos ? key.name : key.name.substr(dot + 1)] = key.show(configuration);
@@ -286,6 +286,25 @@ std::string describe_keys() {
         fmt::format("\n  {}   ({}{})\n      {}\n      {}\n", key.name, only, value, key.want, key.meaning);
   }
   return text;
+}
+
+Json keys_as_json() {
+  const Configuration defaults;
+  Json rows = Json::array();
+  for (const ConfigKey& key : config_keys()) {
+    Json workloads = Json::array();
+    for (const WorkloadKind kind : {WorkloadKind::append, WorkloadKind::ycsb}) {
+      if (uses(kind, key)) workloads.push_back(name_of(kind));
+    }
+    rows.push_back({{"name", key.name},
+                    {"workloads", std::move(workloads)},
+                    {"required", key.required},
+                    {"place", key.place},
+                    {"default", key.required ? Json(nullptr) : key.show(defaults)},
+                    {"want", key.want},
+                    {"meaning", key.meaning}});
+  }
+  return rows;
 }
 
 }  // namespace muster

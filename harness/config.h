@@ -51,6 +51,7 @@ struct ConfigKey {
   /// False: not of the type or out of the range.
   std::function<bool(const nlohmann::ordered_json& value, Configuration& into)> take;
   std::function<nlohmann::ordered_json(const Configuration& from)> show;
+  bool place = false;  ///< where something is, not what is measured: no part of a result's configuration
 };
 
 const std::vector<ConfigKey>& config_keys();
@@ -67,7 +68,7 @@ void override_key(nlohmann::ordered_json& document, std::string_view assignment)
 /// combination that cannot be. What depends on the machine is place_threads()' business.
 Configuration read_configuration(const nlohmann::ordered_json& document);
 
-/// The whole of it, defaults filled in, as read_configuration() would take it.
+/// The whole of it but its places, defaults filled in, as read_configuration() would take it.
 nlohmann::ordered_json effective(const Configuration& configuration);
 
 /// The command that repeats the run, whatever becomes of the files that it was read from.
@@ -75,5 +76,7 @@ std::string repeating_command(const Configuration& configuration);
 
 /// What a user reads: every key with its range, default and meaning.
 std::string describe_keys();
+/// The same for a program.
+nlohmann::ordered_json keys_as_json();
 
 }  // namespace muster

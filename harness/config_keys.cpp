@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <limits>
 #include <type_traits>
 
@@ -45,8 +46,15 @@ std::size_t choice(const Json& value, const Choices& choices) {
 
 template <class Integer>
 bool take_integer(const Json& value, std::uint64_t min, std::uint64_t max, Integer& into) {
-  if (!value.is_number_unsigned()) return false;
-  const auto number = value.get<std::uint64_t>();
+  std::uint64_t number = 0;
+  if (value.is_number_unsigned()) {
+    number = value.get<std::uint64_t>();
+  } else {
+    constexpr double kExact = 1ULL << 53;  // above it 1.0 and 1 are not always the same number
+    const double real = value.is_number_float() ? value.get<double>() : -1;
+    if (!(real >= 0 && real <= kExact && std::trunc(real) == real)) return false;
+    number = static_cast<std::uint64_t>(real);
+  }
   if (number < min || number > max) return false;
   into = static_cast<Integer>(number);
   return true;
@@ -233,7 +241,8 @@ ConfigKey directory_key() {
             into.database.directory = value.get<std::string>();
             return true;
           },
-          [](const Configuration& from) { return Json(from.database.directory.string()); }};
+          [](const Configuration& from) { return Json(from.database.directory.string()); },
+          true};
 }
 
 std::vector<ConfigKey> make_keys() {

@@ -13,10 +13,12 @@
 
 namespace {
 
-// An interface: what whoever called has to mend.
-enum ExitCode : int { kVerification = 1, kRequest = 2, kMachine = 3, kInterrupted = 130 };
+using muster::kInterrupted;
+using muster::kMachine;
+using muster::kRequest;
+using muster::kVerification;
 
-int fail(const std::exception& error, ExitCode code) {
+int fail(const std::exception& error, muster::ExitCode code) {
   std::fprintf(stderr, "muster: %s\n", error.what());
   return code;
 }
@@ -58,6 +60,16 @@ void add_topology(CLI::App& app, bool& as_json) {
   topology->callback([&] { muster::topology_command(as_json, stdout); });
 }
 
+void add_keys(CLI::App& app, bool& as_json) {
+  CLI::App* keys =
+      app.add_subcommand("keys", "Print every key of a configuration with its range, default and meaning");
+  keys->add_flag("--json", as_json, "As JSON");
+  keys->callback([&] {
+    const std::string text = as_json ? muster::keys_as_json().dump(2) + "\n" : muster::describe_keys();
+    std::fputs(text.c_str(), stdout);
+  });
+}
+
 void add_log(CLI::App& app, std::string& directory) {
   CLI::App* log = app.add_subcommand("log", "Read a database's log");
   log->require_subcommand(1);
@@ -80,13 +92,18 @@ int main(int argc, char** argv) {
   bool list_json = false;
   bool list_markdown = false;
   bool topology_json = false;
+  bool keys_json = false;
   std::string log_directory;
   add_run(app, request);
   add_list(app, list_json, list_markdown);
   add_topology(app, topology_json);
   add_log(app, log_directory);
-  app.add_subcommand("keys", "Print every key of a configuration with its range, default and meaning")
-      ->callback([] { std::fputs(muster::describe_keys().c_str(), stdout); });
+  add_keys(app, keys_json);
+  app.add_subcommand(
+         "check",
+         "Read configurations from standard input, one JSON object a line, and say of each, in a line "
+         "of JSON, whether run would take it here and what it comes to with its defaults")
+      ->callback([] { muster::check_command(stdin, stdout); });
 
   try {
     app.parse(argc, argv);  // runs the subcommand

@@ -1,6 +1,7 @@
 #include "harness/run_directory.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
@@ -21,6 +22,17 @@ fs::path make_temporary() {
   return name;
 }
 
+std::system_error unwritable(const fs::path& directory, std::error_code error) {
+  return {error, "engine.directory = " + directory.string() + ": want a directory that can be written"};
+}
+
+void refuse_kept(const fs::path& directory) {
+  std::error_code error;
+  if (!fs::exists(directory / "muster.db", error) || fs::exists(directory / "muster.run", error)) return;
+  throw ConfigError("engine.directory", directory.string(),
+                    "want one without a muster.db that was kept, or that no run has made");
+}
+
 /// The lock of the directory, which is created if need be.
 File lock_directory(const fs::path& directory) {
   try {
@@ -28,13 +40,24 @@ File lock_directory(const fs::path& directory) {
     File lock = File::open(directory / "muster.lock", O_RDWR | O_CREAT);
     if (lock.try_lock()) return lock;
   } catch (const std::system_error& error) {
-    throw std::system_error(
-        error.code(), "engine.directory = " + directory.string() + ": want a directory that can be written");
+    throw unwritable(directory, error.code());
   }
   throw ConfigError("engine.directory", directory.string(), "want a directory that no other run is using");
 }
 
 }  // namespace
+
+void RunDirectory::check(const fs::path& directory) {
+  if (directory.empty()) return;
+  refuse_kept(directory);
+  fs::path existing = fs::absolute(directory);
+  std::error_code error;
+  while (!fs::exists(existing, error) && existing.has_relative_path()) existing = existing.parent_path();
+  const int refused = !fs::is_directory(existing, error)             ? ENOTDIR
+                      : ::access(existing.c_str(), W_OK | X_OK) != 0 ? errno
+                                                                     : 0;
+  if (refused != 0) throw unwritable(directory, std::error_code(refused, std::generic_category()));
+}
 
 RunDirectory::RunDirectory(const fs::path& directory, bool keep)
     : temporary_(directory.empty()),
@@ -43,10 +66,7 @@ RunDirectory::RunDirectory(const fs::path& directory, bool keep)
       database_(directory_ / "muster.db"),
       mark_(directory_ / "muster.run"),
       lock_(lock_directory(directory_)) {
-  if (fs::exists(database_) && !fs::exists(mark_)) {
-    throw ConfigError("engine.directory", directory_.string(),
-                      "want one without a muster.db that was kept, or that no run has made");
-  }
+  refuse_kept(directory_);
   fs::remove_all(database_);
   static_cast<void>(File::open(mark_, O_WRONLY | O_CREAT));
 }

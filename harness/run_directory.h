@@ -15,6 +15,8 @@ class RunDirectory {
   /// Throws ConfigError where another process has it or its muster.db is not to be removed, std::system_error.
   RunDirectory(const std::filesystem::path& directory, bool keep);
   ~RunDirectory();
+  /// Throws what the constructor would throw, as far as that shows without changing anything.
+  static void check(const std::filesystem::path& directory);
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
 

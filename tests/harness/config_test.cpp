@@ -69,11 +69,17 @@ TEST_CASE("configuration: the effective one reads back to itself") {
       const char* text :
       {R"({"workload": "append", "algorithm": "bound", "placement": [1, 0], "append": {"bytes": [48, 120]}})",
        R"({"workload": "ycsb", "algorithm": "mutex", "ycsb": {"mix": "F", "distribution": "zipf", "theta": 0.7},
-            "engine": {"directory": "d", "policy": "pipelined"}, "log": {"segment_bytes": 1048576}})"}) {
+            "engine": {"policy": "pipelined"}, "log": {"device": "memory", "latency_us": 5}})"}) {
     const Json effective_once = effective(read(text));
     CHECK(effective_once == effective(read_configuration(effective_once)));
   }
   CHECK(effective(read(R"({"workload": "append", "algorithm": "mutex"})")).contains("ycsb") == false);
+}
+
+TEST_CASE("configuration: a place is no part of the effective one") {
+  const Json shown =
+      effective(read(R"({"workload": "ycsb", "algorithm": "mutex", "engine": {"directory": "/somewhere"}})"));
+  CHECK(shown.dump().find("directory") == std::string::npos);
 }
 
 TEST_CASE("configuration: the repeating command sets what differs from the defaults, quoted for a shell") {
