@@ -18,6 +18,12 @@ class ConfigError : public std::invalid_argument {
   std::string key_;
 };
 
+/// Something else is in the way for now: exit code 4. The same request may do later.
+class TemporaryError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 /// What is on the disk is not what the engine wrote: exit code 3. Nothing has been changed.
 class DamageError : public std::runtime_error {
  public:

@@ -8,6 +8,7 @@
 #include "harness/commands.h"
 #include "harness/config.h"
 #include "harness/machine_checks.h"
+#include "harness/workload_kind.h"
 
 namespace muster {
 namespace {
@@ -22,9 +23,11 @@ Json answer(std::string_view line, std::size_t number, const Topology& topology)
   try {
     const Configuration c = read_configuration(parse_json(line, fmt::format("configuration {}", number)));
     check_machine(c, topology);
-    return {{"ok", true}, {"configuration", effective(c)}};
+    return {{"ok", true}, {"title", title_of(c)}, {"configuration", effective(c)}};
   } catch (const ConfigError& error) {
     return refusal(kRequest, error.key(), error);
+  } catch (const TemporaryError& error) {
+    return refusal(kTemporary, nullptr, error);
   } catch (const std::invalid_argument& error) {
     return refusal(kRequest, nullptr, error);
   } catch (const std::exception& error) {

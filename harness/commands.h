@@ -18,6 +18,8 @@ struct RunRequest {
   std::vector<std::string> overrides;  ///< key=value
   std::string out;                     ///< a file, or empty: standard output
   bool keep = false;                   ///< leave the database where it is, for `muster log`
+  bool host_name = false;              ///< the result says the host's name
+  int parent = 0;                      ///< a process with which the run ends, or 0
 };
 void run_command(const RunRequest& request, std::FILE* out);
 
@@ -26,6 +28,7 @@ void check_command(std::FILE* in, std::FILE* out);
 
 enum class ListFormat { table, json, markdown };
 void list_command(ListFormat format, std::FILE* out);
+void list_workloads_command(bool as_json, std::FILE* out);
 
 void topology_command(bool as_json, std::FILE* out);
 

@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "harness/machine.h"
+#include "harness/workload_kind.h"
 
 namespace muster {
 namespace {
@@ -115,6 +116,7 @@ Json to_json(const RunResult& result) {
 
   return {{"schema", 1},
           {"muster", describe_build()},
+          {"title", title_of(result.configuration)},
           {"command", repeating_command(result.configuration)},
           {"time", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
           {"configuration", effective(result.configuration)},

@@ -3,17 +3,24 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <string>
 #include <system_error>
+#include <thread>
 
 #include "engine/error.h"
+#include "harness/interrupt.h"
 
 namespace muster {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::chrono::seconds kPatience{3};  // with a run that is about to end
 
 fs::path make_temporary() {
   std::string name = fs::temp_directory_path() / "muster-XXXXXX";
@@ -38,11 +45,19 @@ File lock_directory(const fs::path& directory) {
   try {
     fs::create_directories(directory);
     File lock = File::open(directory / "muster.lock", O_RDWR | O_CREAT);
-    if (lock.try_lock()) return lock;
+    const auto enough = std::chrono::steady_clock::now() + kPatience;
+    while (!lock.try_lock()) {
+      if (interrupted() || std::chrono::steady_clock::now() > enough) {
+        throw TemporaryError(fmt::format(
+            "engine.directory = {}: another run is using it; want one of its own, or try again later",
+            directory.string()));
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    return lock;
   } catch (const std::system_error& error) {
     throw unwritable(directory, error.code());
   }
-  throw ConfigError("engine.directory", directory.string(), "want a directory that no other run is using");
 }
 
 }  // namespace
@@ -72,8 +87,14 @@ RunDirectory::RunDirectory(const fs::path& directory, bool keep)
 }
 
 RunDirectory::~RunDirectory() {
-  std::error_code ignored;  // the next run tries again
-  if (!keep_) fs::remove_all(database_, ignored);
+  std::error_code error;
+  if (!keep_) fs::remove_all(database_, error);
+  if (error) {  // the mark stays, so that the next run may remove it
+    fmt::print(stderr, "muster: engine.directory = {}: the next run has to remove what is left there: {}\n",
+               directory_.string(), error.message());
+    return;
+  }
+  std::error_code ignored;
   fs::remove(mark_, ignored);
   if (temporary_ && !keep_) fs::remove_all(directory_, ignored);
 }
