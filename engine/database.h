@@ -30,6 +30,9 @@ struct DatabaseOptions {
   std::function<std::unique_ptr<LogDevice>(const LogOptions& log, Lsn begin)> make_log_device;
 };
 
+/// Throws ConfigError where an option is out of range or no engine may trust the algorithm. Touches no file.
+void check(const DatabaseOptions& options);
+
 class Session;
 
 /// A set of tables with transactions over them. Thread-safe, except that open and close stand alone.

@@ -10,7 +10,18 @@ namespace muster {
 class ConfigError : public std::invalid_argument {
  public:
   ConfigError(const std::string& key, const std::string& value, const std::string& want)
-      : std::invalid_argument(key + " = " + value + ": " + want) {}
+      : std::invalid_argument(key + " = " + value + ": " + want), key_(key) {}
+
+  const std::string& key() const { return key_; }
+
+ private:
+  std::string key_;
+};
+
+/// Something else is in the way for now: exit code 4. The same request may do later.
+class TemporaryError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
 };
 
 /// What is on the disk is not what the engine wrote: exit code 3. Nothing has been changed.

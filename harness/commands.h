@@ -7,6 +7,9 @@
 
 namespace muster {
 
+// An interface: what whoever called has to mend.
+enum ExitCode : int { kVerification = 1, kRequest = 2, kMachine = 3, kTemporary = 4, kInterrupted = 130 };
+
 // What the subcommands of `muster` do once its command line has been read. Each writes to `out` and throws
 // ConfigError, VerificationError, Interrupted or the machine's errors, which main() turns into exit codes.
 
@@ -15,11 +18,17 @@ struct RunRequest {
   std::vector<std::string> overrides;  ///< key=value
   std::string out;                     ///< a file, or empty: standard output
   bool keep = false;                   ///< leave the database where it is, for `muster log`
+  bool host_name = false;              ///< the result says the host's name
+  int parent = 0;                      ///< a process with which the run ends, or 0
 };
 void run_command(const RunRequest& request, std::FILE* out);
 
+/// Says of each line of `in`, a configuration, whether `run` would take it, and what it comes to.
+void check_command(std::FILE* in, std::FILE* out);
+
 enum class ListFormat { table, json, markdown };
 void list_command(ListFormat format, std::FILE* out);
+void list_workloads_command(bool as_json, std::FILE* out);
 
 void topology_command(bool as_json, std::FILE* out);
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <any>
 #include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -9,12 +10,10 @@
 #include <vector>
 
 #include "engine/database.h"
-#include "workloads/append.h"
-#include "workloads/ycsb.h"
 
 namespace muster {
 
-enum class WorkloadKind : std::uint8_t { append, ycsb };
+struct WorkloadKind;  // harness/workload_kind.h
 enum class PlacementPolicy : std::uint8_t { compact, scatter, none };
 
 /// A policy, or processing units by the operating system's number: the workers' and then, if there is one
@@ -23,7 +22,12 @@ using PlacementRequest = std::variant<PlacementPolicy, std::vector<unsigned>>;
 
 /// What one run does. Every member that a user may set has its row in config_keys().
 struct Configuration {
-  WorkloadKind workload = WorkloadKind::append;
+  Configuration();
+  /// Of that workload, with its options' defaults.
+  void use(const WorkloadKind& kind);
+
+  const WorkloadKind* workload;
+  std::any options;  ///< its own: options_of() in workload_kind.h
   std::uint32_t threads = 1;
   PlacementRequest placement = PlacementPolicy::compact;
   bool oversubscribe = false;
@@ -32,14 +36,16 @@ struct Configuration {
   double window_s = 0.5;
   std::uint32_t windows = 5;
   std::uint32_t repetitions = 1;
-  AppendOptions append;
-  YcsbOptions ycsb;
   CommitPolicy policy = CommitPolicy::durable;
-  DatabaseOptions database;  ///< algorithm and log_buffer of it are `append`'s too
+  DatabaseOptions database;  ///< algorithm and log_buffer of it are those of every workload
 };
 
 /// Which workloads look at a key: a key that the run's workload ignores is refused.
-enum class UsedBy : std::uint8_t { all, append, ycsb };
+enum class UsedBy : std::uint8_t {
+  all,
+  engine,  ///< those that run on the engine
+  own,     ///< the one that its section is named after
+};
 
 /// One key of the configuration. Parsing, validation, defaults and documentation all come from these rows.
 struct ConfigKey {
@@ -51,10 +57,14 @@ struct ConfigKey {
   /// False: not of the type or out of the range.
   std::function<bool(const nlohmann::ordered_json& value, Configuration& into)> take;
   std::function<nlohmann::ordered_json(const Configuration& from)> show;
+  bool place = false;  ///< where something is, not what is measured: no part of a result's configuration
 };
 
 const std::vector<ConfigKey>& config_keys();
-bool uses(WorkloadKind workload, const ConfigKey& key);
+bool uses(const WorkloadKind& kind, const ConfigKey& key);
+nlohmann::ordered_json default_of(const ConfigKey& key);
+/// Throws ConfigError: `key = its value: want ...`.
+[[noreturn]] void refuse(const Configuration& configuration, std::string_view key, const std::string& want);
 
 /// Reads a file's text; `name` is what errors call it. Throws ConfigError for what is not JSON, with line and
 /// column, and for a key that stands there twice.
@@ -67,7 +77,7 @@ void override_key(nlohmann::ordered_json& document, std::string_view assignment)
 /// combination that cannot be. What depends on the machine is place_threads()' business.
 Configuration read_configuration(const nlohmann::ordered_json& document);
 
-/// The whole of it, defaults filled in, as read_configuration() would take it.
+/// The whole of it but its places, defaults filled in, as read_configuration() would take it.
 nlohmann::ordered_json effective(const Configuration& configuration);
 
 /// The command that repeats the run, whatever becomes of the files that it was read from.
@@ -75,5 +85,7 @@ std::string repeating_command(const Configuration& configuration);
 
 /// What a user reads: every key with its range, default and meaning.
 std::string describe_keys();
+/// The same for a program.
+nlohmann::ordered_json keys_as_json();
 
 }  // namespace muster

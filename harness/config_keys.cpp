@@ -1,179 +1,45 @@
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <array>
-#include <bit>
+#include <iterator>
 #include <limits>
-#include <type_traits>
 
 #include "algorithms/registry.h"
-#include "harness/config.h"
-#include "workloads/append_record.h"
-#include "workloads/ycsb_value.h"
+#include "harness/config_rows.h"
+#include "harness/workload_kind.h"
 
 namespace muster {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Choices = std::vector<std::string_view>;  // by the enumerator's value
 
 constexpr std::uint64_t kCapacityMax = std::uint64_t{1} << 36;
 constexpr double kDay_s = 86'400;
 
 // The names of each enumeration, in its order: what stands in a configuration.
-const Choices kWorkloads{"append", "ycsb"};
 const Choices kPlacements{"compact", "scatter", "none"};
-const Choices kMixes{"A", "B", "C", "F"};
-const Choices kDistributions{"uniform", "zipf"};
 const Choices kPolicies{"durable", "group", "pipelined", "async"};
 const Choices kDevices{"file", "memory"};
 const Choices kLocks(kLockNames.begin(), kLockNames.end());
 
-template <class Names>
-std::string one_of(const Names& names) {
-  std::string list;
-  for (const auto& name : names) list += fmt::format("{}\"{}\"", list.empty() ? "" : ", ", name);
-  return list;
-}
-
-/// The index of a string among the choices; their number where it is none of them.
-std::size_t choice(const Json& value, const Choices& choices) {
-  if (!value.is_string()) return choices.size();
-  const auto& name = value.get_ref<const std::string&>();
-  return static_cast<std::size_t>(std::find(choices.begin(), choices.end(), name) - choices.begin());
-}
-
-template <class Integer>
-bool take_integer(const Json& value, std::uint64_t min, std::uint64_t max, Integer& into) {
-  if (!value.is_number_unsigned()) return false;
-  const auto number = value.get<std::uint64_t>();
-  if (number < min || number > max) return false;
-  into = static_cast<Integer>(number);
-  return true;
-}
-
-// Rows by the member's type. `member` is a generic lambda from a Configuration to the member, so that one
-// serves for reading and for writing.
-
-template <class Member>
-ConfigKey integer(std::string name, UsedBy used_by, Member member, std::uint64_t min, std::uint64_t max,
-                  std::string meaning) {
-  return {std::move(name),
-          used_by,
-          fmt::format("an integer from {} to {}", min, max),
-          std::move(meaning),
-          false,
-          [=](const Json& value, Configuration& into) { return take_integer(value, min, max, member(into)); },
-          [=](const Configuration& from) { return Json(member(from)); }};
-}
-
-template <class Member>
-ConfigKey power_of_two(std::string name, UsedBy used_by, Member member, std::uint64_t min, std::uint64_t max,
-                       std::string meaning) {
-  ConfigKey key = integer(std::move(name), used_by, member, min, max, std::move(meaning));
-  key.want = fmt::format("a power of two from {} to {}", min, max);
-  key.take = [=](const Json& value, Configuration& into) {
-    return take_integer(value, min, max, member(into)) && std::has_single_bit(member(into));
-  };
-  return key;
-}
-
-template <class Member>
-ConfigKey microseconds(std::string name, UsedBy used_by, Member member, std::uint64_t min, std::uint64_t max,
-                       std::string meaning) {
-  return {std::move(name),
-          used_by,
-          fmt::format("an integer from {} to {}", min, max),
-          std::move(meaning),
-          false,
-          [=](const Json& value, Configuration& into) {
-            std::int64_t count = 0;
-            if (!take_integer(value, min, max, count)) return false;
-            member(into) = std::chrono::microseconds(count);
-            return true;
-          },
-          [=](const Configuration& from) { return Json(static_cast<std::uint64_t>(member(from).count())); }};
-}
-
-template <class Member>
-ConfigKey number(std::string name, UsedBy used_by, Member member, double min, double max,
-                 std::string meaning) {
-  return {std::move(name),
-          used_by,
-          fmt::format("a number from {} to {}", min, max),
-          std::move(meaning),
-          false,
-          [=](const Json& value, Configuration& into) {
-            if (!value.is_number()) return false;
-            const auto n = value.get<double>();
-            if (!(n >= min && n <= max)) return false;
-            member(into) = n;
-            return true;
-          },
-          [=](const Configuration& from) { return Json(member(from)); }};
-}
-
-template <class Member>
-ConfigKey boolean(std::string name, UsedBy used_by, Member member, std::string meaning) {
-  return {std::move(name),
-          used_by,
-          "true or false",
-          std::move(meaning),
-          false,
-          [=](const Json& value, Configuration& into) {
-            if (!value.is_boolean()) return false;
-            member(into) = value.get<bool>();
-            return true;
-          },
-          [=](const Configuration& from) { return Json(member(from)); }};
-}
-
-/// A member that is one of an enumeration.
-template <class Member>
-ConfigKey choice_of(std::string name, UsedBy used_by, Member member, const Choices& choices,
-                    std::string meaning) {
-  return {std::move(name),
-          used_by,
-          "one of " + one_of(choices),
-          std::move(meaning),
-          false,
-          [=](const Json& value, Configuration& into) {
-            const std::size_t index = choice(value, choices);
-            if (index == choices.size()) return false;
-            member(into) = static_cast<std::remove_reference_t<decltype(member(into))>>(index);
-            return true;
-          },
-          [=](const Configuration& from) { return Json(choices[static_cast<std::size_t>(member(from))]); }};
-}
-
-/// A member that holds the chosen name itself.
-template <class Member>
-ConfigKey name_of(std::string name, UsedBy used_by, Member member, const Choices& choices,
-                  std::string meaning) {
-  return {std::move(name),
-          used_by,
-          "one of " + one_of(choices),
-          std::move(meaning),
-          false,
-          [=](const Json& value, Configuration& into) {
-            const std::size_t index = choice(value, choices);
-            if (index == choices.size()) return false;
-            member(into) = choices[index];
-            return true;
-          },
-          [=](const Configuration& from) { return Json(member(from)); }};
-}
-
-bool take_list(const Json& value, std::uint64_t min, std::uint64_t max, std::vector<std::uint32_t>& into) {
-  std::vector<std::uint32_t> list;
-  for (const Json& item : value) {
-    std::uint32_t n = 0;
-    if (!take_integer(item, min, max, n)) return false;
-    list.push_back(n);
+ConfigKey workload_key() {
+  Choices names;
+  std::string meaning;
+  for (const WorkloadKind& kind : workload_kinds()) {
+    names.push_back(kind.name);
+    meaning += fmt::format("{}{}: {}", meaning.empty() ? "what is run; " : "; ", kind.name, kind.meaning);
   }
-  if (list.empty()) return false;
-  into = std::move(list);
-  return true;
+  return {"workload",
+          UsedBy::all,
+          "one of " + one_of(names),
+          meaning,
+          true,
+          [names](const Json& value, Configuration& into) {
+            const std::size_t index = choice(value, names);
+            if (index == names.size()) return false;
+            const WorkloadKind& kind = workload_kinds()[index];
+            if (into.workload != &kind) into.use(kind);
+            return true;
+          },
+          [](const Configuration& from) { return Json(from.workload->name); }};
 }
 
 ConfigKey placement_key() {
@@ -186,9 +52,8 @@ ConfigKey placement_key() {
       "workers', or shares the last",
       false,
       [](const Json& value, Configuration& into) {
-        std::vector<unsigned> units;
-        if (value.is_array() && take_list(value, 0, std::numeric_limits<unsigned>::max(), units)) {
-          into.placement = std::move(units);
+        if (auto units = whole_numbers(value, 0, std::numeric_limits<unsigned>::max())) {
+          into.placement = std::move(*units);
           return true;
         }
         const std::size_t index = choice(value, kPlacements);
@@ -204,39 +69,26 @@ ConfigKey placement_key() {
       }};
 }
 
-ConfigKey append_bytes_key() {
-  constexpr std::uint64_t kMin = sizeof(AppendHeader);
-  constexpr std::uint64_t kMax = std::numeric_limits<std::uint32_t>::max();
-  return {"append.bytes",
-          UsedBy::append,
-          fmt::format("an integer from {} (the header) to log_buffer.capacity, or a list of such", kMin),
-          "size of a record; with a list each record's is drawn uniformly",
-          false,
-          [](const Json& value, Configuration& into) {
-            if (value.is_array()) return take_list(value, kMin, kMax, into.append.bytes);
-            return take_list(Json::array({value}), kMin, kMax, into.append.bytes);
-          },
-          [](const Configuration& from) {
-            return from.append.bytes.size() == 1 ? Json(from.append.bytes[0]) : Json(from.append.bytes);
-          }};
-}
-
 ConfigKey directory_key() {
   return {"engine.directory",
-          UsedBy::ycsb,
+          UsedBy::engine,
           "a path",
           "where the run's database goes, in a folder muster.db of its own; its tables only, while the run "
           "lasts, where log.device is memory (empty: a temporary one)",
           false,
           [](const Json& value, Configuration& into) {
             if (!value.is_string()) return false;
-            into.database.directory = value.get<std::string>();
+            const auto& path = value.get_ref<const std::string&>();
+            if (path.find('\0') != std::string::npos) return false;  // for the system it would end there
+            into.database.directory = path;
             return true;
           },
-          [](const Configuration& from) { return Json(from.database.directory.string()); }};
+          [](const Configuration& from) { return Json(from.database.directory.string()); },
+          true};
 }
 
-std::vector<ConfigKey> make_keys() {
+/// Every workload's.
+std::vector<ConfigKey> common_keys() {
   Choices algorithm_names;
   std::vector<std::string_view> with_lock, handing_on;
   for (const AlgorithmInfo& info : algorithms()) {
@@ -244,12 +96,10 @@ std::vector<ConfigKey> make_keys() {
     if (info.lock_use != LockUse::none) with_lock.push_back(info.name);
     if (info.lock_use == LockUse::handed_on) handing_on.push_back(info.name);
   }
-  constexpr std::uint64_t kMany = std::numeric_limits<std::uint32_t>::max();
 
   // clang-format off
   std::vector<ConfigKey> keys{
-      choice_of("workload", UsedBy::all, [](auto& c) -> auto& { return c.workload; }, kWorkloads,
-                "what is run: append drives the log buffer alone, ycsb the engine over it"),
+      workload_key(),
       name_of("algorithm", UsedBy::all, [](auto& c) -> auto& { return c.database.algorithm; }, algorithm_names,
               "the log buffer's; `muster list` says more"),
       integer("threads", UsedBy::all, [](auto& c) -> auto& { return c.threads; }, 1, 4096,
@@ -288,40 +138,47 @@ std::vector<ConfigKey> make_keys() {
       choice_of("log_buffer.lock", UsedBy::all, [](auto& c) -> auto& { return c.database.log_buffer.lock; }, kLocks,
                 fmt::format("the lock of an algorithm that takes one, not std_mutex with {}; algorithms {}",
                             fmt::join(handing_on, ", "), fmt::join(with_lock, ", "))),
-      append_bytes_key(),
-      choice_of("ycsb.mix", UsedBy::ycsb, [](auto& c) -> auto& { return c.ycsb.mix; }, kMixes,
-                "operations: A half reads, half updates; B 95% reads, 5% updates; C reads; F half reads, half read-modify-writes"),
-      integer("ycsb.records", UsedBy::ycsb, [](auto& c) -> auto& { return c.ycsb.records; }, 1, kMany,
-              "records in the table, loaded before the first repetition"),
-      integer("ycsb.value_bytes", UsedBy::ycsb, [](auto& c) -> auto& { return c.ycsb.value_bytes; }, YcsbValue::kMinBytes,
-              YcsbValue::kMaxBytes, "bytes of a value; its key has 8 more"),
-      integer("ycsb.operations", UsedBy::ycsb, [](auto& c) -> auto& { return c.ycsb.operations; }, 1, 10'000,
-              "operations a transaction"),
-      choice_of("ycsb.distribution", UsedBy::ycsb, [](auto& c) -> auto& { return c.ycsb.distribution; }, kDistributions,
-                "how keys are drawn; with zipf the hot ones are spread over the table"),
-      number("ycsb.theta", UsedBy::ycsb, [](auto& c) -> auto& { return c.ycsb.theta; }, 0, 10,
-             "skew of zipf: the k-th hottest key is drawn with a probability like 1 / k^theta"),
+  };
+  // clang-format on
+  return keys;
+}
+
+/// Those of the workloads that run on the engine.
+std::vector<ConfigKey> engine_keys() {
+  constexpr std::uint64_t kMany = std::numeric_limits<std::uint32_t>::max();
+
+  // clang-format off
+  return {
       directory_key(),
-      integer("engine.frames", UsedBy::ycsb, [](auto& c) -> auto& { return c.database.frames; }, 64, kMany,
+      integer("engine.frames", UsedBy::engine, [](auto& c) -> auto& { return c.database.frames; }, 64, kMany,
               "pages of 4 KiB that may be in memory at a time"),
-      boolean("engine.early_lock_release", UsedBy::ycsb, [](auto& c) -> auto& { return c.database.early_lock_release; },
+      boolean("engine.early_lock_release", UsedBy::engine, [](auto& c) -> auto& { return c.database.early_lock_release; },
               "release locks once the commit record is in the log buffer, not once it is durable"),
-      choice_of("engine.policy", UsedBy::ycsb, [](auto& c) -> auto& { return c.policy; }, kPolicies,
+      choice_of("engine.policy", UsedBy::engine, [](auto& c) -> auto& { return c.policy; }, kPolicies,
                 "commit: durable waits; group waits for a group; pipelined goes on and is acknowledged later; async is not durable"),
-      name_of("log.device", UsedBy::ycsb, [](auto& c) -> auto& { return c.database.log.device; }, kDevices,
+      name_of("log.device", UsedBy::engine, [](auto& c) -> auto& { return c.database.log.device; }, kDevices,
               "where the log goes"),
-      boolean("log.direct", UsedBy::ycsb, [](auto& c) -> auto& { return c.database.log.direct; },
+      boolean("log.direct", UsedBy::engine, [](auto& c) -> auto& { return c.database.log.direct; },
               "O_DIRECT through io_uring; log.device file only"),
-      microseconds("log.latency_us", UsedBy::ycsb, [](auto& c) -> auto& { return c.database.log.latency; }, 0, 10'000'000,
+      microseconds("log.latency_us", UsedBy::engine, [](auto& c) -> auto& { return c.database.log.latency; }, 0, 10'000'000,
                    "microseconds that a sync takes; log.device memory only"),
-      integer("log.segment_bytes", UsedBy::ycsb, [](auto& c) -> auto& { return c.database.log.segment_bytes; }, 65'536,
+      integer("log.segment_bytes", UsedBy::engine, [](auto& c) -> auto& { return c.database.log.segment_bytes; }, 65'536,
               std::uint64_t{1} << 40, "size of a segment file; log.device file"),
-      integer("log.group_commits", UsedBy::ycsb, [](auto& c) -> auto& { return c.database.log.group_commits; }, 1, 1'000'000,
+      integer("log.group_commits", UsedBy::engine, [](auto& c) -> auto& { return c.database.log.group_commits; }, 1, 1'000'000,
               "commits that a flush waits for; engine.policy group"),
-      microseconds("log.group_timeout_us", UsedBy::ycsb, [](auto& c) -> auto& { return c.database.log.group_timeout; }, 1,
+      microseconds("log.group_timeout_us", UsedBy::engine, [](auto& c) -> auto& { return c.database.log.group_timeout; }, 1,
                    10'000'000, "microseconds after which it waits no longer; engine.policy group"),
   };
   // clang-format on
+}
+
+std::vector<ConfigKey> make_keys() {
+  std::vector<ConfigKey> keys = common_keys();
+  const auto add = [&](std::vector<ConfigKey> more) {
+    std::move(more.begin(), more.end(), std::back_inserter(keys));
+  };
+  for (const WorkloadKind& kind : workload_kinds()) add(kind.keys);
+  add(engine_keys());
   for (ConfigKey& key : keys) key.required = key.name == "workload" || key.name == "algorithm";
   return keys;
 }

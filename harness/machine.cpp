@@ -1,6 +1,8 @@
 #include "harness/machine.h"
 
+#include <elf.h>
 #include <fmt/format.h>
+#include <link.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
@@ -8,6 +10,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <optional>
 #include <sstream>
@@ -77,6 +80,48 @@ Json load_average() {
   return load;
 }
 
+/// Tells hosts apart and names none: 64 bits that depend on all 128 of the number that systemd gives an
+/// installation, or, where there is none (some containers), on the host's name.
+std::string host_id() {
+  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+  const std::string number = first_line("/etc/machine-id").value_or("");
+  for (const char c : "muster " + (number.empty() ? host_name() : number)) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  }
+  return fmt::format("{:016x}", hash);
+}
+
+/// What the linker has made of all that is in this executable: another executable has another one.
+std::string build_id() {
+  std::string id;
+  dl_iterate_phdr(
+      [](dl_phdr_info* object, std::size_t, void* into) {
+        for (unsigned i = 0; i < object->dlpi_phnum; ++i) {
+          const auto& segment = object->dlpi_phdr[i];
+          if (segment.p_type != PT_NOTE) continue;
+          const auto* note = reinterpret_cast<const char*>(object->dlpi_addr + segment.p_vaddr);
+          for (const char* const end = note + segment.p_memsz; note < end;) {
+            ElfW(Nhdr) head;
+            std::memcpy(&head, note, sizeof head);
+            const auto padded = [](std::size_t bytes) { return (bytes + 3) / 4 * 4; };
+            const char* const name = note + sizeof head;
+            const char* const content = name + padded(head.n_namesz);
+            if (head.n_type == NT_GNU_BUILD_ID &&
+                std::string_view(name, head.n_namesz) == std::string_view("GNU", 4)) {
+              for (std::size_t byte = 0; byte < head.n_descsz; ++byte) {
+                *static_cast<std::string*>(into) +=
+                    fmt::format("{:02x}", static_cast<unsigned char>(content[byte]));
+              }
+            }
+            note = content + padded(head.n_descsz);
+          }
+        }
+        return 1;  // the executable comes first, and its libraries are others' business
+      },
+      &id);
+  return id;
+}
+
 std::string allocator() {
 #ifdef MUSTER_JEMALLOC
   const char* version = nullptr;
@@ -91,8 +136,15 @@ std::string allocator() {
 }  // namespace
 
 Json describe_build() {
-  return {{"version", kVersion},      {"git_commit", kGitCommit}, {"compiler", kCompiler},  {"flags", kFlags},
-          {"build_type", kBuildType}, {"allocator", allocator()}, {"sanitizer", kSanitizer}};
+  return {{"version", kVersion},      {"build_id", build_id()}, {"git_commit", kGitCommit},
+          {"compiler", kCompiler},    {"flags", kFlags},        {"build_type", kBuildType},
+          {"allocator", allocator()}, {"sanitizer", kSanitizer}};
+}
+
+std::string host_name() {
+  struct utsname system {};
+  ::uname(&system);
+  return system.nodename;
 }
 
 std::string file_system_type(const std::filesystem::path& path) {
@@ -122,7 +174,8 @@ Json describe_machine(const Topology& topology, const std::filesystem::path& dir
   const auto memory = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
                       static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   const std::string file_system = directory.empty() ? "" : file_system_type(directory);
-  return {{"cpu_model", or_null(cpuinfo("model name"))},
+  return {{"host_id", host_id()},
+          {"cpu_model", or_null(cpuinfo("model name"))},
           {"architecture", system.machine},
           {"processing_units", topology.machine_units()},
           {"cores", topology.cores()},

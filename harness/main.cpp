@@ -1,22 +1,25 @@
 #include <CLI/CLI.hpp>
-#include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <exception>
-#include <system_error>
 
 #include "engine/error.h"
 #include "harness/commands.h"
 #include "harness/config.h"
 #include "harness/machine.h"
+#include "harness/output.h"
 #include "harness/phases.h"
 #include "workloads/workload.h"
 
 namespace {
 
-// An interface: what whoever called has to mend.
-enum ExitCode : int { kVerification = 1, kRequest = 2, kMachine = 3, kInterrupted = 130 };
+using muster::kInterrupted;
+using muster::kMachine;
+using muster::kRequest;
+using muster::kTemporary;
+using muster::kVerification;
 
-int fail(const std::exception& error, ExitCode code) {
+int fail(const std::exception& error, muster::ExitCode code) {
   std::fprintf(stderr, "muster: %s\n", error.what());
   return code;
 }
@@ -30,23 +33,36 @@ void add_run(CLI::App& app, muster::RunRequest& request) {
   run->add_option("--out", request.out,
                   "File for the result, replaced as a whole; standard output if not given");
   run->add_flag("--keep", request.keep, "Leave the run's database in engine.directory, for muster log");
+  run->add_flag("--host-name", request.host_name,
+                "Name the host in the result, which otherwise has an opaque id of it only");
+  run->add_option("--end-with-parent", request.parent,
+                  "PID of the process that starts this one: when it ends, so does the run, as by SIGTERM")
+      ->check(CLI::PositiveNumber);
   run->footer([] {
     return muster::describe_keys() +
            "\nExit codes: 0 done, 1 the run failed its own verification, "
-           "2 mend the request, 3 mend the machine, 130 interrupted.";
+           "2 mend the request, 3 mend the machine, 4 something else is in the way for now, 130 interrupted.";
   });
   run->callback([&request] { muster::run_command(request, stdout); });
 }
 
-void add_list(CLI::App& app, bool& as_json, bool& as_markdown) {
-  CLI::App* list = app.add_subcommand("list", "List the log buffers");
-  CLI::Option* json = list->add_flag("--json", as_json, "As JSON");
-  list->add_flag("--markdown", as_markdown, "As a Markdown table")->excludes(json);
-  list->callback([&] {
+struct ListRequest {
+  bool workloads = false;
+  bool json = false;
+  bool markdown = false;
+};
+
+void add_list(CLI::App& app, ListRequest& request) {
+  CLI::App* list = app.add_subcommand("list", "List the log buffers, or the workloads");
+  CLI::Option* workloads = list->add_flag("--workloads", request.workloads, "The workloads");
+  CLI::Option* json = list->add_flag("--json", request.json, "As JSON");
+  list->add_flag("--markdown", request.markdown, "As a Markdown table")->excludes(json)->excludes(workloads);
+  list->callback([&request] {
     using muster::ListFormat;
-    muster::list_command(as_json       ? ListFormat::json
-                         : as_markdown ? ListFormat::markdown
-                                       : ListFormat::table,
+    if (request.workloads) return muster::list_workloads_command(request.json, stdout);
+    muster::list_command(request.json       ? ListFormat::json
+                         : request.markdown ? ListFormat::markdown
+                                            : ListFormat::table,
                          stdout);
   });
 }
@@ -56,6 +72,16 @@ void add_topology(CLI::App& app, bool& as_json) {
       app.add_subcommand("topology", "Show the processing units and the orders that policies give them");
   topology->add_flag("--json", as_json, "As JSON");
   topology->callback([&] { muster::topology_command(as_json, stdout); });
+}
+
+void add_keys(CLI::App& app, bool& as_json) {
+  CLI::App* keys =
+      app.add_subcommand("keys", "Print every key of a configuration with its range, default and meaning");
+  keys->add_flag("--json", as_json, "As JSON");
+  keys->callback([&] {
+    const std::string text = as_json ? muster::keys_as_json().dump(2) + "\n" : muster::describe_keys();
+    std::fputs(text.c_str(), stdout);
+  });
 }
 
 void add_log(CLI::App& app, std::string& directory) {
@@ -69,6 +95,16 @@ void add_log(CLI::App& app, std::string& directory) {
   dump->callback([&] { muster::log_dump_command(directory, stdout); });
 }
 
+/// Runs the subcommand, or prints the help that was asked for.
+void parse(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() != 0) throw;
+    app.exit(error);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -77,22 +113,31 @@ int main(int argc, char** argv) {
   app.set_version_flag(
       "--version", [] { return muster::describe_build().dump(2); }, "Print version, commit and compiler");
   muster::RunRequest request;
-  bool list_json = false;
-  bool list_markdown = false;
+  ListRequest list;
   bool topology_json = false;
+  bool keys_json = false;
   std::string log_directory;
   add_run(app, request);
-  add_list(app, list_json, list_markdown);
+  add_list(app, list);
   add_topology(app, topology_json);
   add_log(app, log_directory);
-  app.add_subcommand("keys", "Print every key of a configuration with its range, default and meaning")
-      ->callback([] { std::fputs(muster::describe_keys().c_str(), stdout); });
+  add_keys(app, keys_json);
+  app.add_subcommand(
+         "check",
+         "Read configurations from standard input, one JSON object a line, and say of each, in a line "
+         "of JSON, whether run would take it here and what it comes to with its defaults")
+      ->callback([] { muster::check_command(stdin, stdout); });
 
   try {
-    app.parse(argc, argv);  // runs the subcommand
+    muster::hold_standard_descriptors();
+    std::signal(SIGXFSZ, SIG_IGN);  // a file that has grown to its limit is an error like any other
+    parse(app, argc, argv);
+    muster::flush_standard_output();  // a result that nobody gets is not a success
+    return 0;
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help
     return fail(error, kRequest);
+  } catch (const muster::TemporaryError& error) {
+    return fail(error, kTemporary);
   } catch (const muster::Interrupted& error) {
     return fail(error, kInterrupted);
   } catch (const muster::VerificationError& error) {
@@ -102,8 +147,4 @@ int main(int argc, char** argv) {
   } catch (const std::exception& error) {  // std::system_error, DamageError, std::bad_alloc
     return fail(error, kMachine);
   }
-  if (std::fflush(stdout) != 0) {  // a result that nobody gets is not a success
-    return fail(std::system_error(errno, std::generic_category(), "write to the standard output"), kMachine);
-  }
-  return 0;
 }

@@ -8,6 +8,7 @@
 
 #include "algorithms/registry.h"
 #include "harness/machine.h"
+#include "harness/workload_kind.h"
 
 namespace muster {
 namespace {
@@ -128,6 +129,7 @@ Json to_json(const RunResult& result) {
 
   return {{"schema", 1},
           {"muster", describe_build()},
+          {"title", title_of(result.configuration)},
           {"command", repeating_command(result.configuration)},
           {"time", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
           {"configuration", effective(result.configuration)},

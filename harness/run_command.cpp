@@ -6,6 +6,7 @@
 #include <exception>
 #include <latch>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 
@@ -15,20 +16,20 @@
 #include "harness/config.h"
 #include "harness/interrupt.h"
 #include "harness/machine.h"
+#include "harness/machine_checks.h"
+#include "harness/output.h"
 #include "harness/result.h"
 #include "harness/run_directory.h"
-#include "workloads/append.h"
-#include "workloads/ycsb.h"
+#include "harness/workload_kind.h"
 
 namespace muster {
 namespace {
 
+constexpr std::size_t kConfigurationBytesMax = 1 << 20;  // a device may have no end
+
 std::string text_of(const std::string& path) {
   try {
-    const File file = File::open(path, O_RDONLY);
-    std::string text(file.size(), '\0');
-    text.resize(file.read_at(0, std::as_writable_bytes(std::span(text))));
-    return text;
+    return File::open(path, O_RDONLY).read_to_end(kConfigurationBytesMax);
   } catch (const std::system_error& error) {
     throw std::invalid_argument(fmt::format("configuration: {}", error.what()));
   }
@@ -106,15 +107,13 @@ class FlusherPlace {
 /// Everything that one run needs, in the order in which it has to go away.
 struct Run {
   Run(const Configuration& c, const Topology& topology, const Placement& placement, bool keep) {
-    if (c.workload == WorkloadKind::append) {
-      workload = make_append(c.database.algorithm, c.database.log_buffer, c.append, c.threads, c.seed);
-      return;
-    }
-    directory.emplace(c.database.directory, keep);
     DatabaseOptions database = c.database;
-    database.directory = directory->database();
-    database.log.on_flusher_start = flusher.pin(topology, placement.flusher);
-    workload = make_ycsb(c.ycsb, database, c.policy, c.threads, c.seed);
+    if (c.workload->engine) {
+      directory.emplace(c.database.directory, keep);
+      database.directory = directory->database();
+      database.log.on_flusher_start = flusher.pin(topology, placement.flusher);
+    }
+    workload = c.workload->make(c, database);
   }
 
   FlusherPlace flusher;
@@ -150,13 +149,23 @@ RunResult perform(const Configuration& c, const Topology& topology, bool keep) {
   return result;
 }
 
-/// Throws now what replace_file() would throw after the run.
-void check_writable(const std::string& path) {
+/// With what the user may do about it, where something has run out that the system's message does not name.
+template <class F>
+auto with_advice(const Configuration& c, F&& f) {
+  const auto fail = [&](const char* what, const char* advice) -> std::runtime_error {
+    return std::runtime_error(fmt::format("threads = {}: {}: want fewer, or more of what limits them: {}",
+                                          c.threads, what, advice));
+  };
   try {
-    replace_file(path + ".probe", {});
-    std::filesystem::remove(path + ".probe");
+    return f();
+  } catch (const std::bad_alloc&) {
+    throw fail("no memory or address space left", "memory, ulimit -v, the control group's memory.max");
   } catch (const std::system_error& error) {
-    throw std::system_error(error.code(), "--out = " + path + ": want a file that can be written");
+    if (error.code() == std::errc::resource_unavailable_try_again)
+      throw fail(error.what(), "ulimit -u, ulimit -v, vm.max_map_count, the control group's pids.max");
+    if (error.code() == std::errc::not_enough_memory)
+      throw fail(error.what(), "memory, ulimit -v, vm.max_map_count, the control group's memory.max");
+    throw;
   }
 }
 
@@ -164,15 +173,16 @@ void check_writable(const std::string& path) {
 
 void run_command(const RunRequest& request, std::FILE* out) {
   const Configuration configuration = configuration_of(request);
-  if (!request.out.empty()) check_writable(request.out);
+  Output output(request.out, out);
   catch_interrupts();
-  const RunResult result = perform(configuration, Topology::this_machine(), request.keep);
-  const std::string text = to_json(result).dump(2) + "\n";
-  if (request.out.empty()) {
-    fmt::print(out, "{}", text);
-  } else {
-    replace_file(request.out, std::as_bytes(std::span(text)));
-  }
+  if (request.parent != 0) end_with_parent(request.parent);
+  const Topology topology = Topology::this_machine();
+  RunResult result = with_advice(configuration, [&] {
+    check_machine(configuration, topology);
+    return perform(configuration, topology, request.keep);
+  });
+  if (request.host_name) result.machine["host_name"] = host_name();
+  output.write(to_json(result).dump(2) + "\n");
 }
 
 }  // namespace muster

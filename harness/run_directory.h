@@ -12,9 +12,12 @@ namespace muster {
 class RunDirectory {
  public:
   /// Creates the directory if need be; an empty name stands for a new temporary one, which goes with the run.
-  /// Throws ConfigError where another process has it or its muster.db is not to be removed, std::system_error.
+  /// Throws TemporaryError where another process has it for longer than a moment, ConfigError where its muster.db
+  /// is not to be removed, std::system_error.
   RunDirectory(const std::filesystem::path& directory, bool keep);
   ~RunDirectory();
+  /// Throws what the constructor would throw, as far as that shows without changing anything.
+  static void check(const std::filesystem::path& directory);
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
 

@@ -8,6 +8,7 @@
 #include "harness/config.h"
 #include "harness/placement.h"
 #include "harness/topology.h"
+#include "harness/workload_kind.h"
 
 namespace muster {
 namespace {
@@ -105,6 +106,17 @@ void list_command(ListFormat format, std::FILE* out) {
   std::vector<Row> rows{kListHead};
   for (const AlgorithmInfo& info : algorithms()) rows.push_back(row(info));
   format == ListFormat::markdown ? print_markdown(rows, out) : print_table(rows, out);
+}
+
+void list_workloads_command(bool as_json, std::FILE* out) {
+  Json list = Json::array();
+  std::vector<Row> rows{{"name", "meaning"}};
+  for (const WorkloadKind& kind : workload_kinds()) {
+    list.push_back(
+        {{"name", kind.name}, {"meaning", kind.meaning}, {"engine", kind.engine}, {"title", kind.title}});
+    rows.push_back({std::string(kind.name), std::string(kind.meaning)});
+  }
+  as_json ? fmt::print(out, "{}\n", list.dump(2)) : print_table(rows, out);
 }
 
 void topology_command(bool as_json, std::FILE* out) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "engine/database.h"
+#include "engine/error.h"
 #include "engine/histogram.h"
 #include "workloads/workload.h"
 
@@ -14,6 +16,25 @@ inline Percentiles summary(const HistogramSnapshot& histogram, double scale = 1.
           .p99 = at(99),
           .p999 = at(99.9),
           .max = static_cast<double>(histogram.max()) * scale};
+}
+
+/// Of what the log did while measuring.
+inline LogActivity activity(const LogStatistics& log) {
+  const auto syncs = static_cast<double>(log.syncs);
+  return {.bytes = log.bytes,
+          .writes = log.writes,
+          .syncs = log.syncs,
+          .flush_bytes = summary(log.flush_bytes),
+          .commits_per_sync = log.syncs == 0 ? 0.0 : static_cast<double>(log.commits) / syncs};
+}
+
+/// What the engine calls damage is a run that failed, while nothing has crashed.
+inline void verify_trees(const Database& database) {
+  try {
+    database.check();
+  } catch (const DamageError& error) {
+    throw VerificationError(error.what());
+  }
 }
 
 }  // namespace muster

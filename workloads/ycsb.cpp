@@ -246,13 +246,7 @@ class Ycsb final : public Workload {
 
     const LogStatistics log = measured_to_ - *measured_from_;
     report.boundary_lag_bytes = summary(log.boundary_lag);
-    report.log = {
-        .bytes = log.bytes,
-        .writes = log.writes,
-        .syncs = log.syncs,
-        .flush_bytes = summary(log.flush_bytes),
-        .commits_per_sync =
-            log.syncs == 0 ? 0.0 : static_cast<double>(log.commits) / static_cast<double>(log.syncs)};
+    report.log = activity(log);
     ++repetition_;
     return report;
   }

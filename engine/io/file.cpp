@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -63,6 +64,28 @@ void File::write_at(std::uint64_t offset, std::span<const std::byte> from) {
     if (n < 0) fail("write", path_, errno);
     if (n == 0) fail("write", path_, EIO);
     done += static_cast<std::size_t>(n);
+  }
+}
+
+std::string File::read_to_end(std::size_t most) const {
+  std::string text;
+  std::array<char, 4096> some;
+  for (;;) {
+    const ssize_t n = ::read(fd_, some.data(), some.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("read", path_, errno);
+    if (n == 0) return text;
+    text.append(some.data(), static_cast<std::size_t>(n));
+    if (text.size() > most) fail("read", path_, EFBIG);
+  }
+}
+
+void File::append(std::span<const std::byte> from) {
+  while (!from.empty()) {
+    const ssize_t n = ::write(fd_, from.data(), from.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("write", path_, errno);
+    from = from.subspan(static_cast<std::size_t>(n));
   }
 }
 

@@ -27,6 +27,10 @@ class File {
   /// Reads until `into` is full or the file ends; returns how many bytes were read.
   std::size_t read_at(std::uint64_t offset, std::span<std::byte> into) const;
   void write_at(std::uint64_t offset, std::span<const std::byte> from);
+  /// What is left of a file, a pipe or a device. Throws EFBIG where that is more than `most` bytes.
+  std::string read_to_end(std::size_t most) const;
+  /// Writes to the end, or into a pipe or a device, which has no other place.
+  void append(std::span<const std::byte> from);
   /// fdatasync. After an error nothing may be assumed about what is on the disk; the caller must not retry.
   void sync_data();
   /// Allocates [0, size) on the disk and sets the file's size.

@@ -1,5 +1,7 @@
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +13,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -137,6 +140,9 @@ TEST_CASE("muster run: a request that cannot be met is one line and exit code 2"
   refused("run --bogus", 2, "--bogus");
   refused("", 2, "subcommand");
   refused("log verify /no/such/directory", 2, "want the directory of a log");
+  refused("run --set \"$(printf 'append.bytes=\\377')\"", 2, "want UTF-8");
+  refused(R"(run --set 'engine.directory="a\u0000b"' --set workload=ycsb --set algorithm=mutex)", 2,
+          R"(engine.directory = "a\u0000b": want a path)");
 }
 
 TEST_CASE("muster run: what the machine refuses is one line and exit code 3, before anything runs") {
@@ -158,22 +164,130 @@ bool catches_interrupts(pid_t process) {
   return true;  // it has ended: the test will see how
 }
 
-TEST_CASE("muster run: SIGINT ends it with exit code 130 and no result") {
-  const TemporaryDirectory folder;
-  const std::string out = (folder / "result.json").string();
+/// A run that would last; ready to be ended once this returns.
+pid_t endless_run(const std::string& out, const std::vector<std::string>& more) {
+  std::vector<std::string> words{
+      "muster",        "run",   "--set", "workload=append", "--set", "algorithm=border_collie", "--set",
+      "warmup_s=1000", "--out", out};
+  words.insert(words.end(), more.begin(), more.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
   const pid_t child = ::fork();
   if (child == 0) {
-    ::execl(MUSTER_EXECUTABLE, "muster", "run", "--set", "workload=append", "--set",
-            "algorithm=border_collie", "--set", "warmup_s=1000", "--out", out.c_str(), nullptr);
+    ::execv(MUSTER_EXECUTABLE, argv.data());
     ::_exit(99);
   }
-  int status = 0;
   while (!catches_interrupts(child)) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  ::kill(child, SIGINT);
-  ::waitpid(child, &status, 0);
+  return child;
+}
+
+TEST_CASE("muster run: a signal to end, or of a terminal that has gone, ends it with 130 and no result") {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    const TemporaryDirectory folder;
+    const std::string out = (folder / "result.json").string();
+    const pid_t child = endless_run(out, {});
+    int status = 0;
+    ::kill(child, number);
+    ::waitpid(child, &status, 0);
+    INFO("signal " << number);
+    REQUIRE(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 130);
+    CHECK_FALSE(fs::exists(out));
+  }
+}
+
+TEST_CASE("muster run: --end-with-parent ends a run whose parent has been killed, or is not the one named") {
+  const TemporaryDirectory folder;
+  const std::string out = (folder / "result.json").string();
+  int ends[2];  // of a pipe that the run holds open while it lives
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  const pid_t parent = ::fork();
+  if (parent == 0) {
+    ::fcntl(ends[1], F_SETFD, 0);
+    endless_run(out, {"--end-with-parent", std::to_string(::getpid())});
+    ::kill(::getpid(), SIGKILL);
+  }
+  ::close(ends[1]);
+  ::waitpid(parent, nullptr, 0);
+  char nothing;
+  CHECK(::read(ends[0], &nothing, 1) == 0);  // hangs while the run lives
+  ::close(ends[0]);
+  refused(kQuick + "--set algorithm=mutex --set warmup_s=1000 --end-with-parent 1", 130, "interrupted");
+}
+
+TEST_CASE("muster run: --out into a pipe or a device writes there, and replaces neither") {
+  const TemporaryDirectory folder;
+  const fs::path pipe = folder / "pipe";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  std::string read;
+  std::thread reader([&] { read = content(pipe); });
+  const Outcome into_pipe = muster_command(folder, kQuick + "--set algorithm=mutex --out " + pipe.string());
+  reader.join();
+  INFO(into_pipe.err);
+  CHECK(into_pipe.code == 0);
+  CHECK(nlohmann::json::parse(read)["verification"]["ok"] == true);
+  CHECK(fs::is_fifo(pipe));
+
+  const Outcome standard = muster_command(folder, kQuick + "--set algorithm=mutex --out /dev/stdout");
+  INFO(standard.err);
+  CHECK(standard.code == 0);
+  CHECK(nlohmann::json::parse(standard.out)["verification"]["ok"] == true);
+  CHECK(fs::is_symlink("/dev/stdout"));
+  refused(kQuick + "--set algorithm=mutex --out /dev/full", 3, "/dev/full");
+  CHECK(fs::is_character_file("/dev/full"));
+}
+
+TEST_CASE(
+    "muster run: --out that cannot be written is refused before anything runs, and no file beside it is "
+    "touched") {
+  const TemporaryDirectory folder;
+  const std::string endless = kQuick + "--set algorithm=mutex --set warmup_s=1000 --out ";
+  refused(endless + folder.path().string(), 2, "want a file, not a folder or a disk");
+  refused(endless + (folder / "none" / "result").string(), 3, "want a file that can be written");
+  std::ofstream(folder / "result.probe") << "the user's";
+  CHECK(muster_command(folder, kQuick + "--set algorithm=mutex --out " + (folder / "result").string()).code ==
+        0);
+  CHECK(content(folder / "result.probe") == "the user's");
+}
+
+TEST_CASE("muster run: a result beyond the file-size limit is one line and exit code 3") {
+  const TemporaryDirectory folder;
+  const std::string out = (folder / "result").string();
+  const std::string command = "ulimit -f 1; " + std::string(MUSTER_EXECUTABLE) + " " + kQuick +
+                              "--set algorithm=mutex --set warmup_s=1000 --out " + out + " 2>/dev/null";
+  const int status = std::system(command.c_str());
   REQUIRE(WIFEXITED(status));
-  CHECK(WEXITSTATUS(status) == 130);
-  CHECK_FALSE(fs::exists(out));
+  CHECK(WEXITSTATUS(status) == 3);
+}
+
+TEST_CASE("muster run: a configuration comes from a pipe, and with a byte-order mark") {
+  const TemporaryDirectory folder;
+  std::ofstream(folder / "c.json") << "\xef\xbb\xbf"
+                                      R"({"workload": "append", "algorithm": "mutex", "warmup_s": 0,
+                                          "window_s": 0.01, "windows": 1})";
+  CHECK(muster_command(folder, "run " + (folder / "c.json").string()).code == 0);
+  CHECK(muster_command(folder, "run /dev/stdin <" + (folder / "c.json").string()).code == 0);
+  const std::string through_pipe = "cat " + (folder / "c.json").string() + " | " + MUSTER_EXECUTABLE +
+                                   " run /dev/stdin >" + (folder / "piped").string();
+  CHECK(std::system(through_pipe.c_str()) == 0);
+  refused("run /dev/zero", 2, "configuration: read /dev/zero");
+  refused("run " + folder.path().string(), 2, "configuration: ");
+}
+
+TEST_CASE("muster run: threads that the system does not start are a line with the limits") {
+  const TemporaryDirectory folder;
+  const std::string command = "ulimit -v 3000000; " + std::string(MUSTER_EXECUTABLE) + " " + kQuick +
+                              "--set algorithm=mutex --set threads=1000 --set oversubscribe=true 2>" +
+                              (folder / "err").string() + " >/dev/null";
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which want address space of their own
+  const int status = std::system(command.c_str());
+  INFO(content(folder / "err"));
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 3);
+  CHECK(content(folder / "err").find("ulimit -v") != std::string::npos);
+  CHECK(content(folder / "err").starts_with("muster: threads = 1000: "));
+#endif
 }
 
 TEST_CASE("muster run: YCSB is measured and verified with every algorithm that an engine may trust") {
@@ -217,7 +331,8 @@ TEST_CASE("muster run: a directory that another run has, or that cannot be writt
   const std::string lock = (folder / "data" / "muster.lock").string();
   const int other = ::open(lock.c_str(), O_RDWR | O_CREAT, 0644);
   REQUIRE(::flock(other, LOCK_EX) == 0);
-  refused(ycsb(folder, "--set algorithm=mutex"), 2, "want a directory that no other run is using");
+  refused(ycsb(folder, "--set algorithm=mutex"), 4,
+          "another run is using it; want one of its own, or try again later");
   ::close(other);
   refused(ycsb(folder, "--set algorithm=mutex --set engine.directory=/proc/muster"), 3, "/proc/muster");
   refused("run --set workload=ycsb --set algorithm=mutex", 2,
@@ -241,12 +356,109 @@ TEST_CASE("muster run: more frames than the machine has memory for are refused")
           "engine.frames = 4294967295: want ");
 }
 
-TEST_CASE("muster: a result that cannot be written anywhere is not a success") {
+TEST_CASE("muster: output that cannot be written, or has nowhere to go, is one line and exit code 3") {
   const TemporaryDirectory folder;
-  const int status = std::system(
-      (std::string(MUSTER_EXECUTABLE) + " list >/dev/full 2>" + (folder / "err").string()).c_str());
-  CHECK(WEXITSTATUS(status) == 3);
-  CHECK(content(folder / "err").find("standard output") != std::string::npos);
+  for (const char* command : {"list", "list --json", "list --workloads", "topology", "keys", "keys --json",
+                              "--help", "run --help", "--version", "check <<<'{}'"}) {
+    for (const char* where : {">/dev/full", ">&-"}) {
+      const std::string shell = fmt::format("bash -c \"{} {} {} 2>{}\"", MUSTER_EXECUTABLE, command, where,
+                                            (folder / "err").string());
+      const int status = std::system(shell.c_str());
+      INFO(command << " " << where);
+      CHECK(WEXITSTATUS(status) == 3);
+      const std::string said = content(folder / "err");
+      CHECK(said.starts_with("muster: "));
+      CHECK(said.find('\n') == said.size() - 1);
+    }
+  }
+}
+
+TEST_CASE("muster run: with all standard descriptors closed the result is still in its file, and whole") {
+  const TemporaryDirectory folder;
+  const std::string out = (folder / "result.json").string();
+  const std::string command = std::string(MUSTER_EXECUTABLE) + " " +
+                              ycsb(folder, "--set algorithm=mutex --out " + out) + " <&- >&- 2>&-";
+  CHECK(std::system(command.c_str()) == 0);
+  CHECK(nlohmann::json::parse(content(out))["verification"]["ok"] == true);
+}
+
+TEST_CASE("muster check: each line has its answer, the effective configuration or what run would say") {
+  const TemporaryDirectory folder;
+  std::ofstream(folder / "points")
+      << R"({"workload": "append", "algorithm": "mutex"})"
+         "\n"
+      << R"({"workload": "append", "algorithm": "mutex", "threads": 1.0, "append": {"bytes": 120}})"
+         "\n"
+      << R"({"workload": "append", "algorithm": "mutex", "threads": 0})"
+         "\n"
+      << "no JSON\n"
+      << R"({"workload": "ycsb", "algorithm": "null", "engine": {"directory": "data"}})"
+         "\n"
+      << R"({"workload": "ycsb", "algorithm": "mutex", "engine": {"directory": "/dev/null"}})"
+         "\n"
+      << R"({"workload": "append", "algorithm": "mutex", "threads": 4000})";  // no newline at the end
+  const Outcome outcome = muster_command(folder, "check <" + (folder / "points").string());
+  REQUIRE(outcome.code == 0);
+  std::vector<nlohmann::json> answers;
+  std::istringstream lines(outcome.out);
+  for (std::string line; std::getline(lines, line);) answers.push_back(nlohmann::json::parse(line));
+  REQUIRE(answers.size() == 7);
+  CHECK(answers[0]["ok"] == true);
+  CHECK(answers[0]["title"] == "append, records of 120 bytes");
+  CHECK(answers[1]["configuration"].dump() == answers[0]["configuration"].dump());
+  CHECK(answers[2]["key"] == "threads");
+  CHECK(answers[2]["exit_code"] == 2);
+  CHECK(answers[3]["key"].is_null());
+  CHECK(answers[3]["error"] == "configuration 4: line 1, column 2: want JSON");
+  CHECK(answers[4]["key"] == "algorithm");
+  CHECK(answers[5]["exit_code"] == 3);
+  CHECK(answers[6]["key"] == "threads");
+}
+
+TEST_CASE("muster keys, list --workloads: a program learns what every workload takes") {
+  const TemporaryDirectory folder;
+  const auto keys = nlohmann::json::parse(muster_command(folder, "keys --json").out);
+  const auto workloads = nlohmann::json::parse(muster_command(folder, "list --workloads --json").out);
+  std::set<std::string> names;
+  for (const auto& key : keys) names.insert(key["name"].get<std::string>());
+  CHECK(names.contains("commit.value_bytes"));
+  CHECK(workloads.size() >= 3);
+  for (const auto& workload : workloads) {
+    const std::string title = workload["title"];
+    for (std::size_t at = title.find('{'); at != std::string::npos; at = title.find('{', at + 1)) {
+      CHECK(names.contains(title.substr(at + 1, title.find('}', at) - at - 1)));
+    }
+  }
+}
+
+TEST_CASE("muster run: the workload commit is measured and verified") {
+  const TemporaryDirectory folder;
+  const Outcome outcome = muster_command(
+      folder,
+      "run --set workload=commit --set algorithm=border_collie --set log.device=memory --set warmup_s=0.01 "
+      "--set window_s=0.05 --set windows=2 --set threads=2 --set oversubscribe=true --set "
+      "commit.value_bytes=8");
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 0);
+  const auto result = nlohmann::json::parse(outcome.out);
+  CHECK(result["title"] == "commits of one update of 8 bytes, durable, log on memory");
+  CHECK(result["throughput"]["median"] > 0);
+  CHECK(result["verification"]["checks"][0]["count"] > 0);
+}
+
+TEST_CASE("muster run: a result names the build and an opaque host, and neither path nor host by name") {
+  const TemporaryDirectory folder;
+  const Outcome outcome = muster_command(folder, ycsb(folder, "--set algorithm=mutex"));
+  REQUIRE(outcome.code == 0);
+  const auto result = nlohmann::json::parse(outcome.out);
+  const auto version = nlohmann::json::parse(muster_command(folder, "--version").out);
+  CHECK(result["muster"] == version);
+  CHECK(version["build_id"].get<std::string>().size() == 40);
+  CHECK(result["machine"]["host_id"].get<std::string>().size() == 16);
+  CHECK_FALSE(result["machine"].contains("host_name"));
+  CHECK(outcome.out.find(folder.path().string()) == std::string::npos);
+  const Outcome named = muster_command(folder, kQuick + "--set algorithm=mutex --host-name");
+  CHECK(nlohmann::json::parse(named.out)["machine"]["host_name"].is_string());
 }
 
 TEST_CASE("muster log: a directory without a log, and a log that is being written, are refused") {

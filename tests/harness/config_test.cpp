@@ -1,10 +1,13 @@
 #include "harness/config.h"
 
+#include <set>
 #include <string>
 
 #include "algorithms/registry.h"
 #include "engine/error.h"
+#include "harness/workload_kind.h"
 #include "tests/catch.h"
+#include "workloads/append.h"
 
 namespace {
 
@@ -38,16 +41,24 @@ TEST_CASE("configuration: what is not given has its default") {
   const Configuration c = read(R"({"workload": "append", "algorithm": "eleda"})");
   CHECK(c.threads == 1);
   CHECK(c.windows == 5);
-  CHECK(c.append.bytes == std::vector<std::uint32_t>{120});
+  CHECK(options_of<AppendOptions>(c).bytes == std::vector<std::uint32_t>{120});
   CHECK(c.database.log_buffer.capacity == 16777216);
 }
 
+/// A configuration of a workload that uses the key.
+Configuration user_of(const ConfigKey& key) {
+  Configuration configuration;
+  for (const WorkloadKind& kind : workload_kinds()) {
+    if (uses(kind, key)) configuration.use(kind);
+  }
+  return configuration;
+}
+
 TEST_CASE("configuration: every key's default is in its own range") {
-  const Configuration defaults;
   for (const ConfigKey& key : config_keys()) {
     INFO(key.name);
-    Configuration into;
-    CHECK(key.take(key.show(defaults), into));
+    Configuration into = user_of(key);
+    CHECK(key.take(default_of(key), into));
     CHECK_FALSE(key.meaning.empty());
     CHECK(describe_keys().find(key.name) != std::string::npos);
   }
@@ -56,7 +67,7 @@ TEST_CASE("configuration: every key's default is in its own range") {
 TEST_CASE("configuration: no key takes a value of another type") {
   for (const ConfigKey& key : config_keys()) {
     INFO(key.name);
-    Configuration into;
+    Configuration into = user_of(key);
     CHECK_FALSE(key.take(Json(nullptr), into));
     CHECK_FALSE(key.take(Json::object(), into));
     CHECK_FALSE(key.take(Json::array({"x"}), into));
@@ -69,11 +80,17 @@ TEST_CASE("configuration: the effective one reads back to itself") {
       const char* text :
       {R"({"workload": "append", "algorithm": "bound", "placement": [1, 0], "append": {"bytes": [48, 120]}})",
        R"({"workload": "ycsb", "algorithm": "mutex", "ycsb": {"mix": "F", "distribution": "zipf", "theta": 0.7},
-            "engine": {"directory": "d", "policy": "pipelined"}, "log": {"segment_bytes": 1048576}})"}) {
+            "engine": {"policy": "pipelined"}, "log": {"device": "memory", "latency_us": 5}})"}) {
     const Json effective_once = effective(read(text));
     CHECK(effective_once == effective(read_configuration(effective_once)));
   }
   CHECK(effective(read(R"({"workload": "append", "algorithm": "mutex"})")).contains("ycsb") == false);
+}
+
+TEST_CASE("configuration: a place is no part of the effective one") {
+  const Json shown =
+      effective(read(R"({"workload": "ycsb", "algorithm": "mutex", "engine": {"directory": "/somewhere"}})"));
+  CHECK(shown.dump().find("directory") == std::string::npos);
 }
 
 TEST_CASE("configuration: the repeating command sets what differs from the defaults, quoted for a shell") {
@@ -97,7 +114,7 @@ TEST_CASE("--set: replaces, adds sections, and reads a value as JSON or else as 
       read(R"({"workload": "append", "algorithm": "mutex", "threads": 4})",
            {"threads=2", "append.bytes=64", "algorithm=null", "log_buffer.capacity=4096"});
   CHECK(c.threads == 2);
-  CHECK(c.append.bytes == std::vector<std::uint32_t>{64});
+  CHECK(options_of<AppendOptions>(c).bytes == std::vector<std::uint32_t>{64});
   CHECK(c.database.algorithm == "null");
   CHECK(c.database.log_buffer.capacity == 4096);
 }
@@ -158,7 +175,8 @@ TEST_CASE("bad configurations: one line with key, value and what would do") {
       R"(log.latency_us = 5: want 0, or "log.device": "memory")");
   CHECK(error(R"({"workload": "ycsb", "algorithm": "mutex"})")
             .starts_with(R"(engine.directory = "": want a directory)"));
-  CHECK(error(R"({"algorithm": "mutex"})") == R"(workload = nothing: want one of "append", "ycsb")");
+  CHECK(error(R"({"algorithm": "mutex"})") ==
+        R"(workload = nothing: want one of "append", "ycsb", "commit")");
   CHECK(error("[]").starts_with("configuration = []: want an object with workload"));
 }
 
@@ -170,6 +188,61 @@ TEST_CASE("bad JSON: file, line and column, and a key that stands there twice") 
         "append.bytes = twice: want each key once in test.json");
   CHECK(error(R"({"threads": 1, "append": {"bytes": 1}, "threads": 2})") ==
         "threads = twice: want each key once in test.json");
+}
+
+TEST_CASE("bad JSON: brackets without end, numbers beyond all ranges and what is no text are one line") {
+  const std::string brackets(100'000, '[');
+  CHECK(error(brackets) == "test.json: want 16 brackets in one another at most");
+  CHECK(error(R"({"append": {"bytes": )" + brackets) == "test.json: want 16 brackets in one another at most");
+  CHECK(append_error("append.bytes=" + brackets + std::string(100'000, ']')) ==
+        "--set append.bytes: want 16 brackets in one another at most");
+  std::string dots;
+  for (int i = 0; i < 100'000; ++i) dots += "a.";
+  CHECK(append_error(dots + "b=1").ends_with("want a known key"));
+  const std::string digits(5000, '9');
+  CHECK(error(R"({"threads": )" + digits + "}") ==
+        "test.json: a number beyond all ranges: want one of double precision at most");
+  CHECK(error(R"({"threads": 1e999})").find("beyond all ranges") != std::string::npos);
+  CHECK(append_error("threads=" + digits).starts_with("threads = \"999"));
+  CHECK(append_error("threads=" + digits).size() < 200);
+  CHECK(append_error("threads=18446744073709551616").ends_with("want an integer from 1 to 4096"));
+  CHECK(error(R"({"window_s": NaN})") == "test.json: line 1, column 14: want JSON");
+  CHECK(error(R"({"window_s": -Infinity})").find("want JSON") != std::string::npos);
+  CHECK(append_error("window_s=NaN") == R"(window_s = "NaN": want a number from 0.001 to 86400)");
+  CHECK(error("{\"algorithm\": \"\xff\"}").find("want JSON") != std::string::npos);
+  CHECK(append_error("algorithm=\xff") == "--set = \"algorithm=\uFFFD\": want UTF-8");
+  CHECK(append_error("a\nb=1").starts_with(R"("a\nb" = 1: want a known key)"));
+  CHECK(ycsb_error("engine.directory=\"a\\u0000b\"") == R"(engine.directory = "a\u0000b": want a path)");
+}
+
+TEST_CASE("configuration: a whole number may be written 1.0, and is the same") {
+  const Configuration c =
+      read(R"({"workload": "append", "algorithm": "mutex", "threads": 2.0, "append": {"bytes": [64.0]}})");
+  CHECK(c.threads == 2);
+  CHECK(effective(c)["threads"].dump() == "2");
+  CHECK(effective(c)["append"]["bytes"].dump() == "64");
+}
+
+TEST_CASE("workloads: each has its own section, a title whose keys exist, and options that its keys read") {
+  std::set<std::string_view> names;
+  for (const WorkloadKind& kind : workload_kinds()) {
+    INFO(kind.name);
+    CHECK(names.insert(kind.name).second);
+    CHECK_FALSE(kind.meaning.empty());
+    Configuration c;
+    c.use(kind);
+    CHECK(title_of(c).find('{') == std::string::npos);
+    for (const ConfigKey& key : kind.keys) {
+      CHECK(key.name.starts_with(std::string(kind.name) + "."));
+      CHECK_NOTHROW(key.show(c));
+    }
+  }
+}
+
+TEST_CASE("configuration: the workload may stand behind its section") {
+  CHECK(options_of<AppendOptions>(
+            read(R"({"append": {"bytes": 64}, "algorithm": "mutex", "workload": "append"})"))
+            .bytes == std::vector<std::uint32_t>{64});
 }
 
 }  // namespace

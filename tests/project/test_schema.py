@@ -57,6 +57,10 @@ class RealOutput(unittest.TestCase):
             with self.subTest(settings=" ".join(settings)):
                 self.fits("workload=ycsb", *settings)
 
+    def test_a_workload_without_rows_in_the_schema_fits(self):
+        document = self.fits("workload=commit", "algorithm=mutex", "log.device=memory")
+        self.assertEqual(document["throughput"]["unit"], "transactions/s")
+
     def test_spread_is_that_of_all_windows(self):
         document = measured("workload=append", "algorithm=mutex", "repetitions=2")
         spread = Spread.of(results.rates(document))

@@ -1,80 +1,18 @@
 #include "workloads/ycsb.h"
 
-#include <functional>
 #include <string>
-#include <utility>
 
 #include "engine/io/memory_log_device.h"
 #include "tests/catch.h"
 #include "tests/temporary_directory.h"
 #include "tests/workloads/drive_workload.h"
-
-// Whether YCSB finds what an engine did wrong: a database that errs in one place stands between the two.
+#include "tests/workloads/erring_database.h"
 
 namespace {
 
 using namespace muster;
 
-enum class Fault { none, loses_updates, tears_a_value, reads_a_stranger };
-
-class ErringSession final : public Session {
- public:
-  ErringSession(std::unique_ptr<Session> inner, Fault fault) : inner_(std::move(inner)), fault_(fault) {}
-  void begin() override { inner_->begin(); }
-  Status read(TableId table, Bytes key, std::vector<std::byte>& value) override {
-    const Status status = inner_->read(table, key, value);
-    if (status != Status::ok || ++reads_ < 50) {
-      before_ = value;
-    } else if (fault_ == Fault::tears_a_value) {
-      value.back() ^= std::byte{1};
-    } else if (fault_ == Fault::reads_a_stranger) {
-      value = before_;
-    }
-    return status;
-  }
-  Status read_for_update(TableId table, Bytes key, std::vector<std::byte>& value) override {
-    return inner_->read_for_update(table, key, value);
-  }
-  Status insert(TableId table, Bytes key, Bytes value) override { return inner_->insert(table, key, value); }
-  Status update(TableId table, Bytes key, Bytes value) override {
-    if (fault_ == Fault::loses_updates && ++updates_ >= 50) return Status::ok;
-    return inner_->update(table, key, value);
-  }
-  Status remove(TableId table, Bytes key) override { return inner_->remove(table, key); }
-  Status scan(TableId table, Bytes from, const std::function<bool(Bytes, Bytes)>& visit) override {
-    return inner_->scan(table, from, visit);
-  }
-  void abort() override { inner_->abort(); }
-  void commit(void (*acknowledge)(void*) noexcept, void* context) override {
-    inner_->commit(acknowledge, context);
-  }
-  void wait_for_acknowledgements() override { inner_->wait_for_acknowledgements(); }
-
- private:
-  std::unique_ptr<Session> inner_;
-  Fault fault_;
-  int reads_ = 0;
-  int updates_ = 0;
-  std::vector<std::byte> before_;  // what was read before, mostly another key's
-};
-
-class ErringDatabase final : public Database {
- public:
-  ErringDatabase(std::unique_ptr<Database> inner, Fault fault) : inner_(std::move(inner)), fault_(fault) {}
-  TableId create_table(std::string_view name) override { return inner_->create_table(name); }
-  std::optional<TableId> find_table(std::string_view name) const override { return inner_->find_table(name); }
-  std::unique_ptr<Session> attach(CommitPolicy policy) override {
-    return std::make_unique<ErringSession>(inner_->attach(policy), fault_);
-  }
-  LogManager& log() override { return inner_->log(); }
-  BufferStatistics buffer_statistics() const override { return inner_->buffer_statistics(); }
-  void check() const override { inner_->check(); }
-  void close() override { inner_->close(); }
-
- private:
-  std::unique_ptr<Database> inner_;
-  Fault fault_;
-};
+using testing::Fault;
 
 YcsbOptions small(YcsbMix mix) {
   YcsbOptions options;
@@ -98,10 +36,7 @@ struct Ran {
 
 Ran run(const YcsbOptions& options, const DatabaseOptions& database, CommitPolicy policy,
         std::uint32_t threads, Fault fault = Fault::none) {
-  const auto open = [fault](const DatabaseOptions& o) -> std::unique_ptr<Database> {
-    return std::make_unique<ErringDatabase>(Database::open(o), fault);
-  };
-  const auto workload = make_ycsb(options, database, policy, threads, 3, open);
+  const auto workload = make_ycsb(options, database, policy, threads, 3, testing::erring(fault));
   workload->load([] { return false; });
   Ran ran;
   for (int repetition = 0; repetition < 2; ++repetition) {

@@ -5,9 +5,11 @@
 //              [--directory DIR] [--plant early_acknowledgement|skipped_sync]
 //
 // N kills in all, shared by the algorithms and policies; all that an engine accepts, where none is named. With a planted fault
-// it succeeds when the fault was found. Exit code: 0 all is well, 1 it is not, 2 the command line.
+// it succeeds when the fault was found. Exit code: 0 all is well, 1 it is not, 2 the command line, or a folder where
+// another crash_loop is at work, 3 the machine.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +25,8 @@
 
 #include "algorithms/backoff.h"
 #include "algorithms/registry.h"
+#include "engine/error.h"
+#include "engine/io/file.h"
 #include "tests/engine/txn/crash/load.h"
 
 namespace muster::crash {
@@ -50,6 +54,7 @@ class Child {
     process_ = fork();
     if (process_ < 0) throw std::system_error(errno, std::generic_category(), "fork");
     if (process_ == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);  // nobody may go on in the folder when the supervisor has gone
       execv("/proc/self/exe", argv.data());
       _exit(127);
     }
@@ -194,7 +199,19 @@ struct Request {
   std::filesystem::path directory;
 };
 
+/// Two in one folder would each take what the other does for its own losses.
+File lock_folder(const std::filesystem::path& folder) {
+  std::filesystem::create_directories(folder);
+  File lock = File::open(folder / "crash_loop.lock", O_RDWR | O_CREAT);
+  if (!lock.try_lock()) {
+    throw ConfigError("--directory", folder.string(),
+                      "another crash_loop is at work there; want a folder of its own");
+  }
+  return lock;
+}
+
 int supervise(const Request& request, LoadOptions options) {
+  const File lock = lock_folder(request.directory);
   const std::uint64_t all_loops = request.algorithms.size() * request.policies.size();
   const std::uint64_t kills_each = (request.kills + all_loops - 1) / all_loops;
   std::uint64_t kills = 0, found = 0, loops = 0;
@@ -229,19 +246,30 @@ int supervise(const Request& request, LoadOptions options) {
   return found == 0 ? 0 : 1;
 }
 
+std::vector<std::string> usable_algorithms() {
+  std::vector<std::string> names;
+  for (const AlgorithmInfo& info : algorithms()) {
+    if (!info.unsafe && !info.stalls_on_idle) names.emplace_back(info.name);
+  }
+  return names;
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Kills a database at work again and again, and checks what its recovery brings back");
   Request request;
   LoadOptions options;
   std::string role = "supervisor", plant = "none";
   int descriptor = -1;
-  app.add_option("--kills", request.kills, "in all, shared by the algorithms and policies (24)");
-  app.add_option("--algorithm", request.algorithms, "all that an engine accepts");
+  app.add_option("--kills", request.kills, "in all, shared by the algorithms and policies (24)")
+      ->check(CLI::Range(1, 1'000'000));
+  app.add_option("--algorithm", request.algorithms, "all that an engine accepts")
+      ->check(CLI::IsMember(usable_algorithms()));
   app.add_option("--policy", request.policies, "durable, group, pipelined (durable and pipelined)")
       ->check(CLI::IsMember({"durable", "group", "pipelined"}));
-  app.add_option("--seed", options.seed, "what all random choices follow from (1)");
-  app.add_option("--threads", options.threads, "sessions at work (4)");
-  app.add_option("--directory", request.directory, "for the databases (crash-loop)");
+  app.add_option("--seed", options.seed, "what all random choices follow from (1)")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--threads", options.threads, "sessions at work (4)")->check(CLI::Range(1, 256));
+  app.add_option("--directory", request.directory, "for the databases (crash-loop)")->take_last();
   app.add_option("--plant", plant, "a fault that must be found: early_acknowledgement or skipped_sync")
       ->check(CLI::IsMember({"early_acknowledgement", "skipped_sync", "none"}));
   // How the supervisor calls itself.
@@ -262,11 +290,7 @@ int run(int argc, char** argv) {
   }
   if (request.directory.empty()) request.directory = "crash-loop";
   if (request.policies.empty()) request.policies = {"durable", "pipelined"};
-  if (request.algorithms.empty()) {
-    for (const AlgorithmInfo& info : algorithms()) {
-      if (!info.unsafe && !info.stalls_on_idle) request.algorithms.emplace_back(info.name);
-    }
-  }
+  if (request.algorithms.empty()) request.algorithms = usable_algorithms();
   return supervise(request, options);
 }
 
@@ -276,8 +300,11 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   try {
     return muster::crash::run(argc, argv);
+  } catch (const std::invalid_argument& error) {  // ConfigError among them
+    fmt::print(stderr, "crash_loop: {}\n", error.what());
+    return 2;
   } catch (const std::exception& error) {
     fmt::print(stderr, "crash_loop: {}\n", error.what());
-    return 1;
+    return 3;
   }
 }

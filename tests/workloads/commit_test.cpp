@@ -1,0 +1,65 @@
+#include "workloads/commit.h"
+
+#include <string>
+
+#include "engine/error.h"
+#include "tests/catch.h"
+#include "tests/temporary_directory.h"
+#include "tests/workloads/drive_workload.h"
+#include "tests/workloads/erring_database.h"
+
+namespace {
+
+using namespace muster;
+using testing::Fault;
+
+struct Ran {
+  RepetitionReport report;
+  std::vector<Check> checks;
+};
+
+Ran run(CommitPolicy policy, std::uint32_t threads, std::uint32_t value_bytes, Fault fault = Fault::none) {
+  const TemporaryDirectory folder;
+  DatabaseOptions database;
+  database.directory = folder.path();
+  database.log.device = "memory";
+  database.frames = 1024;
+  const auto workload =
+      make_commit({.value_bytes = value_bytes}, database, policy, threads, testing::erring(fault));
+  workload->load([] { return false; });
+  Ran ran;
+  for (int repetition = 0; repetition < 2; ++repetition) {
+    testing::drive(*workload, threads, 400);
+    ran.report = workload->finish();
+  }
+  ran.checks = workload->close();
+  return ran;
+}
+
+TEST_CASE("commit: every policy and size runs, and every transaction is found in its worker's record") {
+  for (const CommitPolicy policy :
+       {CommitPolicy::durable, CommitPolicy::group, CommitPolicy::pipelined, CommitPolicy::async}) {
+    for (const std::uint32_t bytes : {CommitOptions::kMinBytes, CommitOptions::kMaxBytes}) {
+      INFO("policy " << static_cast<int>(policy) << ", " << bytes << " bytes");
+      const Ran ran = run(policy, 3, bytes);
+      CHECK(ran.checks.at(0).count >= 800);
+      CHECK(ran.report.transactions->committed > 0);
+      CHECK(ran.report.commit_latency_us->count > 0);
+      CHECK(ran.report.log->bytes > ran.report.transactions->committed * bytes);
+    }
+  }
+}
+
+TEST_CASE("commit: updates that are lost fail the run, which names the worker, expected and found") {
+  std::string what;
+  try {
+    run(CommitPolicy::async, 1, 100, Fault::loses_updates);
+  } catch (const VerificationError& error) {
+    what = error.what();
+  }
+  INFO(what);
+  CHECK(what.starts_with("commit: worker 0: expected "));
+  CHECK(what.find("found 49") != std::string::npos);
+}
+
+}  // namespace

@@ -1,0 +1,186 @@
+#include "workloads/commit.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "engine/index/btree.h"
+#include "workloads/commit_latency.h"
+#include "workloads/summary.h"
+#include "workloads/ycsb_value.h"
+
+namespace muster {
+namespace {
+
+static_assert(CommitOptions::kMaxBytes <= BTree::kMaxValueBytes);
+
+/// Records of which each worker has so many, and updates the middle one. The others are so long that they fill more
+/// than a leaf on either side, so that no leaf holds records of two workers that are updated.
+constexpr std::uint64_t kRecordsOfWorker = 9;
+constexpr std::uint64_t kMiddle = kRecordsOfWorker / 2;
+static_assert(kMiddle * CommitOptions::kMaxBytes >= kPageBytes);
+
+YcsbKey key_of(std::uint32_t worker) {
+  return ycsb_key(worker * kRecordsOfWorker + kMiddle);
+}
+
+struct WorkerResult {
+  std::uint64_t committed = 0;  // in all repetitions
+  std::uint64_t measured = 0;
+  WaitCounters waits;
+};
+
+class Commit final : public Workload {
+ public:
+  Commit(const CommitOptions& options, const DatabaseOptions& database, CommitPolicy policy,
+         std::uint32_t threads, DatabaseOpener open)
+      : open_(std::move(open)),
+        database_options_(database),
+        policy_(policy),
+        value_bytes_(options.value_bytes),
+        results_(threads) {
+    database_options_.log_buffer.max_workers = threads + 1;  // one more loads and verifies
+  }
+
+  std::string_view operations() const override { return "transactions"; }
+
+  void load(const std::function<bool()>& interrupted) override {
+    database_ = open_(database_options_);
+    table_ = database_->create_table("counts");
+    const auto session = database_->attach(CommitPolicy::async);
+    const std::vector<std::byte> value(value_bytes_);
+    const std::vector<std::byte> filler(CommitOptions::kMaxBytes);
+    const std::uint64_t records = results_.size() * kRecordsOfWorker;
+    for (std::uint64_t record = 0; record < records && !interrupted(); ++record) {
+      session->begin();
+      if (session->insert(table_, ycsb_key(record), record % kRecordsOfWorker == kMiddle ? value : filler) !=
+          Status::ok) {
+        throw VerificationError(fmt::format("commit: key {}: the load could not insert it", record));
+      }
+      session->commit();
+    }
+    database_->log().flush(database_->log().reserved());
+  }
+
+  void prepare() override {
+    latencies_ = std::vector<CommitLatency>(results_.size());
+    measured_from_.reset();
+    clock_.emplace();
+  }
+
+  void work(std::uint32_t worker, const RunControl& control, WorkerProgress& progress) override {
+    const auto session = database_->attach(policy_);
+    const YcsbKey key = key_of(worker);
+    std::vector<std::byte> value(value_bytes_);
+    std::uint64_t committed = results_[worker].committed;
+    const std::uint64_t before = committed;
+    std::uint64_t measured_from = committed;
+    MeasuredWaits waits;
+    Phase seen = Phase::warm_up;
+    for (Phase phase = control.phase(); phase != Phase::stop; phase = control.phase()) {
+      if (phase != seen) [[unlikely]] {
+        seen = phase;
+        waits.begin();
+        measured_from = committed;
+      }
+      ++committed;
+      std::memcpy(value.data(), &committed, sizeof committed);
+      session->begin();
+      if (session->update(table_, key, value) != Status::ok) {
+        throw VerificationError(
+            fmt::format("commit: worker {}: expected its record, which nobody else uses", worker));
+      }
+      if (phase == Phase::measure) {
+        latencies_[worker].timed(
+            [&](auto acknowledge, void* context) { session->commit(acknowledge, context); },
+            [&] { return control.stopped(); });
+      } else {
+        session->commit();
+      }
+      progress.set(committed - before, 0);
+    }
+    session->wait_for_acknowledgements();
+    results_[worker] = {committed, committed - measured_from, waits.end()};
+  }
+
+  Progressed sample(const Progressed& counted) override {
+    measured_to_ = database_->log().statistics();
+    if (!measured_from_) measured_from_ = measured_to_;
+    return {counted.operations, database_->log().reserved()};
+  }
+
+  RepetitionReport finish() override {
+    RepetitionReport report;
+    report.transactions.emplace();
+    for (const WorkerResult& worker : results_) {
+      report.transactions->committed += worker.measured;
+      add(report.waits, worker.waits);
+    }
+    HistogramSnapshot latency;
+    for (const CommitLatency& worker : latencies_) latency += worker.snapshot();
+    if (latency.count() != 0) report.commit_latency_us = summary(latency, clock_->ns_per_tick() / 1000);
+    const LogStatistics log = measured_to_ - *measured_from_;
+    report.boundary_lag_bytes = summary(log.boundary_lag);
+    report.log = activity(log);
+    return report;
+  }
+
+  std::vector<Check> close() override {
+    std::uint64_t transactions = 0;
+    const auto session = database_->attach(CommitPolicy::durable);
+    for (std::uint32_t worker = 0; worker < results_.size(); ++worker) {
+      const std::uint64_t found = count_of(*session, worker);
+      if (found != results_[worker].committed) {
+        throw VerificationError(
+            fmt::format("commit: worker {}: expected {} transactions in its record, found {}", worker,
+                        results_[worker].committed, found));
+      }
+      transactions += found;
+    }
+    verify_trees(*database_);
+    database_->close();
+    database_.reset();
+    return {{"transactions found in the records of their workers", transactions},
+            {"trees walked, each page in its place", 1}};
+  }
+
+ private:
+  std::uint64_t count_of(Session& session, std::uint32_t worker) const {
+    std::uint64_t count = 0;
+    std::vector<std::byte> value;
+    session.begin();
+    const Status status = session.read(table_, key_of(worker), value);
+    session.commit();
+    if (status != Status::ok || value.size() != value_bytes_) {
+      throw VerificationError(fmt::format("commit: worker {}: expected a record of {} bytes, found {}",
+                                          worker, value_bytes_, status == Status::ok ? value.size() : 0));
+    }
+    std::memcpy(&count, value.data(), sizeof count);
+    return count;
+  }
+
+  const DatabaseOpener open_;
+  DatabaseOptions database_options_;
+  const CommitPolicy policy_;
+  const std::uint32_t value_bytes_;
+  std::unique_ptr<Database> database_;
+  TableId table_ = 0;
+
+  std::vector<WorkerResult> results_;  // each written once a repetition, by its worker, when it leaves
+  std::vector<CommitLatency> latencies_;
+  std::optional<Ticks> clock_;  // of the repetition
+  std::optional<LogStatistics> measured_from_;
+  LogStatistics measured_to_;
+};
+
+}  // namespace
+
+std::unique_ptr<Workload> make_commit(const CommitOptions& options, const DatabaseOptions& database,
+                                      CommitPolicy policy, std::uint32_t threads,
+                                      const DatabaseOpener& open) {
+  return std::make_unique<Commit>(options, database, policy, threads, open);
+}
+
+}  // namespace muster
