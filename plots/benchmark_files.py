@@ -1,6 +1,5 @@
 """Files of scripts/append_benchmarks.py and its like: reading them, the command line, the line about the machine."""
 
-import argparse
 import json
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import command
 import style
 
 from lab import results
+from lab.command import Parser
 from lab.algorithms import Algorithms
 from lab.statistics import Spread
 
@@ -66,13 +66,11 @@ def count_line(entries, what):
 
 def main(name, description, key, draw):
     """Reads the files, calls draw(entries, context, out) and prints the paths that it returns."""
-    parser = argparse.ArgumentParser(prog=f"{name}.py", description=description)
+    parser = Parser(prog=f"{name}.py", description=description)
     parser.add_argument("files", metavar="FILE", nargs="+", help="what the script's --out wrote, of one machine and build")
-    command.add_out(parser)
-    arguments = parser.parse_args()
 
-    def drawn():
+    def drawn(arguments):
         entries, context = load(arguments.files, key)
         return draw(entries, context, arguments.out)
 
-    command.report(name, arguments.out, drawn)
+    command.report(name, parser, drawn)

@@ -4,7 +4,6 @@
 Ratios are turned so that right is better: NEW over BASE of a throughput, BASE over NEW of latency, lag, bytes, syncs.
 """
 
-import argparse
 import json
 import math
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import command
 import style
 from matplotlib import pyplot, ticker
 
+from lab.command import Parser
 from lab.results import ResultError
 
 COLOURS = {"cannot tell": "#AAAAAA", "within threshold": "#222222", "faster": "#0072B2", "slower": "#D55E00"}
@@ -137,16 +137,10 @@ def ratio_axis(axes, lines, threshold):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="compare.py", description=__doc__)
+    parser = Parser(prog="compare.py", description=__doc__)
     parser.add_argument("comparison", metavar="FILE", help="what scripts/compare --json FILE wrote")
-    command.add_out(parser)
 
-    def drawn():
-        arguments = parser.parse_args()
-        style.base_of(arguments.out)
-        return draw(load(arguments.comparison), arguments.out)
-
-    command.report("compare", drawn)
+    command.report("compare", parser, lambda arguments: draw(load(arguments.comparison), arguments.out))
 
 
 if __name__ == "__main__":

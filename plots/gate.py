@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 """How often scripts/regress calls something slower, against what was planted; and what it measured."""
 
-import argparse
 
 import command
 import style
 from matplotlib import pyplot, ticker
 
 from lab import honesty
+from lab.command import Parser
 from lab.honesty_report import Trials, found, ratios
 from lab.statistics import wilson
 
@@ -49,16 +49,10 @@ def draw(trials, out):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="gate.py", description=__doc__)
+    parser = Parser(prog="gate.py", description=__doc__)
     parser.add_argument("trials", metavar="TRIALS.jsonl.gz", help="what scripts/gate_honesty wrote")
-    command.add_out(parser)
 
-    def drawn():
-        args = parser.parse_args()
-        style.base_of(args.out)
-        return draw(Trials.read(args.trials), args.out)
-
-    command.report("gate", drawn)
+    command.report("gate", parser, lambda arguments: draw(Trials.read(arguments.trials), arguments.out))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """Throughput over commits, a panel a series: a dot a run, a line a level, an arrow where it changed."""
 
-import argparse
 import textwrap
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import style
 from matplotlib import pyplot, ticker
 
 from lab import history
+from lab.command import Parser
 from lab.place import ROOT
 from lab.wording import amount
 
@@ -84,18 +84,12 @@ def caption(found, drawn, threshold):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="history.py", description=__doc__)
+    parser = Parser(prog="history.py", description=__doc__)
     parser.add_argument("results", metavar="DIR", help="results of many commits, as scripts/history reads them")
-    command.add_out(parser)
     parser.add_argument("--threshold", type=float, default=3, metavar="PERCENT", help="changes that are marked (3)")
     parser.add_argument("--repository", default=ROOT, type=Path, metavar="DIR", help="whose order the commits have (this one)")
 
-    def drawn():
-        args = parser.parse_args()
-        style.base_of(args.out)
-        return draw(history.read(args.results, args.repository), args.threshold / 100, args.out)
-
-    command.report("history", drawn)
+    command.report("history", parser, lambda arguments: draw(history.read(arguments.results, arguments.repository), arguments.threshold / 100, arguments.out))
 
 
 if __name__ == "__main__":

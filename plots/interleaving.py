@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """An interleaving that the explorer found: a column a thread, a row a step, time downwards."""
 
-import argparse
 import json
 import textwrap
 
@@ -11,6 +10,7 @@ from matplotlib import patches, pyplot
 from matplotlib.textpath import TextPath
 
 from lab import results
+from lab.command import Parser
 
 READS = ("load", "await", "compare_exchange_failed")
 UPDATES = ("exchange", "fetch_add", "fetch_sub", "compare_exchange")  # each reads and writes
@@ -349,11 +349,9 @@ def tint(colour):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="interleaving.py", description=__doc__)
+    parser = Parser(prog="interleaving.py", description=__doc__)
     parser.add_argument("trace", metavar="TRACE.json", help="what the explorer wrote")
-    command.add_out(parser)
-    arguments = parser.parse_args()
-    command.report("interleaving", arguments.out, lambda: Picture(read(arguments.trace)).draw(arguments.out))
+    command.report("interleaving", parser, lambda arguments: Picture(read(arguments.trace)).draw(arguments.out))
 
 
 if __name__ == "__main__":

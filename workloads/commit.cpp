@@ -129,7 +129,7 @@ class Commit final : public Workload {
 
   std::vector<Check> close() override {
     std::uint64_t transactions = 0;
-    const auto session = database_->attach(CommitPolicy::durable);
+    auto session = database_->attach(CommitPolicy::durable);
     for (std::uint32_t worker = 0; worker < results_.size(); ++worker) {
       const std::uint64_t found = count_of(*session, worker);
       if (found != results_[worker].committed) {
@@ -139,6 +139,7 @@ class Commit final : public Workload {
       }
       transactions += found;
     }
+    session.reset();
     verify_trees(*database_);
     database_->close();
     database_.reset();
