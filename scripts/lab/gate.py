@@ -13,6 +13,7 @@ import json
 import math
 import os
 import random
+import shutil
 import statistics
 import subprocess
 from dataclasses import dataclass
@@ -158,6 +159,14 @@ class Executable:
     path: str
 
 
+def copied(executable, to):
+    """The same in a file of its own."""
+    try:
+        return Executable(executable.name, shutil.copy2(executable.path, to))
+    except OSError as error:
+        raise MachineError(f"{to}: {error.strerror}; want room for a copy of {executable.path}") from error
+
+
 def run(executable, point, seed, environment=None):
     """Operations per second of one run of its own process: the median of its windows, which a moment's disturbance
     of one window does not move."""
@@ -181,7 +190,7 @@ def result(executable, point, seed, environment=None):
         raise MachineError(f"{executable.path}: {error.strerror}") from error
     if done.returncode != 0:
         lines = done.stderr.decode(errors="backslashreplace").strip().splitlines()
-        said = lines[-1] if lines else f"exit code {done.returncode}"
+        said = lines[-1].removeprefix("muster: ") if lines else f"exit code {done.returncode}"
         kind = {2: RequestError, 3: MachineError}.get(done.returncode, Failure)
         raise kind(f"{executable.name}, {point.title}: {said}")
     return json.loads(done.stdout)

@@ -5,6 +5,7 @@ by E-divisive (Matteson and James, JASA 109, 2014): the split whose sides are fa
 change where few orders of the same values have one as far, and then each side is looked at alike.
 """
 
+import copy
 import itertools
 import json
 import math
@@ -15,9 +16,8 @@ from pathlib import Path
 
 import numpy
 
-from lab import results
+from lab import measurements, panels, results
 from lab.place import ROOT
-from lab.wording import title_of
 
 ALPHA = 0.01  # of series without a change, one in a hundred shows one
 PERMUTATIONS = 999
@@ -64,7 +64,7 @@ def read(folder, repository=ROOT):
                 commit = document["muster"]["git_commit"]
                 skipped.append(f"{name}: commit = {commit}: want one without changes, which has a place among others")
             else:
-                documents.append(document)
+                documents.append(_completed(document))
     if not documents:
         raise results.ResultError(f"{folder}: holds no results of a commit" + (f"; {skipped[0]}" if skipped else ""))
     machine = _one_machine(folder, documents)
@@ -115,22 +115,33 @@ def _commits_of(repository, wanted):
 
 
 def _series(documents, commits):
-    found = {}
-    for document in documents:
-        configuration = {k: v for k, v in results.without_place(document["configuration"]).items() if k != "seed"}
-        title = document.get("title") or title_of(configuration)
-        configuration, title, of_commit = found.setdefault(json.dumps(configuration, sort_keys=True), (configuration, title, {}))
-        of_commit.setdefault(document["muster"]["git_commit"], []).append(statistics.median(results.rates(document)))
-    series = []
-    for configuration, title, of_commit in found.values():
-        here = [commit for commit in commits if commit in of_commit]
-        name = f"{configuration['algorithm']}, {_threads(configuration)}, {title}"
-        series.append(Series(name, here, [of_commit[commit] for commit in here]))
-    return sorted(series, key=lambda one: one.title)
+    groups, rates = {}, {}  # of a shared configuration; of one, algorithm and threads: {commit: a value a run}
+    for commit in commits:
+        for group in results.groups([d for d in documents if d["muster"]["git_commit"] == commit]):
+            shared = json.dumps(group.configuration, sort_keys=True)
+            groups.setdefault(shared, group)
+            for (algorithm, threads), runs in group.runs.items():
+                of_commit = [statistics.median(results.rates(run)) for run in runs.values()]
+                rates.setdefault((shared, algorithm, threads), {})[commit] = of_commit
+    titles = dict(zip(groups, panels.titles(list(groups.values()))))
+    found = []
+    for (shared, algorithm, threads), of_commits in rates.items():
+        name = f"{algorithm}, {threads} thread{'s' if threads > 1 else ''}, {titles[shared]}"
+        found.append(Series(name, list(of_commits), list(of_commits.values())))
+    return sorted(found, key=lambda series: series.title)
 
 
-def _threads(configuration):
-    return "1 thread" if configuration["threads"] == 1 else f"{configuration['threads']} threads"
+def _completed(document):
+    """With the default of each key that its executable did not have yet: its series goes on when a key is added."""
+    configuration = copy.deepcopy(results.without_place(document["configuration"]))
+    for key in measurements.keys():
+        if configuration["workload"] in key["workloads"] and not (key["required"] or key["place"]):
+            *sections, name = key["name"].split(".")
+            section = configuration
+            for part in sections:
+                section = section.setdefault(part, {})
+            section.setdefault(name, key["default"])
+    return {**document, "configuration": configuration}
 
 
 def find_changes(series, threshold, seed=1):

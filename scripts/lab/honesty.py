@@ -4,11 +4,11 @@ Trials are kept in a file of JSON lines, one flushed to the disk before the next
 measured, the calibration, and the trials. What the file holds is not measured again.
 """
 
+import contextlib
 import gzip
 import json
 import math
 import os
-import shutil
 import statistics
 import tempfile
 import time
@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lab import gate, planted
-from lab.command import Failure, RequestError
+from lab.command import Failure, MachineError, RequestError
 
 LEVELS = (0.03, 0.05, 0.10)
 CALIBRATION_ROUNDS = 40
@@ -42,9 +42,10 @@ class Record:
 
     def __init__(self, path, header):
         self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         entries = read(self.path) if self.path.exists() else []
-        self._cut_after_last_line()
+        with self._writing():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._cut_after_last_line()
         self.calibration = next((e["calibration"] for e in entries if "calibration" in e), None)
         self.done = {Trial(e["planted"], e["trial"]) for e in entries if "trial" in e}
         if not entries:
@@ -57,8 +58,15 @@ class Record:
             file.seek(0)
             file.truncate(file.read().rfind(b"\n") + 1)
 
+    @contextlib.contextmanager
+    def _writing(self):
+        try:
+            yield
+        except OSError as error:
+            raise MachineError(f"--trials = {self.path}: {error.strerror}; want a file that can be written") from error
+
     def add(self, entry):
-        with open(self.path, "a", encoding="utf-8") as file:
+        with self._writing(), open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(entry, separators=(",", ":")) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -184,25 +192,12 @@ class Bench:
             self.progress(f"{len(due) - len(left)} of {len(due)} trials, {len(left) * longest / 60:.0f} min left at most")
         return len(left)
 
+    @contextlib.contextmanager
     def _copies(self):
-        return _Copies({"base": self.plain, "again": self.plain, "new": self.plain, "burning": self.burning})
-
-
-class _Copies:
-    """Executables of their own in a folder that goes away."""
-
-    def __init__(self, of):
-        self.of = of
-
-    def __enter__(self):
-        self.folder = tempfile.TemporaryDirectory(prefix="muster-gate-")
-        copies = {}
-        for name, path in self.of.items():
-            copies[name] = gate.Executable(name, shutil.copy2(path, Path(self.folder.name) / name))
-        return copies
-
-    def __exit__(self, *_):
-        self.folder.cleanup()
+        """Executables of their own in a folder that goes away."""
+        of = {"base": self.plain, "again": self.plain, "new": self.plain, "burning": self.burning}
+        with tempfile.TemporaryDirectory(prefix="muster-gate-") as folder:
+            yield {name: gate.copied(gate.Executable(name, path), Path(folder) / name) for name, path in of.items()}
 
 
 def entry_of(trial, point, outcome):

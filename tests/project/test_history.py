@@ -113,6 +113,14 @@ class Command(unittest.TestCase):
         self.fill(packed=True)
         self.assertEqual(self.run_it().stdout, loose.stdout)
 
+    def test_a_series_goes_on_when_a_key_is_added(self):
+        for i, commit in enumerate(COMMITS[:4]):
+            made = self.document(commit, 1e6)
+            if i < 2:
+                del made["configuration"]["log_buffer"]["hop_bits"]
+            (self.folder / f"{i}.json").write_text(json.dumps(made))
+        self.assertEqual([len(one.commits) for one in history.read(self.folder).series], [4])
+
     def test_a_figure(self):
         self.fill()
         done = self.run_it("--out", self.folder.parent / "figure")

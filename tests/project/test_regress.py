@@ -276,7 +276,7 @@ class Command(unittest.TestCase):
         self.write(append={"bites": 120})
         done = self.run_it("--executables", MUSTER, MUSTER)
         self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertRegex(done.stderr, r"^regress: append\.bites = 120: want a known key.*\n$")
+        self.assertRegex(done.stderr, r"^regress: BASE .*, append mutex: append\.bites = 120: want a known key.*\n$")
 
     def test_a_key_that_a_build_does_not_know(self):
         base = Path(self.folder.name) / "base"
