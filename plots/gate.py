@@ -24,7 +24,8 @@ def draw(trials, out):
         low, high = wilson(count, len(of_level))
         share, colour = count / len(of_level), COLOUR if level else FALSE
         left.errorbar(at, share, yerr=[[share - low], [high - share]], marker="o", color=colour)
-        left.annotate(f"{count} of {len(of_level)}", (at, share), xytext=(7, 0), textcoords="offset points", fontsize=8, va="center")
+        words = {"xytext": (7, 0), "textcoords": "offset points", "fontsize": 8, "va": "center"}
+        left.annotate(f"{count} of {len(of_level)}", (at, share), **words)
         # A little apart in x, or equal ratios hide each other.
         measured = sorted(ratios(of_level))
         offsets = [at + 0.5 * ((i * 0.618) % 1 - 0.5) for i in range(len(measured))]

@@ -91,8 +91,8 @@ class Cache:
             self._run(name, log, out, ["git", "worktree", "add", "--detach", "--force", tree, commit], self.repository)
             if change is not None:
                 change(tree)
-            configure = ["cmake", "-S", ".", "-B", "build", "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DMUSTER_BUILD_TESTS=OFF"]
-            self._run(name, log, out, configure, tree)
+            settings = ["-DCMAKE_BUILD_TYPE=Release", "-DMUSTER_BUILD_TESTS=OFF"]
+            self._run(name, log, out, ["cmake", "-S", ".", "-B", "build", "-G", "Ninja", *settings], tree)
             self._run(name, log, out, ["ninja", "-C", "build", "muster"], tree)
         partial = self.folder / f"{name}.new"
         shutil.rmtree(partial, ignore_errors=True)

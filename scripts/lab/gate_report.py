@@ -86,5 +86,5 @@ def _summary(found):
     if unknown:
         said += f"; {unknown} of {len(found['points'])} points cannot tell"
     shifts = [abs(math.log(point["again"])) for point in found["points"]]
-    floor = f"noise floor: base against itself differs by {statistics.median(shifts):.1%} at the median point, {max(shifts):.1%} at most"
-    return [said, floor]
+    median, most = statistics.median(shifts), max(shifts)
+    return [said, f"noise floor: base against itself differs by {median:.1%} at the median point, {most:.1%} at most"]

@@ -86,7 +86,8 @@ def _is_commit(name):
 
 
 def _one_machine(folder, documents):
-    kinds = {json.dumps([d["machine"].get(key) for key in ("host_id", "cpu_model", "processing_units")]): d for d in documents}
+    keys = ("host_id", "cpu_model", "processing_units")
+    kinds = {json.dumps([document["machine"].get(key) for key in keys]) for document in documents}
     if len(kinds) > 1:
         first, second = sorted(kinds)[:2]
         raise results.ResultError(f"{folder}: holds results of more than one machine: {first} and {second}; want one")

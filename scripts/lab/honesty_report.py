@@ -38,6 +38,11 @@ def found(trial):
     return trial["point"] in trial["slower"] if trial["planted"] else bool(trial["slower"])
 
 
+def seemed(trial):
+    """Likewise, in the first measurement alone."""
+    return any(f["verdict"] == "slower" for f in trial["first"] if trial["point"] in (None, f["point"]))
+
+
 def elsewhere(trial):
     """Points without a planted loop that were called slower."""
     return [title for title in trial["slower"] if title != trial["point"]]
@@ -119,11 +124,13 @@ def _table(trials):
             continue
         count = sum(map(found, of_level))
         low, high = wilson(count, len(of_level))
-        first = sum(any(f["verdict"] == "slower" and trial["point"] in (None, f["point"]) for f in trial["first"]) for trial in of_level)
+        first = sum(map(seemed, of_level))
         q1, median, q3 = _quartiles(ratios(of_level))
         others = sum(bool(elsewhere(trial)) for trial in of_level) if level else 0
-        rows.append([f"{level:.0%}", str(len(of_level)), str(first), str(count), f"{count / len(of_level):.1%}",
-                     f"{low:.1%} to {high:.1%}", f"{median:.3f} ({q1:.3f} to {q3:.3f})", str(others) if level else "-"])
+        counts = [str(len(of_level)), str(first), str(count)]
+        share = [f"{count / len(of_level):.1%}", f"{low:.1%} to {high:.1%}"]
+        measured = f"{median:.3f} ({q1:.3f} to {q3:.3f})"
+        rows.append([f"{level:.0%}", *counts, *share, measured, str(others) if level else "-"])
     return _rows(["planted", "trials", "first", "reported", "share", "95 % (Wilson)", "measured", "elsewhere"], rows)
 
 
@@ -150,9 +157,10 @@ def _calibration(trials):
     rows = []
     for title, line in trials.calibration.items():
         loops = {level: count for level, count in line["loops"]}
-        rows.append([title, f"{line['without']:.3f}", f"{line['with_long']:.3f} at {line['long']}",
-                     ", ".join(str(loops[level]) for level in honesty.LEVELS)])
-    return _rows(["point", "time without the loop", "with a long one", "loops for " + ", ".join(f"{x:.0%}" for x in honesty.LEVELS)], rows)
+        counts = ", ".join(str(loops[level]) for level in honesty.LEVELS)
+        rows.append([title, f"{line['without']:.3f}", f"{line['with_long']:.3f} at {line['long']}", counts])
+    levels = ", ".join(f"{level:.0%}" for level in honesty.LEVELS)
+    return _rows(["point", "time without the loop", "with a long one", f"loops for {levels}"], rows)
 
 
 def _quartiles(values):

@@ -144,6 +144,12 @@ def _medians(rows, middles):
 EXACT_BLOCKS_MAX = 14  # 2^14 sign patterns are enumerated; above, as many are drawn
 
 
+@functools.cache
+def _subsets(count):
+    """All of so many, the empty one first: a row each, 1 for what is in it."""
+    return numpy.array(list(itertools.product((0, 1), repeat=count)))
+
+
 def sign_flip(differences, seed=1):
     """Two-sided p of the sign-flip permutation test that paired differences (log ratios of a block) lie around 0:
     the share of all patterns of signs whose mean is at least as far from 0. Exact up to EXACT_BLOCKS_MAX blocks."""
@@ -151,7 +157,7 @@ def sign_flip(differences, seed=1):
     if len(values) == 0 or not numpy.any(values):
         return 1.0
     if len(values) <= EXACT_BLOCKS_MAX:
-        signs = numpy.array(list(itertools.product((1, -1), repeat=len(values))))
+        signs = 1 - 2 * _subsets(len(values))
     else:
         drawn = numpy.random.default_rng(seed).choice((1, -1), (1 << EXACT_BLOCKS_MAX, len(values)))
         signs = numpy.vstack([numpy.ones(len(values)), drawn])  # the pattern that was seen is always one of them
@@ -166,7 +172,7 @@ def sign_flip_interval(differences, confidence=0.95, seed=1):
     few for the confidence."""
     values = numpy.asarray(differences, dtype=float)
     if len(values) <= EXACT_BLOCKS_MAX:
-        chosen = numpy.array(list(itertools.product((0, 1), repeat=len(values))))[1:]
+        chosen = _subsets(len(values))[1:]
     else:
         chosen = numpy.random.default_rng(seed).integers(0, 2, ((1 << EXACT_BLOCKS_MAX) - 1, len(values)))
         chosen = chosen[chosen.any(axis=1)]
