@@ -25,6 +25,7 @@ from lab.statistics import benjamini_hochberg, sign_flip, sign_flip_interval
 ARMS = ("base", "again", "new")
 RUNS_PER_BLOCK = 2 * len(ARMS)
 ALPHA = 0.05
+TRIES = 3
 SPARE_BLOCKS = 2  # a block or two that a disturbance turned round must not hide a slow point
 
 
@@ -169,13 +170,14 @@ def copied(executable, to):
 
 def run(executable, point, seed, environment=None):
     """Operations per second of one run of its own process: the median of its windows, which a moment's disturbance
-    of one window does not move."""
-    windows = [w for part in result(executable, point, seed, environment)["repetitions"] for w in part["windows"]]
-    operations = sum(window["operations"] for window in windows)
-    if operations == 0:
-        raise Failure(f"{executable.name}, {point.title}: no operation in any window; want longer ones (window_s)")
-    median = statistics.median(window["operations"] / window["seconds"] for window in windows)
-    return median or operations / sum(window["seconds"] for window in windows)
+    of one window does not move. A run that the machine did not let do anything, of either arm, is run again."""
+    for _ in range(TRIES):
+        windows = [w for part in result(executable, point, seed, environment)["repetitions"] for w in part["windows"]]
+        operations = sum(window["operations"] for window in windows)
+        if operations > 0:
+            median = statistics.median(window["operations"] / window["seconds"] for window in windows)
+            return median or operations / sum(window["seconds"] for window in windows)
+    raise Failure(f"{executable.name}, {point.title}: no operation in {TRIES} runs; want longer windows (window_s)")
 
 
 def result(executable, point, seed, environment=None):
