@@ -241,7 +241,7 @@ class Command(unittest.TestCase):
         self.write(append={"bytes": 120})
 
     def write(self, **keys):
-        base = {"workload": "append", "algorithm": "mutex", "warmup_s": 0, "window_s": 0.1, "windows": 1, **keys}
+        base = {"workload": "append", "algorithm": "mutex", "placement": "none", "windows": 2, "warmup_s": 0, "window_s": 0.1, **keys}
         self.matrix.write_text(json.dumps({"base": base}))
 
     def command(self, *words):
