@@ -103,12 +103,18 @@ class Cache:
 
     def _run(self, name, log, out, command, where):
         try:
-            done = subprocess.run(
-                command, cwd=where, env=_environment(), stdout=out, stderr=out, check=False, preexec_fn=end_with_parent
+            process = subprocess.Popen(
+                command, cwd=where, env=_environment(), stdout=out, stderr=out, preexec_fn=end_with_parent
             )
         except FileNotFoundError as error:
             raise MachineError(f"{command[0]} is not there: want what scripts/packages.txt lists") from error
-        if done.returncode != 0:
+        try:
+            process.wait()
+        except BaseException:  # an interrupt: ninja ends its compilers when it is asked, and not when it is killed
+            process.terminate()
+            process.wait()
+            raise
+        if process.returncode != 0:
             said = log.read_text(encoding="utf-8", errors="backslashreplace").splitlines()
             first = next((line.strip() for line in said if "error:" in line.lower() or "CMake Error" in line), "")
             raise BuildError(f"{name[:12]} cannot be built: {first[:200] or 'no reason given'} [{log}]")
