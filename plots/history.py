@@ -89,7 +89,11 @@ def main():
     parser.add_argument("--threshold", type=float, default=3, metavar="PERCENT", help="changes that are marked (3)")
     parser.add_argument("--repository", default=ROOT, type=Path, metavar="DIR", help="whose order the commits have (this one)")
 
-    command.report("history", parser, lambda arguments: draw(history.read(arguments.results, arguments.repository), arguments.threshold / 100, arguments.out))
+    def drawn(arguments):
+        found = history.read(arguments.results, arguments.repository)
+        return draw(found, arguments.threshold / 100, arguments.out)
+
+    command.report("history", parser, drawn)
 
 
 if __name__ == "__main__":
