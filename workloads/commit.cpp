@@ -128,8 +128,18 @@ class Commit final : public Workload {
   }
 
   std::vector<Check> close() override {
+    const std::uint64_t transactions = verify_counts();
+    verify_trees(*database_);
+    database_->close();
+    database_.reset();
+    return {{"transactions found in the records of their workers", transactions},
+            {"trees walked, each page in its place", 1}};
+  }
+
+ private:
+  std::uint64_t verify_counts() {
     std::uint64_t transactions = 0;
-    auto session = database_->attach(CommitPolicy::durable);
+    const auto session = database_->attach(CommitPolicy::durable);
     for (std::uint32_t worker = 0; worker < results_.size(); ++worker) {
       const std::uint64_t found = count_of(*session, worker);
       if (found != results_[worker].committed) {
@@ -139,15 +149,9 @@ class Commit final : public Workload {
       }
       transactions += found;
     }
-    session.reset();
-    verify_trees(*database_);
-    database_->close();
-    database_.reset();
-    return {{"transactions found in the records of their workers", transactions},
-            {"trees walked, each page in its place", 1}};
+    return transactions;
   }
 
- private:
   std::uint64_t count_of(Session& session, std::uint32_t worker) const {
     std::uint64_t count = 0;
     std::vector<std::byte> value;
