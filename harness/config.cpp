@@ -269,6 +269,9 @@ void override_key(Json& document, std::string_view assignment) {
   if (static_cast<std::size_t>(std::count(key.begin(), key.end(), '.')) >= kDepthMax) {
     refuse(key, text, "a known key");
   }
+  if (text.starts_with('"') && !reads_as_json(text)) {  // a quote in a name is rarer than one too few
+    throw ConfigError(shown_key(key), shown(text), "want JSON where the value begins with a quote");
+  }
   Json* at = &document;
   for (std::size_t begin = 0; begin <= key.size();) {
     const std::size_t dot = std::min(key.find('.', begin), key.size());
