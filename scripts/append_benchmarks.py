@@ -92,7 +92,7 @@ def main():
     parser.add_argument("--out", metavar="FILE", type=command.out_file, help="write the benchmarks' JSON there, with the shares")
     parser.add_argument("--repetitions", type=command.positive(int), default=9, help="of each benchmark (9)")
     parser.add_argument("--seconds", type=command.positive(float), default=0.1, help="of one, at least (0.1)")
-    parser.add_argument("--filter", default=r"append/\w+/", help="a regular expression over the benchmarks' names")
+    parser.add_argument("--filter", default="append/[a-z_]+/", help="a regular expression over the benchmarks' names")
     arguments = parser.parse_args()
     names = benchmarks.listed(arguments.filter)
     if not all(NAME.fullmatch(name) for name in names):
