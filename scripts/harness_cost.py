@@ -76,7 +76,7 @@ def main():
     parser.add_argument("--repetitions", type=command.positive(int), default=9, help="of each (9)")
     parser.add_argument(
         "--filter",
-        default=r"(append/\w+/bytes:(120|1024)|workload|bare)/",
+        default="(append/[a-z_]+/bytes:(120|1024)|workload|bare)/",
         help="a regular expression over the benchmarks' names (all that have both sides)",
     )
     arguments = parser.parse_args()

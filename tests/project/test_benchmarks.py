@@ -109,7 +109,7 @@ class Runs(unittest.TestCase):
 
     def test_append_benchmarks_has_every_algorithm(self):
         # Queue locks of eight threads on two units take minutes: one other lock stands for all.
-        pattern = "append/[a-z_]+/bytes:120/real_time/threads:(1|8)$|append/[a-z_]+:std_mutex/bytes:120/real_time/threads:8$"
+        pattern = "append/[a-z_]+/bytes:1024/real_time/threads:(1|8)$|append/[a-z_]+:std_mutex/bytes:1024/real_time/threads:8$"
         words = ["--repetitions", "2", "--seconds", "0.0001", "--filter", pattern]
         done, document = self.run_script("append_benchmarks", *words)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
