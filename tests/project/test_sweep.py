@@ -234,7 +234,8 @@ class Running(Folder):
     def test_a_run_that_outlives_its_sweep_keeps_the_folder(self):
         fake = self.fake("sleep 60")
         sweep = subprocess.Popen(self.command({"base": {**SHORT, "algorithm": "mutex"}}, muster=fake), stdout=subprocess.PIPE)
-        wait_until(lambda: self.children(sweep.pid) and "sleep" in project.run("pgrep", "-P", self.children(sweep.pid)[0], "-l").stdout)
+        grandchildren = lambda: [project.run("pgrep", "-l", "-P", child).stdout for child in self.children(sweep.pid)]  # noqa: E731
+        wait_until(lambda: any("sleep" in names for names in grandchildren()))
         (run,) = self.children(sweep.pid)
         sweep.kill()
         sweep.communicate()
