@@ -15,7 +15,7 @@ from lab import panels, results
 from lab.benchmarks import CLOCK_NS
 from lab.wording import amount, two_digits
 
-ADVANCES = "boundary/advance.json"  # in the folder of results
+ADVANCES = "boundary/advance.json"  # in the folder of results, or beside a packed one
 BYTES = 120  # records of about this size stand for the boundary's lag
 BEST = 1.25  # colours end here, or a few that come far above would leave none for the rest
 FULL, HOLLOW = "#0072B2", "#D55E00"
@@ -326,7 +326,8 @@ def engine_caption(groups):
 
 
 def draw(found, groups, arguments):
-    path = Path(arguments.results) / ADVANCES
+    place = Path(arguments.results)
+    path = (place if place.is_dir() else place.parent) / ADVANCES
     costs, context = benchmark_files.load([path], "costs") if path.is_file() else ([], None)
     if costs and context["git_commit"] != found[0]["muster"]["git_commit"]:
         raise results.ResultError(f"{path}: of another commit than the results: {context['git_commit']}; want one")
