@@ -21,9 +21,9 @@ struct ConsolidatingWorker {
 
 /// What the consolidating algorithms do alike.
 ///
-/// Protocol    reserve  the lock is free: the worker takes it and reserves for itself. The lock is busy: the worker joins
-///                      a group (consolidation_array.h), whose leader waits for the lock, closes the group and
-///                      reserves for all members. The others wait for that; each copies at its own offset.
+/// Protocol    reserve  the lock is free: the worker takes it and reserves for itself. It is busy: the worker joins
+///                      a group (consolidation_array.h). The leader waits for the lock, closes the group and
+///                      reserves for all members. The members wait for the leader; each copies at its own offset.
 ///             publish  the algorithm's own, for what filled() returns
 ///             advance  read what was last published
 /// Ordering    [published] released by the worker that moves it, acquired by the drainer: the copies below are visible.

@@ -14,7 +14,7 @@ namespace muster {
 ///                      then publish up to its end
 ///             advance  read what was last published
 /// Progress    reserve blocking; publish blocking, in LSN order; advance wait-free.
-/// Why nobody waits for ever
+/// Why no worker waits for ever
 ///             The lock's holder may wait for room and for a spare slot. Workers need no lock to publish ranges
 ///             that are taken, so that the boundary reaches the holder's begin whatever the holder waits for. A
 ///             group never holds more than the ring, so that the holder then has room.

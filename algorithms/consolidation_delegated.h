@@ -27,7 +27,7 @@ namespace muster {
 /// Progress    reserve blocking. publish blocking, but only for every delegation_chain-th range; all others
 ///             take a bounded number of steps, the release of at most that many ranges among them, since no
 ///             release goes on past a node whose owner waits. advance wait-free.
-/// Why nobody waits for ever
+/// Why no worker waits for ever
 ///             As `consolidation_decoupled`; the lock's holder also waits until its node may be used again.
 /// Invariants  Nodes are used again a chain at a time, once all that a chain was last used for is published.
 ///             There is a chain more than there are workers, and each unpublished one but the oldest has a

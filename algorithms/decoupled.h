@@ -12,7 +12,7 @@ namespace muster {
 ///             advance  read what was last published
 /// Progress    reserve blocking, though for a few instructions only; publish blocking: a worker that is
 ///             descheduled before it publishes holds back every later one. advance wait-free.
-/// Why nobody waits for ever
+/// Why no worker waits for ever
 ///             A worker that waits for room holds no lock. The published boundary reaches the worker's begin, since the
 ///             workers of all earlier ranges wait for room below it or for nothing. Once the drainer has recycled up
 ///             to that begin, a record of the ring's size has room.

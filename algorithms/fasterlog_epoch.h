@@ -45,9 +45,9 @@ namespace muster {
 ///             others try again; if the next page has no room, it gives back what it took, leaves the epoch and
 ///             waits. Here a record may lie anywhere in the ring, and a worker without room keeps what it has taken.
 ///             When an epoch is safe, the worker that leaves it last runs an action in FasterLog; here the drainer
-///             reads that off in its scan, and it costs no worker any time. The drainer stays some microseconds with
-///             a worker that is inside: else it would find a tail one scan later wherever a worker appends. A tail
-///             whose worker is held up for longer it does find later. Where its drain list is full, FasterLog waits.
+///             reads that off in its scan, and it costs no worker any time. The drainer waits some microseconds for
+///             a worker that is inside: else it would find a tail one scan later wherever a worker appends. If that worker
+///             is held up for longer, the drainer finds the tail one scan later. FasterLog waits if its list is full.
 ///             A worker has a slot for good; FasterLog's later releases take one at every entry, by a
 ///             compare-and-swap.
 template <class Platform = NativePlatform>

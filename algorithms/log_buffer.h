@@ -105,10 +105,10 @@ constexpr bool may_have(const AlgorithmInfo& info, LockKind lock) {
 /// Rules  A thread has at most one open reservation, publishes it itself, and between reserve and publish
 ///        takes no latch, lock or frame. One thread at a time drains: advance, bytes, recycle. The drainer
 ///        holds nothing that a worker may wait for.
-/// Death  A thread that ends between reserve and publish leaves a hole. The boundary never passes it: nobody else knows
-///        how far its bytes are filled, and nobody may publish for it. So nothing above becomes durable, workers stop
-///        once the ring is full, or at once where the dead thread holds a lock or a turn, and advance() goes on to
-///        return. The log buffer cannot be used again: end the process, and let recovery end the log at the hole.
+/// Death  A thread that ends between reserve and publish leaves a hole. The boundary never passes it: no other thread
+///        knows how far its bytes are filled, and none may publish for it. No record above becomes durable. Workers stop
+///        once the ring is full, or at once where the dead thread holds a lock or a turn, and advance() still
+///        returns. The log buffer cannot be used again: end the process, and let recovery end the log at the hole.
 ///        For this reason nothing between reserve and publish may throw; the engine encodes its record before it
 ///        reserves, and copies it in between.
 /// Keeps  no hole    advance() = B: every reservation below B is published, its bytes visible to the caller

@@ -7,7 +7,7 @@ namespace muster {
 
 /// MCS queue lock: each thread that waits looks at a word of its own, and the holder tells the next.
 ///
-/// Protocol  tail     null: free; the lock's own node: held, and nobody waits; else the node of the last in the queue
+/// Protocol  tail     null: free; the lock's own node: held, and no thread waits; else the last waiting thread's node
 ///           lock     free: put the lock's node there. Else put the own node there, link it behind the one that was
 ///                    there, and wait to be told. Told, leave the lock's node in the place of the own one.
 ///           unlock   nobody behind the lock's node: tail = null. Else tell the next.

@@ -23,8 +23,8 @@ namespace muster {
 ///             close when a worker joins or leaves the slot, which at most two steps a byte of it do.
 /// Waits       A slot becomes part of the boundary as a whole, so a worker that waits for room holds back what others
 ///             have published in its slot. That is safe: no slot is longer than the ring, so the worker gets its
-///             room once the boundary has reached the slot's beginning. It does not depend on the other records
-///             of its own slot.
+///             room once the boundary has reached the slot's beginning. The other records of its own slot do not
+///             matter for that.
 /// Invariants  Slots are numbered in the order of opening, number n is n mod pool, and each begins where the
 ///             one before ended. At most one of them is open. The worker that closes it, and no other, opens the next,
 ///             once the closed one has been announced as active: a thread that last looked a lap ago
