@@ -46,8 +46,8 @@ namespace muster {
 ///             waits. Here a record may lie anywhere in the ring, and a worker without room keeps what it has taken.
 ///             When an epoch is safe, the worker that leaves it last runs an action in FasterLog; here the drainer
 ///             reads that off in its scan, and it costs no worker any time. The drainer waits some microseconds for
-///             a worker that is inside: else it would find a tail one scan later wherever a worker appends. If that worker
-///             is held up for longer, the drainer finds the tail one scan later. FasterLog waits if its list is full.
+///             a worker that is inside: else it would find a tail one scan later wherever a worker appends. If that
+///             worker is held up for longer, the drainer finds the tail one scan later. FasterLog waits if its list is full.
 ///             A worker has a slot for good; FasterLog's later releases take one at every entry, by a
 ///             compare-and-swap.
 template <class Platform = NativePlatform>

@@ -106,8 +106,8 @@ constexpr bool may_have(const AlgorithmInfo& info, LockKind lock) {
 ///        takes no latch, lock or frame. One thread at a time drains: advance, bytes, recycle. The drainer
 ///        holds nothing that a worker may wait for.
 /// Death  A thread that ends between reserve and publish leaves a hole. The boundary never passes it: no other thread
-///        knows how far its bytes are filled, and none may publish for it. No record above becomes durable. Workers stop
-///        once the ring is full, or at once where the dead thread holds a lock or a turn, and advance() still
+///        knows how far its bytes are filled, and none may publish for it. No record above becomes durable. Workers
+///        stop once the ring is full, or at once where the dead thread holds a lock or a turn, and advance() still
 ///        returns. The log buffer cannot be used again: end the process, and let recovery end the log at the hole.
 ///        For this reason nothing between reserve and publish may throw; the engine encodes its record before it
 ///        reserves, and copies it in between.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lab.command import RequestError
 from lab.results import rates
+from lab.runs import flat
 from lab.statistics import Spread
 from lab.wording import title
 
@@ -15,15 +16,6 @@ NOISY = 0.25  # half the distance of the quartiles, as a share of the median: be
 
 def is_noisy(spread):
     return spread.relative() > NOISY
-
-
-def flat(configuration, prefix=""):
-    """Dotted keys and values."""
-    for key, value in configuration.items():
-        if isinstance(value, dict):
-            yield from flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
 
 
 def differing(groups):
