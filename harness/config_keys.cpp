@@ -100,7 +100,7 @@ std::vector<ConfigKey> common_keys() {
   // clang-format off
   std::vector<ConfigKey> keys{
       workload_key(),
-      name_of("algorithm", UsedBy::all, [](auto& c) -> auto& { return c.database.algorithm; }, algorithm_names,
+      choice_of("algorithm", UsedBy::all, [](auto& c) -> auto& { return c.database.algorithm; }, algorithm_names,
               "the log buffer's; `muster list` says more"),
       integer("threads", UsedBy::all, [](auto& c) -> auto& { return c.threads; }, 1, 4096,
               "workers"),
@@ -156,7 +156,7 @@ std::vector<ConfigKey> engine_keys() {
               "release locks once the commit record is in the log buffer, not once it is durable"),
       choice_of("engine.policy", UsedBy::engine, [](auto& c) -> auto& { return c.policy; }, kPolicies,
                 "commit: durable waits; group waits for a group; pipelined goes on and is acknowledged later; async is not durable"),
-      name_of("log.device", UsedBy::engine, [](auto& c) -> auto& { return c.database.log.device; }, kDevices,
+      choice_of("log.device", UsedBy::engine, [](auto& c) -> auto& { return c.database.log.device; }, kDevices,
               "where the log goes"),
       boolean("log.direct", UsedBy::engine, [](auto& c) -> auto& { return c.database.log.direct; },
               "O_DIRECT through io_uring; log.device file only"),

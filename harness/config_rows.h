@@ -123,10 +123,11 @@ ConfigKey boolean(std::string name, UsedBy used_by, Member member, std::string m
           [=](const Configuration& from) { return nlohmann::ordered_json(member(from)); }};
 }
 
-/// A member that is one of an enumeration.
+/// A member that is one of an enumeration, in the order of the choices, or that holds the chosen name itself.
 template <class Member>
 ConfigKey choice_of(std::string name, UsedBy used_by, Member member, const Choices& choices,
                     std::string meaning) {
+  using Value = std::remove_cvref_t<decltype(member(std::declval<Configuration&>()))>;
   return {std::move(name),
           used_by,
           "one of " + one_of(choices),
@@ -135,30 +136,20 @@ ConfigKey choice_of(std::string name, UsedBy used_by, Member member, const Choic
           [=](const nlohmann::ordered_json& value, Configuration& into) {
             const std::size_t index = choice(value, choices);
             if (index == choices.size()) return false;
-            member(into) = static_cast<std::remove_reference_t<decltype(member(into))>>(index);
+            if constexpr (std::is_enum_v<Value>) {
+              member(into) = static_cast<Value>(index);
+            } else {
+              member(into) = choices[index];
+            }
             return true;
           },
           [=](const Configuration& from) {
-            return nlohmann::ordered_json(choices[static_cast<std::size_t>(member(from))]);
+            if constexpr (std::is_enum_v<Value>) {
+              return nlohmann::ordered_json(choices[static_cast<std::size_t>(member(from))]);
+            } else {
+              return nlohmann::ordered_json(member(from));
+            }
           }};
-}
-
-/// A member that holds the chosen name itself.
-template <class Member>
-ConfigKey name_of(std::string name, UsedBy used_by, Member member, const Choices& choices,
-                  std::string meaning) {
-  return {std::move(name),
-          used_by,
-          "one of " + one_of(choices),
-          std::move(meaning),
-          false,
-          [=](const nlohmann::ordered_json& value, Configuration& into) {
-            const std::size_t index = choice(value, choices);
-            if (index == choices.size()) return false;
-            member(into) = choices[index];
-            return true;
-          },
-          [=](const Configuration& from) { return nlohmann::ordered_json(member(from)); }};
 }
 
 }  // namespace muster

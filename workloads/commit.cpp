@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "engine/index/btree.h"
-#include "workloads/commit_latency.h"
+#include "workloads/engine_measurement.h"
 #include "workloads/summary.h"
 #include "workloads/ycsb_value.h"
 
@@ -64,11 +64,7 @@ class Commit final : public Workload {
     database_->log().flush(database_->log().reserved());
   }
 
-  void prepare() override {
-    latencies_ = std::vector<CommitLatency>(results_.size());
-    measured_from_.reset();
-    clock_.emplace();
-  }
+  void prepare() override { measurement_.begin(results_.size()); }
 
   void work(std::uint32_t worker, const RunControl& control, WorkerProgress& progress) override {
     const auto session = database_->attach(policy_);
@@ -93,7 +89,7 @@ class Commit final : public Workload {
             fmt::format("commit: worker {}: expected its record, which nobody else uses", worker));
       }
       if (phase == Phase::measure) {
-        latencies_[worker].timed(
+        measurement_.latency(worker).timed(
             [&](auto acknowledge, void* context) { session->commit(acknowledge, context); },
             [&] { return control.stopped(); });
       } else {
@@ -105,11 +101,7 @@ class Commit final : public Workload {
     results_[worker] = {committed, committed - measured_from, waits.end()};
   }
 
-  Progressed sample(const Progressed& counted) override {
-    measured_to_ = database_->log().statistics();
-    if (!measured_from_) measured_from_ = measured_to_;
-    return {counted.operations, database_->log().reserved()};
-  }
+  Progressed sample(const Progressed& counted) override { return measurement_.sample(*database_, counted); }
 
   RepetitionReport finish() override {
     RepetitionReport report;
@@ -118,12 +110,7 @@ class Commit final : public Workload {
       report.transactions->committed += worker.measured;
       add(report.waits, worker.waits);
     }
-    HistogramSnapshot latency;
-    for (const CommitLatency& worker : latencies_) latency += worker.snapshot();
-    if (latency.count() != 0) report.commit_latency_us = summary(latency, clock_->ns_per_tick() / 1000);
-    const LogStatistics log = measured_to_ - *measured_from_;
-    report.boundary_lag_bytes = summary(log.boundary_lag);
-    report.log = activity(log);
+    measurement_.add_to(report);
     return report;
   }
 
@@ -174,10 +161,7 @@ class Commit final : public Workload {
   TableId table_ = 0;
 
   std::vector<WorkerResult> results_;  // each written once a repetition, by its worker, when it leaves
-  std::vector<CommitLatency> latencies_;
-  std::optional<Ticks> clock_;  // of the repetition
-  std::optional<LogStatistics> measured_from_;
-  LogStatistics measured_to_;
+  EngineMeasurement measurement_;
 };
 
 }  // namespace

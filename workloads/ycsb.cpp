@@ -10,8 +10,7 @@
 #include "engine/error.h"
 #include "engine/index/btree.h"
 #include "engine/log/log_reader.h"
-#include "workloads/commit_latency.h"
-#include "workloads/summary.h"
+#include "workloads/engine_measurement.h"
 #include "workloads/ycsb_operations.h"
 #include "workloads/ycsb_value.h"
 
@@ -211,23 +210,17 @@ class Ycsb final : public Workload {
 
   void prepare() override {
     std::fill(results_.begin(), results_.end(), WorkerResult{});
-    latencies_ = std::vector<CommitLatency>(results_.size());
-    measured_from_.reset();
-    clock_.emplace();
+    measurement_.begin(results_.size());
   }
 
   void work(std::uint32_t worker, const RunControl& control, WorkerProgress& progress) override {
     const auto session = database_->attach(policy_);
     const std::uint64_t stream = repetition_ * results_.size() + worker;
     results_[worker] =
-        YcsbWorker(shared_, *session, latencies_[worker], seed_, stream + 1).run(control, progress);
+        YcsbWorker(shared_, *session, measurement_.latency(worker), seed_, stream + 1).run(control, progress);
   }
 
-  Progressed sample(const Progressed& counted) override {
-    measured_to_ = database_->log().statistics();
-    if (!measured_from_) measured_from_ = measured_to_;
-    return {counted.operations, database_->log().reserved()};
-  }
+  Progressed sample(const Progressed& counted) override { return measurement_.sample(*database_, counted); }
 
   RepetitionReport finish() override {
     RepetitionReport report;
@@ -240,13 +233,7 @@ class Ycsb final : public Workload {
       commits_logged_ += worker.commits_logged;
       values_read_ += worker.values_read;
     }
-    HistogramSnapshot latency;
-    for (const CommitLatency& worker : latencies_) latency += worker.snapshot();
-    if (latency.count() != 0) report.commit_latency_us = summary(latency, clock_->ns_per_tick() / 1000);
-
-    const LogStatistics log = measured_to_ - *measured_from_;
-    report.boundary_lag_bytes = summary(log.boundary_lag);
-    report.log = activity(log);
+    measurement_.add_to(report);
     ++repetition_;
     return report;
   }
@@ -320,10 +307,7 @@ class Ycsb final : public Workload {
 
   std::uint64_t repetition_ = 0;
   std::vector<WorkerResult> results_;  // each written once, by its worker, when it leaves
-  std::vector<CommitLatency> latencies_;
-  std::optional<Ticks> clock_;  // of the repetition
-  std::optional<LogStatistics> measured_from_;
-  LogStatistics measured_to_;
+  EngineMeasurement measurement_;
 
   std::uint64_t commits_logged_ = 0;  // over all repetitions
   std::uint64_t values_read_ = 0;
