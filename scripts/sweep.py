@@ -21,7 +21,7 @@ from lab.command import MachineError, RequestError
 from lab.place import BIN
 
 RUNNING = ".running.json"  # no result before it is whole and fits the schema
-OVERHEAD_S = 0.1  # starting, loading and verifying a short run, for the estimate; it was 0.02 to 0.1 on two units
+OVERHEAD_S = 0.1  # starting, loading and verifying a short run: for the estimate alone
 RUNS_MAX = 10_000  # more may be a mistake, and wants --yes
 LOCK_S = 3  # a run that ends with its sweep may take so long
 EXIT_CODES = "Exit codes: 0 all runs are there, 1 some failed, 2 mend the request, 3 mend the machine, 130 interrupted."
