@@ -4,17 +4,18 @@
 #include <memory>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "algorithms/all.h"
 #include "harness/benchmark_threads.h"
 #include "harness/benchmarks.h"
 #include "workloads/append_drainer.h"
+#include "workloads/append_record.h"
 
 namespace muster {
 namespace {
 
 constexpr std::array<std::int64_t, 6> kRecordBytes = {48, 120, 264, 1024, 4096, 12288};
+constexpr std::uint64_t kSeed = 1;
 constexpr int kOversubscribed = 8;  // threads; measured on every machine
 
 /// The log buffer under test and the thread that drains it, for one run of one benchmark.
@@ -23,6 +24,7 @@ struct Drained {
   Drained(std::uint32_t workers, std::uint32_t record_bytes)
       : placement(benchmark_placement(workers)),
         options{.capacity = kBenchmarkCapacity, .max_workers = workers},
+        payload(record_bytes, kSeed),
         log(options),
         drainer([this, record_bytes](const std::stop_token& stop) {
           const Pinned pinned(placement.flusher);
@@ -36,6 +38,7 @@ struct Drained {
 
   const Placement placement;
   const LogBufferOptions options;
+  const AppendPayload payload;
   A log;
   std::jthread drainer;
 };
@@ -48,18 +51,20 @@ std::unique_ptr<Drained<A>>& current() {
 
 template <class A>
 void append(benchmark::State& state) {
-  const auto index = static_cast<std::size_t>(state.thread_index());
-  const auto workers = static_cast<std::size_t>(state.threads());
-  const Pinned pinned(current<A>()->placement.workers[index]);
-  A& log = current<A>()->log;
-  const std::vector<std::byte> record(static_cast<std::size_t>(state.range(0)), std::byte{0x5a});
+  Drained<A>& drained = *current<A>();
+  A& log = drained.log;
+  const auto index = static_cast<std::uint32_t>(state.thread_index());
+  const auto workers = static_cast<std::uint32_t>(state.threads());
+  const auto bytes = static_cast<std::uint32_t>(state.range(0));
+  const Pinned pinned(drained.placement.workers[index]);
   const WorkerId worker = log.attach();
+  std::uint64_t sequence = 0;
   // The ring is new. Its first lap, a fault a page, is made before the clock starts, by all; none waits for room.
-  for (std::size_t i = kBenchmarkCapacity / record.size() / workers; i > 0; --i)
-    append_one(log, worker, record);
+  for (std::size_t i = kBenchmarkCapacity / bytes / workers; i > 0; --i)
+    append_record(log, worker, drained.payload, {bytes, index, sequence++});
   auto left = state.max_iterations;
   for ([[maybe_unused]] auto _ : state) {
-    append_one(log, worker, record);
+    append_record(log, worker, drained.payload, {bytes, index, sequence++});
     // Before the barrier at the loop's end: attached and idle there, it would stall the naive algorithms' others.
     if (--left == 0) log.detach(worker);
   }

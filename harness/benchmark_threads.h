@@ -1,10 +1,8 @@
 #pragma once
 
 #include <cstddef>
-#include <cstring>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "algorithms/log_buffer.h"
 #include "harness/placement.h"
@@ -39,13 +37,5 @@ class Pinned {
 };
 
 inline constexpr std::size_t kBenchmarkCapacity = std::size_t{16} << 20;  // bytes
-
-/// In the measured loop, whatever the compiler thinks of two callers: a call costs as much as Border-Collie's flags.
-template <class A>
-[[gnu::always_inline]] inline void append_one(A& log, WorkerId worker, const std::vector<std::byte>& record) {
-  const Reservation r = log.reserve(worker, static_cast<std::uint32_t>(record.size()));
-  std::memcpy(r.bytes.data(), record.data(), record.size());
-  log.publish(worker, r);
-}
 
 }  // namespace muster

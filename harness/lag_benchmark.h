@@ -12,6 +12,7 @@
 #include "algorithms/backoff.h"
 #include "harness/benchmark_threads.h"
 #include "workloads/append_drainer.h"
+#include "workloads/append_record.h"
 
 namespace muster {
 
@@ -32,12 +33,13 @@ void measure_lag(benchmark::State& state) {
   std::atomic<bool> gone = false;
   std::jthread worker([&](const std::stop_token& stop) {
     const Pinned pinned(placement.workers[0]);
-    const std::vector<std::byte> record(kLagRecord, std::byte{0x5a});
+    const AppendPayload payload(kLagRecord, 1);
     const WorkerId self = log.attach();
-    for (std::size_t i = kBenchmarkCapacity / record.size(); i > 0; --i)
-      append_one(log, self, record);  // page faults
+    std::uint64_t sequence = 0;
+    const auto append = [&] { append_record(log, self, payload, {kLagRecord, 0, sequence++}); };
+    for (std::size_t i = kBenchmarkCapacity / kLagRecord; i > 0; --i) append();  // page faults
     warm.store(true, std::memory_order_relaxed);
-    while (!stop.stop_requested()) append_one(log, self, record);
+    while (!stop.stop_requested()) append();
     log.detach(self);
     gone.store(true, std::memory_order_relaxed);
   });
