@@ -23,9 +23,8 @@ namespace muster {
 namespace {
 
 constexpr std::uint64_t kSeed = 1;
-constexpr PhasePlan kPlan{.warmup = std::chrono::duration<double>(0.05),
-                          .window = std::chrono::duration<double>(0.1),
-                          .windows = 1};
+constexpr PhasePlan kPlan{
+    .warmup = std::chrono::duration<double>(0.1), .window = std::chrono::duration<double>(0.1), .windows = 1};
 constexpr std::uint64_t kYcsbRecords = 1'000'000;
 constexpr std::uint64_t kBareTransactions = 100'000;
 
