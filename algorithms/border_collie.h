@@ -48,11 +48,11 @@ namespace muster {
 ///             white: it is an idle one. A slot that has never had an owner, or that the scan does not cover,
 ///             counts as the cutoff, or a newcomer could be passed unseen.
 /// Ordering    [flag] every store released, every load acquired. White: the copies below it are visible to
-///                    who has read it. Black: it follows a white one of the same worker, and what was
+///                    the thread that read it. Black: it follows a white one of the same worker, and what was
 ///                    synchronised by that one has to come with it, since a plain store does not continue a
 ///                    release sequence.
-///             [tail] fetch-add released, the cutoff's load acquired: whoever sees the range sees the black
-///                    flag.
+///             [tail] fetch-add released, the cutoff's load acquired: a drainer that sees the range sees
+///                    the black flag.
 /// Source      Border-Collie, SIGMOD'19 (doi 10.1145/3299869.3300071), centralised mode.
 /// Differs     attach and detach, and the flag of a worker that waits for room, on which the paper is silent. Of the
 ///             lower bounds that would do for a black flag, the end of the worker's last record, where the paper

@@ -7,7 +7,7 @@
 
 namespace muster {
 
-// An interface: what whoever called has to mend.
+// An interface: what the caller has to mend.
 enum ExitCode : int { kVerification = 1, kRequest = 2, kMachine = 3, kTemporary = 4, kInterrupted = 130 };
 
 // What the subcommands of `muster` do once its command line has been read. Each writes to `out` and throws

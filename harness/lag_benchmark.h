@@ -76,7 +76,7 @@ void measure_lag(benchmark::State& state) {
   state.counters["found"] = static_cast<double>(found) / static_cast<double>(lags.size());
 }
 
-/// Registers lag/<name>/idle:<n>. Returns true, for who has nothing but static objects to do it from.
+/// Registers lag/<name>/idle:<n>. Returns true, so that a static object can do it.
 template <class A>
 bool add_lag_benchmarks(const std::string& name) {
   constexpr std::int64_t kIdle = 64;  // workers

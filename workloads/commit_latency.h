@@ -14,9 +14,9 @@ namespace muster {
 /// Times one worker's commits from the begin of Session::commit() to the acknowledgement, in ticks, for a
 /// session whose commits may be acknowledged later and by another thread.
 ///
-/// Ordering  [slot] a slot is taken by the worker, which stores the time, and given back by whoever acknowledges,
+/// Ordering  [slot] a slot is taken by the worker, which stores the time, and given back by the acknowledging thread,
 ///                  with a release that the worker acquires when it comes round to that slot again.
-///           The worker's histogram is written by its thread, the others by whoever drains the log, which is
+///           The worker's histogram is written by its thread, the others by the log's drainer, which is
 ///           one thread at a time.
 class CommitLatency {
  public:

@@ -25,7 +25,7 @@ enum class Phase : std::uint8_t {
   stop,
 };
 
-/// What whoever runs a workload tells its threads.
+/// What the thread that runs a workload tells the others.
 ///
 /// Ordering  [phase] relaxed: threads are started before it changes and joined after it says stop; in between it
 ///                   only says when to begin and when to stop counting.

@@ -6,7 +6,7 @@
 
 namespace muster {
 
-/// What the B+ tree asks of whoever changes it: a transaction (update records), its rollback (compensation
+/// What the B+ tree asks of the one that changes it: a transaction (update records), its rollback (compensation
 /// records), or a loader. Every call is made while the changed pages are latched exclusively and *before*
 /// they are changed, so that an exception leaves them as they were. Returns the LSN that the changed pages
 /// carry from now on: the record's end, so that `durable >= page LSN` is the WAL rule.

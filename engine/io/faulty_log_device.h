@@ -15,7 +15,7 @@ struct Faults {
   int error = EIO;
 };
 
-/// A device that fails once and works again afterwards, as an fdatasync may after an I/O error: whoever
+/// A device that fails once and works again afterwards, as an fdatasync may after an I/O error: a caller that
 /// retries would be told that all is well. For tests.
 class FaultyLogDevice : public LogDevice {
  public:

@@ -31,20 +31,20 @@ struct FlusherOptions {
   std::function<void()> on_start;  ///< runs first in the flusher's thread, to place it
 };
 
-/// Moves the log from its buffer to its device and tells who waits for that.
+/// Moves the log from its buffer to its device and tells the threads that wait for that.
 ///
 /// Protocol    One thread at a time drains: advance, write, sync, durable_, recycle, then acknowledge and wake.
 ///             It owns draining_. That is the flusher's thread, or a committer that found nobody draining and
 ///             works for all (so that one client pays for no hand-over).
-///             Whoever wants something makes that visible in its slot and then kicks the flusher if it
+///             A worker that wants something makes that visible in its slot and then kicks the flusher if it
 ///             sleeps. The flusher says that it sleeps and then looks through the slots once more. One of the
 ///             two sees the other. Where a committer is draining, the flusher leaves a note (blocked_) and
-///             sleeps; the drainer lets go and then looks for the note. Where nobody asks (async commits,
+///             sleeps; the drainer lets go and then looks for the note. Where no worker asks (async commits,
 ///             dirty data), the flusher flushes every kIdleFlush, and when workers have come half as far as they can.
 /// Invariants  recycled_ <= boundary; durable_ == recycled_ until the log fails, and stays from then on.
 ///             What is acknowledged as durable ends at or below durable_.
 ///             A drainer waits for nothing that a worker holds.
-/// Ordering    [durable]  stored by the drainer, loaded by whoever waits: the device has synced what lies
+/// Ordering    [durable]  stored by the drainer, loaded by threads that wait: the device has synced what lies
 ///                        below. seq_cst, because of [park].
 ///             [park]     worker: store parked, load durable_ and failed_. Drainer: store these, load parked.
 ///                        All seq_cst: at least one sees the other's store (Dekker).
@@ -57,7 +57,7 @@ struct FlusherOptions {
 ///                        touches.
 ///             [queue]    tail released by the worker, head by the drainer; each acquires the other's.
 /// Failure     After an error of the device nothing is written any more. The drainer goes on finding the
-///             boundary and recycling, so that nobody waits for room for ever; whoever waits gets the error.
+///             boundary and recycling, so that no worker waits for room for ever; a committer that waits gets the error.
 class Flusher {
  public:
   Flusher(LogBuffer& buffer, LogDevice& device, FlusherOptions options);
@@ -92,7 +92,7 @@ class Flusher {
   static constexpr std::size_t kPendingMax = 1024;
   static constexpr Lsn kWhateverMoves = 0;  // target: wake at each drain
 
-  // sleep_: who naps will look soon by itself, so that a pipelined commit need not wake it.
+  // sleep_: a flusher that naps will look soon by itself, so that a pipelined commit need not wake it.
   static constexpr std::uint32_t kAwake = 0, kNapping = 1, kAsleep = 2;
 
   /// One worker's. Written by the worker but for parked (both) and head (the drainer).

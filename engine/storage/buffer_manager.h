@@ -46,7 +46,7 @@ struct BufferStatistics {
 ///              are written back, a batch for one flush of the log.
 /// WAL rule     A page is written only after flush_log(page LSN) has returned. It is called with no latch held
 ///              but that of a missing page, which its loader has.
-/// Errors       Whatever fails (a read, a write, the log) is thrown to who missed; no latch or frame is lost,
+/// Errors       Whatever fails (a read, a write, the log) is thrown to the thread that missed; no latch or frame is lost,
 ///              and a page that could not be written stays, dirty.
 /// Differs      from the paper: sharers are counted in 16 bits; dirtiness is a bit of the state word; frames
 ///              are an array instead of a hash table of resident pages.

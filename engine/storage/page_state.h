@@ -10,14 +10,14 @@ namespace muster {
 ///
 ///   bits 0..15   latch: evicted, unlocked, marked (unused since the clock came by), exclusive, or 3 + number of
 ///                sharers
-///   bit  16      dirty: differs from the file. Set by the unlock of whoever changed the page, cleared under a
-///                shared latch by whoever wrote it back
+///   bit  16      dirty: differs from the file. Set by the unlock of the thread that changed the page, cleared under
+///                a shared latch by the thread that wrote it back
 ///   bits 17..63  version: rises with every exclusive unlock, an eviction and a load included
 ///
 /// Invariants  The bytes change only while the latch is exclusive. A zero word, which is what fresh memory
 ///             holds, is an evicted page.
 /// Ordering    [latch] An unlock is a release; taking a latch, and the load that begins an optimistic read, is
-///             an acquire of it: whoever comes next sees the bytes. The load that ends an optimistic read is
+///             an acquire of it: the next thread sees the bytes. The load that ends an optimistic read is
 ///             relaxed, since all loads of page bytes before it are acquires (page_words.h).
 using PageState = std::atomic<std::uint64_t>;
 static_assert(PageState::is_always_lock_free && sizeof(PageState) == sizeof(std::uint64_t));

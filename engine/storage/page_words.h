@@ -19,8 +19,8 @@ namespace muster {
 ///           latch; loads are acquires and come before the load that validates the version. So a reader that
 ///           sees one word of a writer also sees its latch, and throws away what it read. No fence is needed,
 ///           which a race detector would not see; on x86 both are plain moves.
-/// Under a shared or exclusive latch the bytes may also be read plainly: whoever wrote them released the
-/// latch.
+/// Under a shared or exclusive latch the bytes may also be read plainly: the thread that wrote them has
+/// released the latch.
 
 inline constexpr std::size_t kWordBytes = sizeof(std::uint64_t);
 

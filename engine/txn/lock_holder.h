@@ -69,7 +69,7 @@ class LockHolder {
                     LockMode mode);  ///< and makes room in the table, so that hold() cannot fail
   void hold(LockRequest& request);
   void give_back(LockRequest& request);
-  /// The transaction is over: what it still holds belongs to whoever has the chain.
+  /// The transaction is over: what it still holds belongs to the owner of the chain.
   LockRequest* end_transaction();
 
   struct Slot {

@@ -10,18 +10,18 @@ namespace muster {
 
 /// Shared and exclusive record locks for strict two-phase locking.
 ///
-/// Queues      First come, first served; who holds shared and wants exclusive goes before those who wait.
+/// Queues      First come, first served; a holder of shared that wants exclusive goes before all that wait.
 /// Contention  Locks live in buckets, each with a latch that is held for a few memory accesses. There is no
 ///             shared state beside them on any path that does not block. No allocation once the holder has
 ///             seen a transaction of this size. A waiter sleeps on a word of its own.
-/// Deadlock    Who is about to wait looks whether that closes a cycle in the wait-for graph, and if so is the
+/// Deadlock    A transaction that is about to wait looks whether that closes a cycle in the wait-for graph, and if so is the
 ///             victim itself. A cycle is closed by its last wait, so each is found, and one victim breaks
 ///             every cycle that this wait closes. The alternative, the youngest of the cycle, would have to
 ///             be woken and would make the waiter wait on; it promises no more progress, since each deadlock
-///             lets all but one go on. Only who waits for somebody who waits searches, under a mutex, so that
+///             lets all but one go on. Only one that waits for another that waits searches, under a mutex, so that
 ///             of two that close one cycle together only one is the victim.
 /// Dependence  Locks may be released before the commit that they protected is durable. Each bucket keeps the
-///             largest end of such a commit, and whoever gets a lock there depends on it. A bucket has many
+///             largest end of such a commit, and the next to get a lock there depends on it. A bucket has many
 ///             names, so this errs on the safe side.
 class LockManager {
  public:
@@ -30,12 +30,12 @@ class LockManager {
   /// False: waiting would be a deadlock. Then the holder has what it had before.
   bool acquire(LockHolder& holder, LockName name, LockMode mode);
 
-  /// Ends the holder's transaction and releases its locks. `commit_end`: where its commit record ends, which
-  /// who sees what it wrote depends on; 0 where nobody can see anything that is not durable.
+  /// Ends the holder's transaction and releases its locks. `commit_end`: where its commit record ends: a
+  /// transaction that sees what it wrote depends on that; 0 where none can see anything that is not durable.
   void release_all(LockHolder& holder, Lsn commit_end);
 
   /// Ends the holder's transaction, releases the shared locks, and hands the exclusive ones over to the
-  /// caller, chained by held_next. No deadlock goes through them: who has them waits for nothing but the log.
+  /// caller, chained by held_next. No deadlock goes through them: their owner waits for nothing but the log.
   LockRequest* release_shared(LockHolder& holder);
   /// Releases a chain. The requests are the holder's again once it takes them back.
   void release(LockRequest* chain, Lsn commit_end);

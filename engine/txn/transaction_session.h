@@ -12,7 +12,7 @@ namespace muster {
 /// A session over an Engine.
 ///
 /// Locks      A record's lock is taken before the tree is touched. Shared ones go when the commit record is in
-///            the log buffer: whoever writes those records next commits behind it. Exclusive ones go at the same
+///            the log buffer: the next to write those records commits behind it. Exclusive ones go at the same
 ///            moment with early lock release and for `async`, else when the commit is durable: after the wait,
 ///            or from the log's drainer for `pipelined`.
 /// Undo       from a list in memory, not from the log: restart alone reads the log.
