@@ -1,0 +1,100 @@
+"""Results as one table: a row a window, a column for every key of a configuration."""
+
+import csv
+import io
+import lzma
+import sqlite3
+import tempfile
+from pathlib import Path
+
+from lab import results
+from lab.runs import flat
+
+KINDS = (".csv", ".csv.xz", ".sqlite")
+TABLE = "windows"  # in a database
+WHOSE = {  # column: where it stands in a result
+    "git_commit": ("muster", "git_commit"),
+    "build_id": ("muster", "build_id"),
+    "host_id": ("machine", "host_id"),
+    "cpu_model": ("machine", "cpu_model"),
+    "processing_units": ("machine", "processing_units"),
+}
+IN_WINDOW = ("seconds", "operations", "bytes")
+LISTS = ("windows", "series", "distributions", "activity")  # of a repetition: no numbers of it as a whole
+
+
+def kind_of(path):
+    """The one of KINDS that a file's name says, or None."""
+    return next((kind for kind in reversed(sorted(KINDS, key=len)) if str(path).endswith(kind)), None)
+
+
+def table(place):
+    """(columns, rows, skipped): rows are dicts that lack what is unknown; skipped, a line each."""
+    rows, skipped = [], []
+    for name, document in results.documents(place):
+        if isinstance(document, results.ResultError):
+            skipped.append(str(document))
+        else:
+            rows.extend(_rows(name, document))
+    columns = dict.fromkeys(key for row in rows for key in row)
+    return list(columns), rows, skipped
+
+
+def _rows(name, document):
+    of_run = {"result": name, "unit": document["throughput"]["unit"]}
+    for column, path in WHOSE.items():
+        of_run[column] = _at(document, path)
+    of_run.update(flat(results.without_place(document["configuration"])))
+    for r, repetition in enumerate(document["repetitions"]):
+        whole = {key: value for key, value in repetition.items() if key not in LISTS}
+        of_repetition = {f"repetition.{key}": value for key, value in flat(whole) if value is not None}
+        for w, window in enumerate(repetition["windows"]):
+            rate = window["operations"] / window["seconds"]
+            measured = {key: window.get(key) for key in IN_WINDOW}
+            yield {**of_run, "repetition": r + 1, "window": w + 1, **measured, "rate": rate, **of_repetition}
+
+
+def _at(document, path):
+    for key in path:
+        document = document.get(key) if isinstance(document, dict) else None
+    return document
+
+
+def encoded(kind, columns, rows):
+    """The bytes of a file of that kind."""
+    if kind == ".sqlite":
+        return _database(columns, rows)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+    content = text.getvalue().encode("utf-8")
+    return lzma.compress(content) if kind == ".csv.xz" else content
+
+
+def _cell(value):
+    """As pandas reads it back: nothing for null, true and false as it spells them, a list as text."""
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, (bool, list)) else value
+
+
+def _database(columns, rows):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "table.sqlite"
+        connection = sqlite3.connect(path)
+        names = ", ".join(f'"{column}"' for column in columns)
+        connection.execute(f"CREATE TABLE {TABLE} ({names})")
+        marks = ", ".join("?" * len(columns))
+        values = ([_field(row.get(column)) for column in columns] for row in rows)
+        connection.executemany(f"INSERT INTO {TABLE} VALUES ({marks})", values)
+        connection.commit()
+        connection.close()
+        return path.read_bytes()
+
+
+def _field(value):
+    """What SQLite can hold: no list, and no integer of 64 bits without a sign."""
+    if isinstance(value, list) or (isinstance(value, int) and value >= 1 << 63):
+        return str(value)
+    return value

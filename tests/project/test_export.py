@@ -1,0 +1,79 @@
+"""scripts/export: every window once, every key a column, in each of its formats."""
+
+import csv
+import json
+import lzma
+import sqlite3
+import tempfile
+import unittest
+from pathlib import Path
+
+import project
+import samples
+from project import ROOT
+
+
+class Export(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.sweep = self.folder / "sweep"
+        self.sweep.mkdir()
+        self.made = [samples.result(w, "mutex", t, windows=3) for w in ("append", "ycsb") for t in (1, 2)]
+        for i, result in enumerate(self.made):
+            (self.sweep / f"{i}.json").write_text(json.dumps(result), encoding="utf-8")
+
+    def export(self, *words):
+        return project.run(ROOT / "scripts/export", self.sweep, *words, cwd="/")
+
+    def rows(self, text):
+        return list(csv.DictReader(text.splitlines()))
+
+    def test_has_every_window_once_and_every_key(self):
+        out = self.folder / "table.csv"
+        self.assertEqual(self.export("--out", out).returncode, 0)
+        rows = self.rows(out.read_text(encoding="utf-8"))
+        windows = [w for result in self.made for r in result["repetitions"] for w in r["windows"]]
+        self.assertEqual([int(row["operations"]) for row in rows], [w["operations"] for w in windows])
+        for row, window in zip(rows, windows):
+            self.assertAlmostEqual(float(row["rate"]), window["operations"] / window["seconds"])
+        self.assertEqual({row["log_buffer.capacity"] for row in rows}, {"16777216"})
+        self.assertEqual([row["ycsb.mix"] for row in rows], [""] * 6 + ["A"] * 6)
+        self.assertEqual([row["threads"] for row in rows], ["1"] * 3 + ["2"] * 3 + ["1"] * 3 + ["2"] * 3)
+        self.assertEqual([row["window"] for row in rows[:3]], ["1", "2", "3"])
+
+    def test_formats_hold_the_same(self):
+        plain, packed, base = (self.folder / f"table{kind}" for kind in (".csv", ".csv.xz", ".sqlite"))
+        for out in (plain, packed, base):
+            self.assertEqual(self.export("--out", out).returncode, 0)
+        self.assertEqual(lzma.decompress(packed.read_bytes()), plain.read_bytes())
+        with sqlite3.connect(base) as connection:
+            counted = connection.execute('SELECT sum(operations), count("ycsb.mix") FROM windows').fetchone()
+        rows = self.rows(plain.read_text(encoding="utf-8"))
+        self.assertEqual(counted, (sum(int(row["operations"]) for row in rows), 6))
+
+    def test_names_its_file_after_the_results(self):
+        self.assertEqual(self.export("--sqlite").returncode, 0)
+        self.assertTrue((self.folder / "sweep.sqlite").exists())
+
+    def test_a_damaged_result_is_named_and_skipped(self):
+        (self.sweep / "3.json").write_text("{", encoding="utf-8")
+        done = self.export("--out", self.folder / "table.csv")
+        self.assertEqual(done.returncode, 5)
+        self.assertIn("3.json: not a result", done.stderr)
+        self.assertEqual(len(self.rows((self.folder / "table.csv").read_text(encoding="utf-8"))), 9)
+
+    def test_mistakes_are_one_line(self):
+        for words in (["--out", self.folder / "table.txt"], ["--csv", "--out", self.folder / "t.sqlite"], ["--csv", "--sqlite"]):
+            done = self.export(*words)
+            self.assertEqual((done.returncode, len(done.stderr.splitlines())), (2, 1), done.stderr)
+            self.assertFalse(list(self.folder.glob("t*.*")))
+        for result in self.sweep.glob("*.json"):
+            result.unlink()
+        done = self.export()
+        self.assertEqual((done.returncode, len(done.stderr.splitlines())), (2, 1), done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
