@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Runs a matrix of configurations, one result file a run, and resumes where it was interrupted.
 
-sweep.py pack DIR makes one compressed file of such a folder. A matrix that is named pack is written ./pack.
+sweep.py pack DIR makes one compressed file of such a folder; sweep.py status DIR says how far a sweep is. A matrix that
+is named pack or status is written ./pack.
 """
 
 import argparse
@@ -22,9 +23,17 @@ from lab.place import BIN
 
 RUNNING = ".running.json"  # no result before it is whole and fits the schema
 OVERHEAD_S = 0.1  # starting, loading and verifying a short run: for the estimate alone
+RESULT_BYTES = 10_000  # of a short run, for the estimate alone
 RUNS_MAX = 10_000  # more may be a mistake, and wants --yes
 LOCK_S = 3  # a run that ends with its sweep may take so long
-EXIT_CODES = "Exit codes: 0 all runs are there, 1 some failed, 2 mend the request, 3 mend the machine, 130 interrupted."
+PLAN = ".plan.json"  # what the sweep that runs last was to bring, for `status`
+LEFT = 4  # the exit code where the budget was spent first
+LINE_S = 60  # between two lines about progress where there is no terminal
+EXIT_CODES = (
+    "Exit codes: 0 all runs are there, 1 some failed, 2 mend the request, 3 mend the machine, 4 the budget was spent before "
+    "the last run, 130 interrupted."
+)
+UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
 
 class Interrupted(command.Failure):
@@ -40,6 +49,14 @@ def arguments(argv):
     parser.add_argument("matrix", metavar="MATRIX.json", help="what to run: scripts/README.md describes it")
     parser.add_argument("--out", metavar="DIR", type=Path, help="folder for the results; those there are kept")
     parser.add_argument("--dry-run", action="store_true", help="print the points and how long they take; run nothing")
+    parser.add_argument("--budget", metavar="TIME", type=duration, help="begin no run that would end later: 90s, 30m, 8h")
+    parser.add_argument(
+        "--only",
+        metavar="KEY=VALUE[,VALUE]",
+        action="append",
+        default=[],
+        help="only points with one of these values of a configuration's key; may be given several times",
+    )
     parser.add_argument("--directory", metavar="DIR", help="engine.directory of every run that has one: where databases go")
     parser.add_argument("--host-name", action="store_true", help="results name this host, not only its opaque id")
     parser.add_argument("--yes", action="store_true", help=f"also more than {RUNS_MAX:,} runs")
@@ -48,6 +65,34 @@ def arguments(argv):
     if args.out is None and not args.dry_run:
         raise RequestError("--out: missing; want a folder for the results, or --dry-run")
     return args
+
+
+def duration(text):
+    """An option's type: seconds."""
+    number, unit = text[:-1], text[-1:]
+    try:
+        return command.positive(float)(number) * UNITS_S[unit]
+    except (KeyError, ValueError, argparse.ArgumentTypeError) as error:
+        raise argparse.ArgumentTypeError(f"{text}: want a number and a unit, such as 90s, 30m or 8h") from error
+
+
+def only(points, conditions):
+    """The points that have one of the values of every condition."""
+    spelled = [dict(runs.flat(point.effective)) for point in points]
+    for condition in conditions:
+        key, equals, text = condition.partition("=")
+        if not equals or not any(key in of for of in spelled):
+            raise RequestError.of("--only", condition, "KEY=VALUE[,VALUE], KEY one that muster keys lists")
+        there = {json.dumps(of[key]).strip('"') for of in spelled if key in of}
+        for value in text.split(","):
+            if value not in there:
+                raise RequestError.of("--only", f"{key}={value}", "a value that the matrix has: " + ", ".join(sorted(there)))
+        kept = [json.dumps(of.get(key)).strip('"') in text.split(",") for of in spelled]
+        points = [point for point, keep in zip(points, kept) if keep]
+        spelled = [of for of, keep in zip(spelled, kept) if keep]
+    if not points:
+        raise RequestError.of("--only", " ".join(conditions), "conditions that a point of the matrix meets together")
+    return points
 
 
 class Sweep:
@@ -59,6 +104,9 @@ class Sweep:
         self.kept = self.keep()
         self.clear()
         self.try_writing()
+        self.ends_s = None if args.budget is None else time.monotonic() + args.budget
+        plan = {"runs": [cell.name for cell in cells], "seconds": [round(run_s(cell), 3) for cell in cells]}
+        command.write_text(json.dumps(plan), self.out / PLAN)
         self.runner = runs.Runner(["--host-name"] if args.host_name else [], keep_open=[lock])
 
     def keep(self):
@@ -105,17 +153,22 @@ class Sweep:
                 probe.unlink(missing_ok=True)
 
     def run(self):
-        """Runs what is left; returns how many results are missing then."""
+        """Runs what is left; returns the exit code."""
         self.runner.stop_on_signals()
         left = [cell for cell in self.cells if cell.name not in self.kept]
         kept = f", {len(self.kept)} kept from before" if self.kept else ""
         print(f"sweep: {length(left)}{kept}; results in {self.out}", flush=True)
-        failed, refused, skipped = 0, set(), 0
+        failed, refused, skipped, spent = 0, set(), 0, False
+        say = Lines(len(left))
         width = shutil.get_terminal_size().columns
         bar = "{percentage:3.0f}% {bar} {n_fmt} of {total_fmt} runs, {remaining} left{postfix}"
         with tqdm(left, bar_format=bar, disable=None, leave=False, smoothing=0, ncols=width) as progress:
             for cell in progress:
                 self.leave_if_stopped()
+                say.done(progress.n)
+                if self.ends_s is not None and time.monotonic() + run_s(cell) > self.ends_s:
+                    spent = True
+                    break
                 if cell.point in refused:
                     skipped += 1  # an earlier repetition was refused; this one would be alike
                     continue
@@ -130,7 +183,9 @@ class Sweep:
         if failed:
             more = f", and {skipped} more of the same points were not tried" if skipped else ""
             print(f"sweep: {failed} runs failed{more}; the same command tries them again", file=sys.stderr)
-        return failed
+        if spent:
+            print("sweep: the budget is spent; the same command goes on from there", file=sys.stderr)
+        return LEFT if spent else 1 if failed else 0
 
     def run_cell(self, cell):
         """Runs one cell: None and 0, or the line that says what went wrong and the exit code."""
@@ -156,6 +211,22 @@ class Sweep:
             raise Interrupted(self.runner.stopped_by)
 
 
+class Lines:
+    """A line about progress now and then, where there is no terminal to draw a bar on."""
+
+    def __init__(self, count):
+        self.count, self.began = count, time.monotonic()
+        self.due = None if sys.stderr.isatty() else self.began + LINE_S
+
+    def done(self, number):
+        now = time.monotonic()
+        if self.due is None or now < self.due or number == 0:
+            return
+        left = (now - self.began) / number * (self.count - number)
+        print(f"sweep: {number} of {self.count} runs, about {left / 60:.0f} min left", file=sys.stderr, flush=True)
+        self.due = now + LINE_S
+
+
 def cannot_write(out, error):
     return MachineError(f"--out = {out}: {error.strerror}; want a folder that can be written; what is complete is kept")
 
@@ -179,10 +250,17 @@ def claim(out):
         time.sleep(0.05)
 
 
+def run_s(cell):
+    return cell.point.measured_s() + OVERHEAD_S
+
+
 def length(cells):
     """How many runs, and how long they take."""
-    seconds = sum(cell.point.measured_s() + OVERHEAD_S for cell in cells)
-    return f"{len(cells)} runs" + (f", about {seconds / 60:,.0f} min" if seconds >= 90 else "")
+    return f"{len(cells)} runs{about(sum(map(run_s, cells)))}"
+
+
+def about(seconds):
+    return f", about {seconds / 60:,.0f} min" if seconds >= 90 else ""
 
 
 def pack(argv):
@@ -199,6 +277,47 @@ def pack(argv):
     print(f"sweep: {count} results in {out}")
 
 
+def status(argv):
+    parser = command.Parser(prog="sweep.py status", description="Says how far the sweep into a folder is, also while it runs.")
+    parser.add_argument("folder", metavar="DIR", type=Path, help="that sweep.py writes")
+    folder = parser.parse_args(argv).folder
+    try:
+        plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RequestError.of("DIR", str(folder), "a folder that scripts/sweep.py writes") from error
+    missing = [name for name in plan["runs"] if not (folder / name).exists()]
+    seconds = dict(zip(plan["runs"], plan["seconds"]))
+    state = "running" if is_claimed(folder) else "not running" if missing else "complete"
+    left = about(sum(seconds[name] for name in missing))
+    print(f"sweep: {len(seconds) - len(missing)} of {len(seconds)} runs are there, {state}{left + ' left' if left else ''}")
+    first = first_result(folder)
+    if first is not None:
+        host = first["machine"]
+        where = f"{host.get('cpu_model') or 'an unknown processor'}, {host['processing_units']} units"
+        print(f"sweep: build {first['muster']['git_commit'][:12]} on {where}")
+    return LEFT if missing else 0
+
+
+def first_result(folder):
+    """None where there is none yet."""
+    try:
+        return next((found for _, found in results.documents(folder) if isinstance(found, dict)), None)
+    except results.ResultError:
+        return None
+
+
+def is_claimed(folder):
+    """Whether a sweep writes there."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+
+
 def sweep(argv):
     args = arguments(argv)
     muster = runs.Muster(args.muster)
@@ -206,18 +325,19 @@ def sweep(argv):
     size = matrix.size(document, muster)
     if size > RUNS_MAX and not args.yes:
         raise RequestError(f"matrix = {args.matrix}: {size:,} runs; want at most {RUNS_MAX:,}, or --yes")
-    points = matrix.points(document, muster, args.directory)
+    points = only(matrix.points(document, muster, args.directory), args.only)
     cells = matrix.cells(document, points)
     if args.dry_run:
         print("\n".join(map(str, points)))
-        print(f"sweep: {len(points)} points, {length(cells)}")
+        print(f"sweep: {len(points)} points, {length(cells)}, {len(cells) * RESULT_BYTES / 1e6:,.1f} MB of results")
         return 0
-    return 1 if Sweep(args, cells, muster).run() else 0
+    return Sweep(args, cells, muster).run()
 
 
 def main():
     words = sys.argv[1:]
-    return pack(words[1:]) if words[:1] == ["pack"] else sweep(words)
+    jobs = {"pack": pack, "status": status}
+    return jobs[words[0]](words[1:]) if words[:1] and words[0] in jobs else sweep(words)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ from lab import results
 from lab.command import MachineError, RequestError
 from lab.runs import TEMPORARY, flat
 
-KEYS = ("base", "axes", "skip", "parts", "repetitions", "seed")
-PART_KEYS = ("base", "axes", "skip")
+KEYS = ("base", "axes", "zip", "skip", "parts", "repetitions", "seed")
+PART_KEYS = ("base", "axes", "zip", "skip")
 THREADS_MAX = 8  # values of "powers of two"
 DIGITS_MAX = 40  # of an integer; more is a mistake, and Python takes long over them
 DEPTH_MAX = 20
@@ -110,7 +110,7 @@ def read(path):
 def size(document, muster):
     """How many runs it has at most: before `skip`, and without making them."""
     return document["repetitions"] * sum(
-        math.prod(len(values) for values in _axes(document, part, muster).values()) for part in document["parts"]
+        math.prod(map(len, _steps(document, part, muster))) for part in document["parts"]
     )
 
 
@@ -212,21 +212,34 @@ def _check_part(prefix, part):
         raise RequestError.of(prefix + "base", base, "an object: a configuration as muster run takes it")
     if "seed" in base:
         raise RequestError.of(prefix + "base.seed", base["seed"], "none: each repetition has its own, counted from the matrix's")
-    if not isinstance(axes, dict):
-        raise RequestError.of(prefix + "axes", axes, 'an object: dotted key to list of values, such as {"threads": [1, 2]}')
+    _check_lists(prefix + "axes", axes)
     for key, values in axes.items():
-        if key == "seed":
-            raise RequestError.of(prefix + "axes.seed", values, '"repetitions": each has its own seed')
-        if isinstance(values, str):
-            continue  # a word; what it means is _values' business
-        if not isinstance(values, list) or not values:
-            raise RequestError.of(f"{prefix}axes.{key}", values, "a list of values, one at least")
-        if len({json.dumps(value, sort_keys=True) for value in values}) < len(values):
+        if not isinstance(values, str) and len({json.dumps(value, sort_keys=True) for value in values}) < len(values):
             raise RequestError.of(f"{prefix}axes.{key}", values, "each value once")
+    together = part.get("zip", {})
+    _check_lists(prefix + "zip", together)
+    for key, values in together.items():
+        first = next(iter(together.values()))
+        if isinstance(values, str):
+            raise RequestError.of(f"{prefix}zip.{key}", values, "a list: how long a word's list is depends on the machine")
+        if len(values) != len(first):
+            raise RequestError.of(f"{prefix}zip.{key}", values, f"{len(first)} values, as many as {next(iter(together))} has")
     if not isinstance(skip, list) or not all(isinstance(condition, dict) and condition for condition in skip):
         raise RequestError.of(
             prefix + "skip", skip, 'a list of conditions, such as [{"algorithm": ["null", "bound"], "workload": "ycsb"}]'
         )
+
+
+def _check_lists(name, lists):
+    if not isinstance(lists, dict):
+        raise RequestError.of(name, lists, 'an object: dotted key to list of values, such as {"threads": [1, 2]}')
+    for key, values in lists.items():
+        if key == "seed":
+            raise RequestError.of(f"{name}.seed", values, '"repetitions": each has its own seed')
+        if isinstance(values, str):
+            continue  # a word; what it means is _values' business
+        if not isinstance(values, list) or not values:
+            raise RequestError.of(f"{name}.{key}", values, "a list of values, one at least")
 
 
 def _names(muster):
@@ -256,9 +269,19 @@ def _values(key, values, muster):
     return values
 
 
-def _axes(document, part, muster):
+def _steps(document, part, muster):
+    """A list for each axis, and one for all that `zip` holds, of what is set together: {key: value}. Every combination of
+    one of each list is a point."""
     axes = {**document.get("axes", {}), **part.get("axes", {})}
-    return {key: _values(key, values, muster) for key, values in axes.items()}
+    steps = [[{key: value} for value in _values(key, values, muster)] for key, values in axes.items()]
+    together = part.get("zip", document.get("zip", {}))
+    for key, values in together.items():
+        if key in axes:
+            raise RequestError.of(f"zip.{key}", values, "a key that is no axis as well")
+        _values(key, values, muster)  # refuses a name that is not one
+    if together:
+        steps.append([dict(zip(together, values)) for values in zip(*together.values())])
+    return steps
 
 
 def _merge(base, over):
@@ -281,10 +304,9 @@ def _set(configuration, key, value):
 def _points(document, part, muster, directory, skips):
     """The points of one part that no condition leaves out; what is effective of them is not known yet."""
     base = _merge(document.get("base", {}), part.get("base", {}))
-    values = _axes(document, part, muster)
     found = []
-    for combination in itertools.product(*values.values()):
-        chosen = dict(zip(values, combination))
+    for combination in itertools.product(*_steps(document, part, muster)):
+        chosen = {key: value for step in combination for key, value in step.items()}
         configuration = copy.deepcopy(base)
         for key, value in chosen.items():
             _set(configuration, key, value)

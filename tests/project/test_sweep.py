@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -75,7 +76,7 @@ class Folder(unittest.TestCase):
         return path
 
     def written(self):
-        return {path.name: path.stat().st_mtime_ns for path in self.out.iterdir()}
+        return {path.name: path.stat().st_mtime_ns for path in self.out.iterdir() if path.name != ".plan.json"}
 
 
 class Running(Folder):
@@ -102,7 +103,7 @@ class Running(Folder):
     def test_one_folder_holds_one_build_and_one_machine(self):
         document = {"base": {**SHORT, "algorithm": "mutex"}, "repetitions": 2}
         self.assertEqual(self.sweep(document).returncode, 0)
-        path = sorted(self.out.iterdir())[1]
+        path = sorted(self.out.glob("append-*.json"))[1]
         whole = path.read_text(encoding="utf-8")
         for section, key, value in (
             ("muster", "git_commit", "0" * 40),
@@ -125,7 +126,7 @@ class Running(Folder):
     def test_a_result_that_does_not_say_its_build_is_not_taken_for_one_of_this(self):
         document = {"base": {**SHORT, "algorithm": "mutex"}}
         self.assertEqual(self.sweep(document).returncode, 0)
-        (path,) = self.out.iterdir()
+        (path,) = self.out.glob("append-*.json")
         result = json.loads(path.read_text(encoding="utf-8"))
         result["muster"].pop("build_id")
         for commit in ("unknown", "0" * 40 + "-dirty"):
@@ -155,6 +156,67 @@ class Running(Folder):
         after = self.written()
         self.assertEqual({name: after[name] for name in kept}, kept)
         self.assertEqual(len(results.load_all(self.out)), 6)
+
+    def test_kill_9_at_random_moments_loses_doubles_and_halves_nothing(self):
+        document = {"base": {**SHORT, "algorithm": "mutex"}, "axes": {"append.bytes": [48, 120]}, "repetitions": 60}
+        chance, kept = random.Random(9), {}
+        for _ in range(50 if project.is_release() else 5):
+            sweep = subprocess.Popen(
+                self.command(document), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            )
+            time.sleep(chance.uniform(0, 1.2))
+            os.killpg(sweep.pid, signal.SIGKILL)
+            sweep.wait()
+            now = {path.name: path.read_bytes() for path in self.out.glob("append-*.json")}
+            self.assertEqual({name: now[name] for name in kept}, kept)
+            for name, content in now.items():
+                results.check(json.loads(content), name)
+            kept = now
+        self.assertEqual(self.sweep(document).returncode, 0)
+        found = results.load_all(self.out)
+        points = {(r["configuration"]["append"]["bytes"], r["configuration"]["seed"]) for r in found}
+        self.assertEqual((len(found), len(points)), (120, 120))
+        self.assertEqual([name for name in self.written() if name.startswith(".")], [])
+
+    def test_a_budget_that_is_spent_leaves_the_rest_for_the_same_command(self):
+        document = {"base": {**SHORT, "algorithm": "mutex"}, "repetitions": 40}
+        done = self.sweep(document, "--budget", "1s")
+        self.assertEqual(done.returncode, 4, done.stderr)
+        self.assertIn("the same command goes on", done.stderr)
+        self.assertLess(len(results.load_all(self.out)), 40)
+        self.assertEqual(self.sweep(document, "--budget", "9m").returncode, 0)
+        self.assertEqual(len(results.load_all(self.out)), 40)
+        done = self.sweep(document, "--budget", "soon")
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+
+    def test_only_runs_a_part_of_the_matrix_and_the_rest_comes_later(self):
+        axes = {"algorithm": ["mutex", "eleda", "border_collie"], "append.bytes": [48, 120]}
+        document = {"base": SHORT, "axes": axes}
+        self.assertEqual(self.sweep(document, "--only", "algorithm=mutex,eleda", "--only", "append.bytes=48").returncode, 0)
+        found = {(r["configuration"]["algorithm"], r["configuration"]["append"]["bytes"]) for r in results.load_all(self.out)}
+        self.assertEqual(found, {("mutex", 48), ("eleda", 48)})
+        done = self.sweep(document)
+        self.assertIn("4 runs, 2 kept", done.stdout)
+        for wrong in ("algorithm", "algorithm=ermia", "apend.bytes=48"):
+            done = self.sweep(document, "--only", wrong)
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+
+    def test_status_says_how_far_a_sweep_is(self):
+        def status():
+            return project.run(PYTHON, "-B", ROOT / "scripts/sweep.py", "status", self.out)
+
+        self.assertEqual((status().returncode, status().stderr.count("\n")), (2, 1))
+        document = {"base": {**SHORT, "algorithm": "mutex", "windows": 20}, "repetitions": 4}
+        sweep = self.start(document)
+        said = status()
+        self.assertEqual(said.returncode, 4)
+        self.assertRegex(said.stdout, r"[1-3] of 4 runs are there, running")
+        os.killpg(sweep.pid, signal.SIGKILL)
+        sweep.wait()
+        wait_until(lambda: "not running" in status().stdout)
+        self.assertEqual(self.sweep(document).returncode, 0)
+        self.assertEqual(status().returncode, 0)
+        self.assertRegex(status().stdout, r"4 of 4 runs are there, complete\n.*build [0-9a-f]{12}")
 
     def test_a_run_that_fails_is_said_and_the_others_run(self):
         document = {"base": SHORT, "axes": {"algorithm": ["mutex", "eleda"]}, "repetitions": 2}
@@ -351,6 +413,9 @@ class BadMatrix(Folder):
             ({**good, "axes": {"threads": "many"}}, ["axes.threads = many", "powers of two"]),
             ({**good, "axes": {"algorithm": ["mutex", "mutecks"]}}, ["mutecks", "border_collie", "eleda"]),
             ({**good, "axes": {"seed": [1]}}, ["axes.seed", "repetitions"]),
+            ({**good, "zip": {"append.bytes": [48, 120], "windows": [2]}}, ["zip.windows = [2]", "2 values"]),
+            ({**good, "zip": {"threads": "powers of two"}}, ["zip.threads", "a list"]),
+            ({**good, "zip": {"threads": [1]}, "axes": {"threads": [1]}}, ["zip.threads", "no axis"]),
             ({"base": {"workload": "append"}}, ["base.algorithm", "axis"]),
             ({**good, "skip": [{"algorithm": "mutex"}]}, ["skip", "at least one"]),
             ({**good, "parts": [{"bass": {}}]}, ["parts[0].bass", "base"]),
@@ -428,6 +493,18 @@ class Order(Folder):
         self.assertEqual(len(set(names)), 16)
         other = [cell.name for cell in self.cells({**document, "base": {**SHORT, "windows": 3}})]
         self.assertFalse(set(names) & set(other))
+
+    def test_what_is_zipped_goes_together(self):
+        document = {
+            "base": {**SHORT, "algorithm": "mutex"},
+            "axes": {"threads": [1, 2]},
+            "zip": {"append.bytes": [48, 120], "log_buffer.capacity": [65536, 131072]},
+        }
+        found = {
+            (c["threads"], c["append"]["bytes"], c["log_buffer"]["capacity"])
+            for c in (cell.configuration for cell in self.cells(document))
+        }
+        self.assertEqual(found, {(t, *pair) for t in (1, 2) for pair in ((48, 65536), (120, 131072))})
 
     def test_words_stand_for_what_the_machine_has(self):
         axes = {"algorithm": "engine", "threads": "powers of two"}
