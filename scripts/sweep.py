@@ -46,7 +46,7 @@ def arguments(argv):
     parser = command.Parser(
         prog="sweep.py", description=__doc__, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("matrix", metavar="MATRIX.json", help="what to run: scripts/README.md describes it")
+    parser.add_argument("matrix", metavar="MATRIX.json", help="what to run: scripts/matrix.md describes it")
     parser.add_argument("--out", metavar="DIR", type=Path, help="folder for the results; those there are kept")
     parser.add_argument("--dry-run", action="store_true", help="print the points and how long they take; run nothing")
     parser.add_argument("--budget", metavar="TIME", type=duration, help="begin no run that would end later: 90s, 30m, 8h")

@@ -1,6 +1,6 @@
 """A sweep's matrix: which configurations are run, and in which order.
 
-A matrix is JSON. scripts/README.md describes it; scripts/quickstart.json is one. What a configuration may hold is the
+A matrix is JSON. scripts/matrix.md describes it; scripts/quickstart.json is one. What a configuration may hold is the
 executable's business: every point is shown to `muster check` before the first one runs.
 """
 
