@@ -100,6 +100,14 @@ def read(place):
     return side
 
 
+def of_results(found, name):
+    """The Side of results that have been read already."""
+    side = Side(str(name))
+    for result in found:
+        _add_result(side, str(name), result)
+    return side
+
+
 def _documents(place):
     if place.is_dir() or place.name.endswith(PACKED):
         return results.documents(place)

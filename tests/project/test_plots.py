@@ -59,6 +59,29 @@ class Figures(unittest.TestCase):
         self.draw("quickstart.py", "two")
         self.assertEqual((self.folder / "one.svg").read_bytes(), (self.folder / "two.svg").read_bytes())
 
+    def test_any_key_is_drawn_against_any_metric(self):
+        self.write([samples.result(algorithm=a, threads=t, seed=s) for a in ("mutex", "eleda") for t in (1, 2, 4) for s in (1, 2, 3)])
+        texts = self.texts("plot.py", "--x", "threads", "--y", "throughput", "--by", "algorithm", "--log", "x")
+        for text in ("threads", "throughput, records/s", "mutex", "eleda", "by algorithm"):
+            self.assertIn(text, texts)
+        self.assertTrue(any("median of 3 repetitions" in text for text in texts), texts)
+        texts = self.texts("plot.py", "--x", "algorithm", "--y", "boundary_lag", "--where", "threads=2")
+        for text in ("eleda", "mutex", "threads=2", "boundary lag p50, bytes"):
+            self.assertIn(text, texts)
+
+    def test_what_plot_cannot_draw_is_one_line_that_says_what_would_do(self):
+        self.write([samples.result(w, threads=t) for w in ("append", "ycsb") for t in (1, 2)])
+        for words, said in (
+            (["--x", "threads", "--y", "throughput"], "--where workload=NAME"),
+            (["--x", "threads", "--y", "speed"], "commit_latency_p99"),
+            (["--x", "thread", "--y", "throughput", "--where", "workload=append"], "a key that these results have"),
+            (["--x", "algorithm", "--y", "throughput", "--where", "workload=append"], "--by threads"),
+            (["--x", "threads", "--y", "syncs_per_commit", "--where", "workload=append"], "a metric that these results have"),
+        ):
+            done = self.draw("plot.py", "figure", *words)
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+            self.assertIn(said, done.stderr)
+
     def test_an_algorithm_without_a_look_is_drawn(self):
         self.write([samples.result(algorithm=name, threads=t) for name in ("silo", "mutex") for t in (1, 2)])
         self.assertEqual(self.draw("throughput.py").returncode, 0)
