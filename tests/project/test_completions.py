@@ -1,0 +1,53 @@
+"""scripts/completions.bash in a real bash: what a user gets to choose from is what the programs take."""
+
+import json
+import subprocess
+import unittest
+
+import project
+from project import MUSTER, ROOT
+
+
+def complete(line):
+    """What bash offers behind the line, as its function leaves it in COMPREPLY."""
+    words = line.split() + ([""] if line.endswith(" ") else [])
+    script = f"""
+        source {ROOT}/scripts/completions.bash
+        compopt() {{ :; }}  # wants a completion that the shell began itself
+        COMP_LINE=$1 COMP_POINT=${{#1}}; shift
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+        name=${{COMP_WORDS[0]##*/}}
+        [[ $(complete -p "$name") =~ -F\\ ([a-z_]+) ]] && ${{BASH_REMATCH[1]}}
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    done = subprocess.run(["bash", "-c", script, "bash", line, *words], capture_output=True, text=True, check=True)
+    assert not done.stderr, done.stderr
+    return done.stdout.split()
+
+
+class Completions(unittest.TestCase):
+    def test_subcommands_and_their_options(self):
+        self.assertLessEqual({"run", "list", "topology", "keys"}, set(complete(f"{MUSTER} ")))
+        self.assertEqual(complete(f"{MUSTER} topo"), ["topology"])
+        self.assertLessEqual({"--set", "--out", "--keep"}, set(complete(f"{MUSTER} run --")))
+
+    def test_every_key_and_the_values_that_have_names(self):
+        keys = {f"{key['name']}=" for key in json.loads(project.run(MUSTER, "keys", "--json").stdout)}
+        self.assertEqual(set(complete(f"{MUSTER} run --set ")), keys)
+        algorithms = {a["name"] for a in json.loads(project.run(MUSTER, "list", "--json").stdout)}
+        self.assertEqual(set(complete(f"{MUSTER} run --set algorithm=")), algorithms)
+        self.assertEqual(complete(f"{MUSTER} run --set workload=ap"), ["append"])
+
+    def test_options_of_scripts(self):
+        self.assertIn("--dry-run", complete(f"{ROOT}/scripts/sweep.py --d"))
+        self.assertIn("--markdown", complete(f"{ROOT}/scripts/compare --m"))
+
+    def test_every_command_that_people_type_is_there(self):
+        said = (ROOT / "scripts/completions.bash").read_text(encoding="utf-8")
+        for path in (ROOT / "scripts").iterdir():
+            if path.is_file() and path.stat().st_mode & 0o100 and path.name not in ("format", "readme_table.py"):
+                self.assertRegex(said, rf"\b{path.name}\b")
+
+
+if __name__ == "__main__":
+    unittest.main()
