@@ -30,6 +30,10 @@ enum class ListFormat { table, json, markdown };
 void list_command(ListFormat format, std::FILE* out);
 void list_workloads_command(bool as_json, std::FILE* out);
 
+/// Whether this machine is fit for measuring, point by point. Throws std::runtime_error, once all is said, where a
+/// point is bad. `directory` is where runs will keep their databases; empty stands for a temporary one, as theirs does.
+void doctor_command(const std::filesystem::path& directory, bool as_json, std::FILE* out);
+
 void topology_command(bool as_json, std::FILE* out);
 
 void log_verify_command(const std::filesystem::path& directory, std::FILE* out);

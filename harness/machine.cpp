@@ -8,7 +8,9 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -17,6 +19,8 @@
 #include <string>
 
 #include "build_info.h"
+#include "harness/fitness.h"
+#include "harness/host_files.h"
 
 #ifdef MUSTER_JEMALLOC
 #include <jemalloc/jemalloc.h>
@@ -27,27 +31,13 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::optional<std::string> first_line(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  if (!std::getline(file, line)) return std::nullopt;
-  return line;
-}
-
-Json or_null(const std::optional<std::string>& value) {
+template <class T>
+Json or_null(const std::optional<T>& value) {
   return value ? Json(*value) : Json(nullptr);
 }
 
-/// The value of the first `key ... : value` line.
 std::optional<std::string> cpuinfo(const std::string& key) {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    const std::size_t colon = line.find(':');
-    if (!line.starts_with(key) || colon == std::string::npos) continue;
-    const std::size_t begin = line.find_first_not_of(" \t", colon + 1);
-    return begin == std::string::npos ? "" : line.substr(begin);
-  }
-  return std::nullopt;
+  return text_of("/proc/cpuinfo", key);
 }
 
 std::optional<std::string> operating_system() {
@@ -61,17 +51,16 @@ std::optional<std::string> operating_system() {
   return std::nullopt;
 }
 
-/// Whether the processor says that it is a guest; null where it has no way to say so.
-Json hypervisor() {
-  const auto flags = cpuinfo("flags");
-  if (!flags) return nullptr;
-  return (" " + *flags + " ").find(" hypervisor ") != std::string::npos;
-}
-
-Json turbo() {
-  if (const auto off = first_line("/sys/devices/system/cpu/intel_pstate/no_turbo")) return *off == "0";
-  if (const auto boost = first_line("/sys/devices/system/cpu/cpufreq/boost")) return *boost == "1";
-  return nullptr;
+/// Each as a key.
+Json verdicts(const std::vector<Point>& points) {
+  Json json = Json::object();
+  for (const Point& point : points) {
+    std::string key = point.name;
+    std::ranges::transform(key, key.begin(),
+                           [](char c) { return c == ' ' ? '_' : static_cast<char>(std::tolower(c)); });
+    json[key] = name_of(point.verdict);
+  }
+  return json;
 }
 
 Json load_average() {
@@ -188,10 +177,12 @@ Json describe_machine(const Topology& topology, const std::filesystem::path& dir
           {"l3_bytes", caches.l3_bytes},
           {"kernel", fmt::format("{} {}", system.sysname, system.release)},
           {"os", or_null(operating_system())},
-          {"hypervisor", hypervisor()},
+          {"hypervisor", or_null(is_guest())},
           {"governor", or_null(first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"))},
-          {"turbo", turbo()},
+          {"turbo", or_null(turbo_is_on())},
           {"smt", topology.machine_units() > topology.cores()},
+          {"transparent_huge_pages", or_null(huge_pages_policy())},
+          {"verdicts", verdicts(settings(topology))},
           {"load_average", load_average()},
           {"file_system", file_system.empty() ? Json(nullptr) : Json(file_system)}};
 }

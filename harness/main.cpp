@@ -74,6 +74,21 @@ void add_topology(CLI::App& app, bool& as_json) {
   topology->callback([&] { muster::topology_command(as_json, stdout); });
 }
 
+struct DoctorRequest {
+  std::string directory;
+  bool json = false;
+};
+
+void add_doctor(CLI::App& app, DoctorRequest& request) {
+  CLI::App* doctor = app.add_subcommand(
+      "doctor", "Say point by point whether this machine is fit for measuring, and what to do about it");
+  doctor->add_option("--directory", request.directory,
+                     "engine.directory of the runs to come; a temporary one if not given, as theirs");
+  doctor->add_flag("--json", request.json, "As JSON");
+  doctor->footer("Exit codes: 0 nothing is bad, 3 mend the machine.");
+  doctor->callback([&request] { muster::doctor_command(request.directory, request.json, stdout); });
+}
+
 void add_keys(CLI::App& app, bool& as_json) {
   CLI::App* keys =
       app.add_subcommand("keys", "Print every key of a configuration with its range, default and meaning");
@@ -114,11 +129,13 @@ int main(int argc, char** argv) {
       "--version", [] { return muster::describe_build().dump(2); }, "Print version, commit and compiler");
   muster::RunRequest request;
   ListRequest list;
+  DoctorRequest doctor;
   bool topology_json = false;
   bool keys_json = false;
   std::string log_directory;
   add_run(app, request);
   add_list(app, list);
+  add_doctor(app, doctor);
   add_topology(app, topology_json);
   add_log(app, log_directory);
   add_keys(app, keys_json);

@@ -1,5 +1,7 @@
 #include "harness/phases.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <exception>
 #include <latch>
@@ -22,6 +24,7 @@ class Crew {
         start_(to_start_ + 1),
         progress_(placement.workers.size()) {
     found_.workers.resize(placement.workers.size());
+    worker_threads_.resize(placement.workers.size());
     try {
       start_threads();
     } catch (...) {  // the machine has no thread left: those that wait at the start are sent home
@@ -38,6 +41,7 @@ class Crew {
 
   RunControl& control() { return control_; }
   const Found& found() const { return found_; }
+  const std::vector<pid_t>& worker_threads() const { return worker_threads_; }
 
   Progressed sample() {
     Progressed total;
@@ -74,6 +78,7 @@ class Crew {
     }
     for (std::uint32_t worker = 0; worker < placement_.workers.size(); ++worker) {
       workers_.emplace_back([this, worker] {
+        worker_threads_[worker] = ::gettid();
         enter(placement_.workers[worker], found_.workers[worker]);
         guarded([&] { workload_.work(worker, control_, progress_[worker]); });
       });
@@ -106,6 +111,7 @@ class Crew {
   std::latch start_;
   std::vector<WorkerProgress> progress_;
   Found found_;
+  std::vector<pid_t> worker_threads_;  // written by each before the start, read after it
   std::mutex failure_mutex_;
   std::exception_ptr failure_;
   std::vector<std::thread> workers_;
@@ -133,6 +139,7 @@ Measured run_phases(Workload& workload, const Topology& topology, const Placemen
   };
 
   bool running = wait_until(Clock::now() + ticks(plan.warmup), crew.control(), hooks);
+  if (hooks.windows_begin) hooks.windows_begin(crew.worker_threads());
   crew.control().measure();
   Clock::time_point from = Clock::now();
   Progressed before = crew.sample();
@@ -147,6 +154,7 @@ Measured run_phases(Workload& workload, const Topology& topology, const Placemen
     from = now;
     before = after;
   }
+  if (hooks.windows_end) hooks.windows_end();
   crew.stop_and_join();
   crew.rethrow_failure();
   if (hooks.interrupted()) throw Interrupted();

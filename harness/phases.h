@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <functional>
 #include <optional>
@@ -39,6 +41,9 @@ struct Measured {
 struct PhaseHooks {
   std::function<bool()> interrupted;  ///< asked every few milliseconds
   std::function<void(std::uint32_t windows_done)> progress;
+  /// Just before the first window, with the workers' threads, and just after the last one; may be empty.
+  std::function<void(const std::vector<pid_t>& workers)> windows_begin{};
+  std::function<void()> windows_end{};
 };
 
 /// One repetition between the workload's prepare() and finish(): starts a thread a worker and, if the

@@ -74,7 +74,8 @@ Json to_json(const Repetition& repetition, const std::string& operations) {
           {"boundary_lag_bytes", three(report.boundary_lag_bytes)},
           {"log", report.log ? to_json(*report.log) : Json(nullptr)},
           {"waits", to_json(report.waits)},
-          {"transactions", report.transactions ? to_json(*report.transactions) : Json(nullptr)}};
+          {"transactions", report.transactions ? to_json(*report.transactions) : Json(nullptr)},
+          {"activity", to_json(repetition.activity)}};
 }
 
 Json or_null(const std::optional<unsigned>& unit) {
@@ -124,6 +125,10 @@ Json to_json(const RunResult& result) {
   }
   Json total = throughput(result.operations, windows);
   total["windows"] = windows.size();
+  Json not_measured = Json::array();
+  for (const NotMeasured& one : result.not_measured) {
+    not_measured.push_back({{"what", one.what}, {"reason", one.reason}, {"remedy", one.remedy}});
+  }
   Json checks = Json::array();
   for (const Check& check : result.checks) checks.push_back({{"name", check.name}, {"count", check.count}});
 
@@ -136,6 +141,7 @@ Json to_json(const RunResult& result) {
           {"algorithm", algorithm_json(result.configuration.database.algorithm)},
           {"machine", result.machine},
           {"placement", placement(result)},
+          {"not_measured", std::move(not_measured)},
           {"repetitions", std::move(repetitions)},
           {"throughput", std::move(total)},
           {"verification", {{"ok", true}, {"checks", std::move(checks)}}}};

@@ -4,7 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "harness/activity.h"
 #include "harness/config.h"
+#include "harness/not_measured.h"
 #include "harness/phases.h"
 #include "harness/placement.h"
 #include "harness/topology.h"
@@ -15,6 +17,7 @@ namespace muster {
 struct Repetition {
   Measured measured;
   RepetitionReport report;
+  Activity activity;
 };
 
 /// What a verified run came to.
@@ -25,6 +28,7 @@ struct RunResult {
   std::vector<Repetition> repetitions;
   std::vector<Check> checks;
   nlohmann::ordered_json machine;  ///< as it was when the run began
+  std::vector<NotMeasured> not_measured;
 };
 
 /// The document that results/schema.json describes.

@@ -12,8 +12,10 @@
 
 #include "engine/error.h"
 #include "engine/io/file.h"
+#include "harness/activity.h"
 #include "harness/commands.h"
 #include "harness/config.h"
+#include "harness/fitness.h"
 #include "harness/interrupt.h"
 #include "harness/machine.h"
 #include "harness/machine_checks.h"
@@ -121,11 +123,21 @@ struct Run {
   std::unique_ptr<Workload> workload;
 };
 
+/// The machine's settings that it does not show, and what the meter could not find out.
+std::vector<NotMeasured> what_is_missing(const ActivityMeter& meter, const Topology& topology) {
+  std::vector<NotMeasured> missing = meter.not_measured();
+  for (const Point& point : settings(topology)) {
+    if (point.verdict == Verdict::unknown) missing.push_back({point.name, point.found, point.remedy});
+  }
+  return merged(missing);
+}
+
 RunResult perform(const Configuration& c, const Topology& topology, bool keep) {
   RunResult result;
   result.configuration = c;
   result.placement = place_threads(topology, c);
   const ProgressLine progress(c);
+  ActivityMeter meter(topology, result.placement);  // before the run's threads, which it counts
   Run run(c, topology, result.placement, keep);
   result.machine = describe_machine(topology, run.directory ? run.directory->database().parent_path() : "");
   result.operations = run.workload->operations();
@@ -138,12 +150,16 @@ RunResult perform(const Configuration& c, const Topology& topology, bool keep) {
     if (interrupted()) throw Interrupted();
     progress.say(fmt::format("repetition {}/{}, warming up", repetition + 1, c.repetitions));
     run.workload->prepare();
+    Activity activity;
     const PhaseHooks hooks{.interrupted = interrupted,
-                           .progress = [&](std::uint32_t done) { progress.window(repetition, done); }};
+                           .progress = [&](std::uint32_t done) { progress.window(repetition, done); },
+                           .windows_begin = [&](const std::vector<pid_t>& workers) { meter.begin(workers); },
+                           .windows_end = [&] { activity = meter.end(); }};
     Measured measured = run_phases(*run.workload, topology, result.placement, plan, hooks);
     if (!run.workload->drains()) measured.found.drainer = run.flusher.found();
-    result.repetitions.push_back({std::move(measured), run.workload->finish()});
+    result.repetitions.push_back({std::move(measured), run.workload->finish(), std::move(activity)});
   }
+  result.not_measured = what_is_missing(meter, topology);
   progress.say("verifying");
   result.checks = run.workload->close();
   return result;
@@ -183,6 +199,8 @@ void run_command(const RunRequest& request, std::FILE* out) {
   });
   if (request.host_name) result.machine["host_name"] = host_name();
   output.write(to_json(result).dump(2) + "\n");
+  if (!result.not_measured.empty())  // a note that nobody can read is no failure
+    std::fprintf(stderr, "muster: not measured: %s\n", in_one_line(result.not_measured).c_str());
 }
 
 }  // namespace muster

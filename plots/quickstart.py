@@ -85,6 +85,8 @@ def draw_shares(axes, names, sizes, threads):
             if noisy:
                 axes.add_patch(patches.Rectangle((x - 0.5, y - 0.5), 1, 1, color="white", alpha=0.6, linewidth=0))
                 axes.text(x, y + 0.31, f"±{share.relative():.0%}", fontsize=6, **place)
+            if sizes[x].disturbed(names[y], threads):
+                axes.plot(x + 0.36, y - 0.3, marker="o", markersize=3.5, markeredgecolor="black", **style.HOLLOW)
     labels = ["\N{EN DASH}".join(str(size) for size in bytes_of(g)) + " B" for g in sizes]
     axes.set_xticks(range(len(sizes)), labels, fontsize=8.5)
     axes.grid(False)
@@ -203,6 +205,7 @@ def engine_part(group, threads, units, reference):
                 color=FULL,
                 elinewidth=1.4,
                 capsize=2.5,
+                **(style.HOLLOW if group.disturbed(name, threads) else {}),
             )
             axes.text(1.04, y, amount(i.rate), transform=axes.get_yaxis_transform(), va="center", fontsize=9)
         axes.axvline(1, color="#888888", linewidth=0.8, zorder=1)
@@ -325,6 +328,11 @@ def engine_caption(groups):
     )
 
 
+def disturbed_caption(groups):
+    """Beside style.disturbed_lines(): cells have no points, and the boundary's have their own meaning of hollow."""
+    return [f"{line} A cell has a small ring instead; the boundary's points are not marked." for line in style.disturbed_lines(groups)]
+
+
 def draw(found, groups, arguments):
     place = Path(arguments.results)
     path = (place if place.is_dir() else place.parent) / ADVANCES
@@ -342,6 +350,7 @@ def draw(found, groups, arguments):
         "the cell is pale: noise. Rows are sorted by the geometric mean of their cells. * not usable: unsafe, or idle workers stall it.",
         boundary_caption(costs),
         engine_caption(groups),
+        *disturbed_caption(groups),
         style.machine_line(found) + ".",
     ]
     return style.caption_and_save(figure, caption, arguments.out)

@@ -86,6 +86,9 @@ def look(algorithm, among):
     return SPARE[strangers.index(algorithm) % len(SPARE)]
 
 
+HOLLOW = {"markerfacecolor": "white", "markeredgewidth": 1.2}  # a point with a disturbed repetition behind it
+HOLLOW_MEANS = "hollow: disturbed"
+
 HEAT = "viridis"  # of cells: colour-blind readers and grey prints tell its ends apart
 
 pyplot.rcParams.update(
@@ -177,6 +180,7 @@ def draw_series(axes, group, value):
             markeredgewidth=1.4 if style.marker in "x_" else 0.5,
             zorder=3 + position,
         )
+        draw_hollow(axes, [(t * shift, s.median) for t, s in points if group.disturbed(algorithm, t)], style, 3 + position)
         tops[algorithm] = points, max(s.q3 for _, s in points)
     leave_null_above(axes, tops)
     top = axes.get_ylim()[1]
@@ -188,6 +192,24 @@ def draw_series(axes, group, value):
             x, colour = t * dodge(position, len(algorithms)), look(algorithm, algorithms).colour
             ends.append((x, spread.median, group.known.title(algorithm), colour))
     return ends
+
+
+def draw_hollow(axes, points, style, zorder):
+    """Over points that are drawn already; a ring where the marker has no inside. finish() says in the legend what it means."""
+    if not points:
+        return
+    marker = "o" if style.marker in "x_" else style.marker
+    x, y = zip(*points)
+    axes.plot(x, y, linestyle="", marker=marker, markeredgecolor=style.colour, zorder=zorder + 0.5, **HOLLOW)
+    axes.plot([], [], linestyle="", marker="o", markeredgecolor="#555555", label=HOLLOW_MEANS, **HOLLOW)
+
+
+def disturbed_lines(groups):
+    """For the caption: what hollow points are, or nothing."""
+    kinds = sorted({kind for group in groups for point in group.runs for kind in group.disturbed(*point)})
+    if not kinds:
+        return []
+    return [f"Hollow: disturbed ({', '.join(kinds)}) in one repetition at least, beyond a limit that the result states."]
 
 
 def leave_null_above(axes, tops):

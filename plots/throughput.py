@@ -30,7 +30,7 @@ def draw(found, groups, arguments):
         style.throughput_axis(panel, group.unit)
         style.panel_title(panel, title)
         style.label_ends(panel, ends)
-    caption = [style.windows_line(groups), style.machine_line(found) + "."]
+    caption = [style.windows_line(groups), *style.disturbed_lines(groups), style.machine_line(found) + "."]
     return style.finish(figure, axes[: len(groups)], caption, arguments.out)
 
 

@@ -10,6 +10,7 @@ def cell(group, algorithm, threads):
         return ""
     spread = group.throughput(algorithm, threads)
     text = f"{amount(spread.median)} ±{spread.relative():.0%}" + (" noisy" if panels.is_noisy(spread) else "")
+    text += " disturbed" if group.disturbed(algorithm, threads) else ""
     share = group.share_of_bound(algorithm, threads)
     return text if share is None else f"{text} {two_digits(share.median)}"
 
@@ -32,11 +33,15 @@ def main():
     panels.add_where(parser)
     arguments = parser.parse_args()
     groups = results.groups(panels.chosen(results.load_all(arguments.results), arguments.where))
-    noisy = f"; noisy: that is more than {panels.NOISY:.0%}"
+    notes = {
+        "noisy": f"; noisy: that is more than {panels.NOISY:.0%}",
+        "disturbed": "; disturbed: so was a repetition, as activity.disturbed in its result says",
+    }
     for title, group in zip(panels.titles(groups), groups):
         share = ", share of bound" if group.threads("bound") else ""
         body = table(group)
-        print(f"\n{title}\n{group.unit}: median ± half the distance of the quartiles{share}{noisy if 'noisy' in body else ''}")
+        said = "".join(note for word, note in notes.items() if word in body)
+        print(f"\n{title}\n{group.unit}: median ± half the distance of the quartiles{share}{said}")
         print(body)
     print()
 

@@ -190,6 +190,11 @@ def rates(result):
     return [w["operations"] / w["seconds"] for r in result["repetitions"] for w in r["windows"]]
 
 
+def disturbances(result):
+    """A list of lines a repetition: what disturbed it beyond the executable's limits; none where that is unknown."""
+    return [(repetition.get("activity") or {}).get("disturbed") or [] for repetition in result["repetitions"]]
+
+
 @dataclass
 class Group:
     """Runs that differ in nothing but algorithm, threads and seed: one panel of a figure."""
@@ -219,6 +224,11 @@ class Group:
                 median = statistics.median(rates(bound))
                 shares += [rate / median for rate in rates(run) if median > 0]
         return Spread.of(shares) if shares else None
+
+    def disturbed(self, algorithm, threads):
+        """What disturbed repetitions behind this point: the kinds, each once; empty where nothing is known to have."""
+        runs = self.runs[algorithm, threads].values()
+        return sorted({line.partition(":")[0] for run in runs for lines in disturbances(run) for line in lines})
 
     def windows(self):
         """The least and the largest number of windows behind a point."""

@@ -1,30 +1,21 @@
 #include "harness/memory.h"
 
-#include <fstream>
 #include <string>
 
 #include "engine/error.h"
 #include "harness/machine_checks.h"
 #include "harness/workload_kind.h"
 #include "tests/catch.h"
-#include "tests/temporary_directory.h"
+#include "tests/harness/planted_machine.h"
 
 namespace {
 
 using namespace muster;
-namespace fs = std::filesystem;
 
 constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
 
-/// A machine's /proc and /sys, as far as they say something of memory.
-struct Machine {
-  TemporaryDirectory root;
-
-  void file(const std::string& path, const std::string& content) const {
-    fs::create_directories((root / path).parent_path());
-    std::ofstream(root / path) << content;
-  }
-  std::optional<std::uint64_t> available() const { return available_memory(root.path()); }
+struct Machine : PlantedMachine {
+  std::optional<std::uint64_t> available() const { return available_memory(path()); }
 };
 
 TEST_CASE("available memory: the machine's where no control group limits it, nothing where nobody says") {
@@ -46,6 +37,14 @@ TEST_CASE("available memory: the limit of a group above counts, and what is only
   machine.file("sys/fs/cgroup/a/memory.current", std::to_string(3 * kGiB));
   machine.file("sys/fs/cgroup/a/memory.stat", "anon 1\nfile " + std::to_string(2 * kGiB) + "\n");
   CHECK(machine.available() == 3 * kGiB);
+}
+
+TEST_CASE("available memory: the second version counts also where it stands beside the first") {
+  const Machine machine;
+  machine.file("proc/self/cgroup", "4:cpu:/\n0::/a\n");
+  machine.file("sys/fs/cgroup/unified/a/memory.max", std::to_string(2 * kGiB));
+  machine.file("sys/fs/cgroup/unified/a/memory.current", std::to_string(kGiB));
+  CHECK(machine.available() == kGiB);
 }
 
 TEST_CASE("available memory: control groups of the first version, where the group's folder is not shown") {

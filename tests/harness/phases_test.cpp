@@ -1,7 +1,12 @@
 #include "harness/phases.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <filesystem>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -70,6 +75,30 @@ TEST_CASE("phases: each window counts what was done in it alone, and warm-up in 
   for (const Window& window : measured.windows) CHECK(window.seconds >= 0.005);
   CHECK(workload.last_counted.operations > 0);
   CHECK(workload.last_counted.bytes >= workload.last_counted.operations);
+}
+
+TEST_CASE(
+    "phases: a watcher sees the workers' threads just before the first window and just after the last") {
+  Scripted workload;
+  std::string order;
+  std::vector<pid_t> threads;
+  const PhaseHooks hooks{.interrupted = [] { return false; },
+                         .progress = [&](std::uint32_t) { order += "window "; },
+                         .windows_begin =
+                             [&](const std::vector<pid_t>& workers) {
+                               order += "begin ";
+                               threads = workers;
+                             },
+                         .windows_end =
+                             [&] {
+                               order += "end";
+                               for (const pid_t thread : threads)
+                                 CHECK(std::filesystem::exists("/proc/self/task/" + std::to_string(thread)));
+                             }};
+  run_phases(workload, Topology::this_machine(), unpinned(2), kQuick, hooks);
+  CHECK(order == "begin window window window end");
+  CHECK(std::set<pid_t>(threads.begin(), threads.end()).size() == 2);
+  CHECK_FALSE(std::ranges::count(threads, ::getpid()));
 }
 
 TEST_CASE("phases: workers are joined before the drainer is told that they have left") {

@@ -17,10 +17,27 @@ DESCRIBED = {
 }
 
 
+def activity(disturbed=()):
+    """What the machine did during a repetition."""
+    count = {"value": 10**9, "counted_share": 0.75, "kernel": True}
+    shares = {f"{whose}{what}_share": 0.01 for whose in ("", "group_") for what in ("cpu_some", "io_some", "io_full")}
+    return {
+        "counters": {"cycles": dict(count), "instructions": dict(count), "cache_misses": dict(count)},
+        "software": {"task_clock_ns": 10**9, "waited_for_unit_ns": 10**6, "page_faults": 10},
+        "context_switches": {"voluntary": 100, "involuntary": 3},
+        "migrations": 0,
+        "pressure": shares,
+        "steal_share": 0.001,
+        "units": [0, 1],
+        "frequency_mhz": {"before": [3000.0, 3000.0], "after": [2990.5, 3000.0]},
+        "disturbed": list(disturbed),
+    }
+
+
 STRANGER = {"title": "A stranger", "place": len(DESCRIBED), "unsafe": False, "stalls_on_idle": False}
 
 
-def result(workload="append", algorithm="border_collie", threads=1, seed=1, rate=1e6, windows=4, size=120, units=8, durable=True):
+def result(workload="append", algorithm="border_collie", threads=1, seed=1, rate=1e6, windows=4, size=120, units=8, durable=True, disturbed=()):
     chance = random.Random(f"{workload} {algorithm} {threads} {seed} {size}")
     ycsb = workload == "ycsb"
     unit = "transactions/s" if ycsb else "records/s"
@@ -114,6 +131,8 @@ def result(workload="append", algorithm="border_collie", threads=1, seed=1, rate
             "smt": True,
             "load_average": [0.0, 0.1, 0.2],
             "file_system": "ext4" if ycsb else None,
+            "transparent_huge_pages": "madvise",
+            "verdicts": {"governor": "unknown", "turbo": "bad", "smt": "bad", "transparent_huge_pages": "good"},
         },
         "placement": {
             "policy": "compact",
@@ -137,8 +156,10 @@ def result(workload="append", algorithm="border_collie", threads=1, seed=1, rate
                 ),
                 "waits": {"room": nothing, "predecessor": nothing, "lock": nothing},
                 "transactions": {"committed": 10, "aborted": 1, "deadlocks": 1} if ycsb else None,
+                "activity": activity(disturbed),
             }
         ],
+        "not_measured": [{"what": "governor", "reason": "no cpufreq driver shows it", "remedy": "load it"}],
         "throughput": {"unit": unit, **spread, "windows": windows},
         "verification": {"ok": True, "checks": [{"name": "records", "count": 10}]},
     }

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 import tempfile
 import unittest
 import xml.etree.ElementTree as xml
@@ -151,6 +152,51 @@ class Figures(unittest.TestCase):
         self.assertTrue(any(re.fullmatch(r"±\d{3,}%", text) for text in self.texts("quickstart.py")))
         lines = project.run(PYTHON, "-B", ROOT / "scripts/table.py", self.folder / "results").stdout.splitlines()
         self.assertTrue(all(("noisy" in line) == line.startswith("eleda") for line in lines if "M ±" in line and ";" not in line))
+
+    def disturb(self, found, lines):
+        """The results, of which one algorithm's have a disturbed repetition."""
+        for result in found:
+            if result["configuration"]["algorithm"] == "eleda":
+                result["repetitions"][0]["activity"] = samples.activity(lines)
+        self.write(found)
+
+    def test_points_with_a_disturbed_repetition_are_hollow_and_said_to_be(self):
+        quiet, loud = samples.quickstart(), samples.quickstart()
+        self.write(quiet)
+        for script in ("throughput.py", "quickstart.py"):
+            self.assertNotIn("ollow: disturbed", " ".join(self.texts(script)))
+        self.disturb(loud, ["steal: other guests had 7 % of the units' time; limit 2 %"])
+        texts = self.texts("throughput.py")
+        self.assertEqual(texts.count("hollow: disturbed"), 1)  # in the legend, once for all panels
+        self.assertIn("Hollow: disturbed (steal)", " ".join(texts))
+        self.assertIn("Hollow: disturbed (steal)", " ".join(self.texts("quickstart.py")))
+
+    def test_hollow_are_exactly_the_points_that_are_disturbed(self):
+        self.disturb([samples.result(algorithm=name, threads=t) for name in ("eleda", "mutex") for t in (1, 2)], ["steal: much"])
+        sys.path.insert(0, str(ROOT / "plots"))
+        import style
+
+        (group,) = results.groups(results.load_all(self.folder / "results"))
+        _, axes = style.pyplot.subplots()
+        style.draw_series(axes, group, group.throughput)
+        hollow = [line for line in axes.lines if line.get_markerfacecolor() == "white" and len(line.get_xdata())]
+        self.assertEqual([line.get_markeredgecolor() for line in hollow], [style.LOOKS["eleda"].colour])
+        below = [line for line in axes.lines if line.get_color() == style.LOOKS["eleda"].colour]
+        self.assertGreater(hollow[0].get_zorder(), max(line.get_zorder() for line in below))
+        self.assertEqual(list(hollow[0].get_ydata()), [group.throughput("eleda", t).median for t in (1, 2)])
+
+    def test_a_disturbed_repetition_stays_in_the_table_and_is_marked(self):
+        self.disturb([samples.result(algorithm=name) for name in ("eleda", "mutex")], ["waiting: worker 0"])
+        lines = project.run(PYTHON, "-B", ROOT / "scripts/table.py", self.folder / "results").stdout.splitlines()
+        marked = [line.split()[0] for line in lines if "disturbed" in line]
+        self.assertEqual(marked, ["records/s:", "eleda"])
+
+    def test_results_from_before_activity_are_not_called_disturbed(self):
+        result = samples.result()
+        result["repetitions"][0].pop("activity")
+        self.assertEqual(results.disturbances(result), [[]])
+        (group,) = results.groups([result])
+        self.assertEqual(group.disturbed("border_collie", 1), [])
 
     def test_a_quickstart_without_bound_is_refused(self):
         self.write([samples.result()])

@@ -77,8 +77,13 @@ class Schema(unittest.TestCase):
         "muster.build_id",
         "machine.host_id",
         "machine.host_name",
+        "machine.transparent_huge_pages",
+        "machine.verdicts",
+        "not_measured",
+        "repetitions.0.activity",
         "configuration.engine.directory",
         *(f"configuration.log_buffer.{key}" for key in ("delegation_chain", "slot_pool", "insert_locks", "link_window", "lock")),
+        *(f"repetitions.0.activity.counters.{key}" for key in ("cycles", "instructions", "cache_misses")),
     }
 
     def test_samples_fit(self):
