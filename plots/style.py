@@ -7,7 +7,6 @@ import shutil
 import sys
 import tempfile
 import textwrap
-from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
@@ -45,45 +44,8 @@ def plain_matplotlib():
 plain_matplotlib()
 from matplotlib import pyplot, ticker  # noqa: E402
 from matplotlib.backend_bases import FigureCanvasBase  # noqa: E402
+from lab.looks import LOOKS, Look, look  # noqa: E402, F401
 from lab.wording import amount  # noqa: E402
-
-
-@dataclass
-class Look:
-    colour: str
-    marker: str
-    line: str = "-"
-
-
-# Colours that colour-blind readers tell apart (Okabe and Ito), light and dark enough for grey prints; the controls
-# are grey and black, dotted and dashed.
-LOOKS = {
-    "null": Look("#999999", "x", ":"),
-    "bound": Look("#000000", "_", "--"),
-    "mutex": Look("#D55E00", "s"),
-    "decoupled": Look("#56B4E9", "P"),
-    "consolidation": Look("#E69F00", "^"),
-    "consolidation_decoupled": Look("#F0A3A3", "X"),
-    "consolidation_delegated": Look("#A65628", "<"),
-    "wiredtiger_slots": Look("#666633", ">"),
-    "postgres_insert_locks": Look("#882255", "h"),
-    "mysql_link_buf": Look("#332288", "d"),
-    "eleda": Look("#009E73", "D"),
-    "border_collie_naive": Look("#CC79A7", "v"),
-    "border_collie": Look("#0072B2", "o"),
-    "ermia_released": Look("#DDAA33", "X", ":"),
-    "ermia": Look("#AA4499", ">"),
-    "fasterlog_epoch": Look("#117733", "<"),
-}
-# For algorithms that have no look of their own yet.
-SPARE = [Look("#44AA99", "P"), Look("#B22222", "X"), Look("#7B68EE", "<"), Look("#8FBC8F", ">")]
-
-
-def look(algorithm, among):
-    if algorithm in LOOKS:
-        return LOOKS[algorithm]
-    strangers = sorted(set(among) - set(LOOKS))
-    return SPARE[strangers.index(algorithm) % len(SPARE)]
 
 
 HOLLOW = {"markerfacecolor": "white", "markeredgewidth": 1.2}  # a point with a disturbed repetition behind it

@@ -1,5 +1,6 @@
 """Results made by hand, for what needs more points than a test can measure."""
 
+import json
 import random
 
 TITLES = {
@@ -386,3 +387,51 @@ def lag_benchmarks(algorithms=RATES):
                 }
                 lags.append({"algorithm": name, "idle": idle, **spread, "repetitions": 9})
     return {"context": dict(BENCHMARK_CONTEXT), "algorithms": LISTED, "benchmarks": [], "lags": lags}
+
+
+PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="300" height="150"><path d="M10 140L290 10" stroke="#0072B2"/></svg>'
+
+
+def whole(made, disturbed=()):
+    """A result with every optional field that a report shows."""
+    chance = random.Random(1)
+    for repetition in made["repetitions"]:
+        repetition["distributions"] = {
+            "commit_latency": {"unit": "ns", "max": 10**7, "buckets": [[1000 * 2**i, 10 ** max(0, 6 - i // 2)] for i in range(14)]}
+        }
+        repetition["series"] = {
+            "interval_s": 0.1,
+            "operations": [chance.randrange(900, 1100) for _ in range(20)],
+            "commit_latency_p99_us": [None] + [chance.uniform(200, 400) for _ in range(19)],
+            "commit_latency_max_us": [None] + [500.0] * 19,
+        }
+        repetition["activity"] = {"steal_share": 0.01, "migrations": 3, "disturbed": list(disturbed)}
+    made["not_measured"] = [{"what": "cycles", "reason": "no counters here", "remedy": "a machine that has them"}]
+    return made
+
+
+def write_reproduction(folder):
+    """What scripts/reproduce leaves: two figures, one without a picture."""
+    claims = [
+        {"text": "A is faster than B", "verdict": "holds", "why": "2 is above 1", "ratio": 2.0, "interval": [1.9, 2.1]},
+        {"text": "B does not scale", "verdict": "this machine cannot tell", "why": "2 cores of 8", "ratio": None, "interval": None},
+        {"text": "C is flat", "verdict": "does not hold", "why": "it grows", "ratio": 1.4, "interval": [1.3, 1.5]},
+    ]
+    figures = [
+        {"figure": "3", "title": "Scaling", "source": "A paper", "published": "8 times", "picture": "figure-3.svg", "command": "muster run", "claims": claims},
+        {"figure": "9", "title": "Latency", "source": "Another", "published": "flat", "picture": None, "command": "muster run", "claims": claims[1:]},
+    ]
+    groups = {
+        "figure-3": [result(algorithm=name, threads=t, rate=rate * t**0.5) for name, rate in RATES.items() for t in (1, 2, 4, 8)],
+        "figure-9": [
+            whole(result("ycsb", name, t, rate=1e5 * t), ["steal: 7 %; limit 2 %"] if name == "eleda" else ())
+            for name in ("mutex", "eleda", "border_collie")
+            for t in (1, 4)
+        ],
+    }
+    for name, found in groups.items():
+        (folder / name).mkdir(parents=True)
+        for i, made in enumerate(found):
+            (folder / name / f"{i}.json").write_text(json.dumps(made), encoding="utf-8")
+    (folder / "figure-3.svg").write_text(PICTURE, encoding="utf-8")
+    (folder / "verdicts.json").write_text(json.dumps({"figures": figures}), encoding="utf-8")
