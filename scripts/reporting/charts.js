@@ -54,6 +54,9 @@ const SHAPES = {
 const CIRCLE = "M-3.2 0a3.2 3.2 0 1 0 6.4 0a3.2 3.2 0 1 0-6.4 0z";
 const DASHES = { "--": "7 4", ":": "2 3", "-": "none" };
 
+// Black is the page's own: on a dark one it is light.
+function ownColour(series) { return series.colour === "#000000" ? "--c:var(--fg)" : `--own:${series.colour}`; }
+
 class Chart {
   constructor(figure) {
     this.data = FIGURES[figure.dataset.figure];
@@ -66,6 +69,7 @@ class Chart {
     const top = (s) => Math.max(...s.points.map((p) => p[1] || 0));
     const others = this.data.series.filter((s) => s.name !== "Null").map(top);
     this.data.series.forEach((s, i) => { if (s.name === "Null" && this.data.y.scale === "linear" && top(s) > 1.2 * Math.max(...others)) this.hidden.add(i); });
+    if (this.hidden.size) figure.querySelector("figcaption").append(" Null is far above and hidden; its button shows it.");
     this.data.series.forEach((s, i) => this.addLegend(s, i));
   }
 
@@ -73,7 +77,7 @@ class Chart {
     const button = document.createElement("button");
     button.type = "button";
     button.setAttribute("aria-pressed", !this.hidden.has(i));
-    const icon = node("svg", { viewBox: "-13 -6 26 12", class: "plot s", "aria-hidden": "true", style: `--own:${series.colour};min-height:0` });
+    const icon = node("svg", { viewBox: "-13 -6 26 12", class: "plot s", "aria-hidden": "true", style: `${ownColour(series)};min-height:0` });
     node("path", { d: "M-13 0H13", class: "line", "stroke-dasharray": DASHES[series.line] || "none" }, icon);
     node("path", { d: SHAPES[series.marker] || CIRCLE, class: "dot" }, icon);
     button.append(icon, series.name);
@@ -92,7 +96,7 @@ class Chart {
     if (low > high) [low, high] = [0, 1];
     if (axis.scale === "linear") return [0, high * 1.06 || 1];
     if (axis.scale === "percentile") return [0, high + 0.1];
-    const pad = axis.scale === "log2" ? 0.35 : 0.08 * (high - low) + 0.05;
+    const pad = axis.scale === "log2" ? 0.35 : Math.max(0.08 * (high - low) + 0.05, (1 - high + low) / 2);  // a decade at least
     return [low - pad, high + pad];
   }
 
@@ -133,7 +137,7 @@ class Chart {
   }
 
   drawSeries(series, parent, px, py) {
-    const g = node("g", { class: "s", style: `--own:${series.colour}` }, parent);
+    const g = node("g", { class: "s", style: ownColour(series) }, parent);
     let line = "", bars = "", gap = true;
     for (const [x, y, low, high] of series.points) {
       if (y === null) { gap = true; continue; }

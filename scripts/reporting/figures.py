@@ -2,12 +2,10 @@
 
 import itertools
 import json
-import statistics
 from collections import defaultdict
 
 from lab import panels
 from lab.looks import look
-from lab.results import rates
 from lab.statistics import Spread
 
 THREADS = {"title": "threads", "scale": "log2"}
@@ -54,7 +52,7 @@ def of_group(group, title):
     return found, absent
 
 
-def _series(group, value, name=None, **more):
+def _series(group, value):
     """A line an algorithm over threads; value(algorithm, threads) is a Spread or None."""
     made = []
     for algorithm in group.algorithms():
@@ -65,7 +63,7 @@ def _series(group, value, name=None, **more):
                 hollow = any(map(is_disturbed, repetitions(group, algorithm, threads)))
                 points.append([threads, spread.median, spread.q1, spread.q3, hollow])
         if points:
-            made.append({**_looks(group, algorithm), "points": points, **more})
+            made.append({**_looks(group, algorithm), "points": points})
     return made
 
 
@@ -110,7 +108,7 @@ def latency_curves(group):
                 points = _summary_curve(of_point)
                 summaries += [group.known.title(algorithm)] if points else []
             if points:
-                series.append({**_looks(group, algorithm), "points": points, "dots": len(points) <= len(SUMMARY)})
+                series.append({**_looks(group, algorithm), "points": points})
         note = "From the intended start under a fixed load, else from the call of commit."
         if summaries:
             note += " Four percentiles only, medians over repetitions, since these results hold no distribution: " + ", ".join(summaries) + "."
@@ -222,7 +220,8 @@ def _threads(count):
 
 def _figure(title, x, y, series, note):
     for line in series:
-        line["points"] = [[_short(value) for value in point] for point in line["points"]]
+        # Where it stands keeps its digits: 0.9999999 must not become 1, which has no place on an axis of percentiles.
+        line["points"] = [[point[0], *map(_short, point[1:])] for point in line["points"]]
     if any(point[4] for line in series for point in line["points"]) and "Hollow" not in note:
         note += " Hollow: a disturbed repetition is behind the point."
     return {"title": title, "x": x, "y": y, "series": series, "note": note}
@@ -231,7 +230,3 @@ def _figure(title, x, y, series, note):
 def _short(value):
     """Six digits are more than any figure shows, and a third of the bytes."""
     return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
-def median_of(result):
-    return statistics.median(rates(result))

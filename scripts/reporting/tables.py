@@ -20,7 +20,11 @@ BUILD = ("git_commit", "version", "compiler", "build_type", "flags", "allocator"
 
 
 def said(value):
-    return {None: "unknown", True: "yes", False: "no", "": "none"}.get(value, value) if not isinstance(value, (list, dict)) else json.dumps(value)
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return json.dumps(value) if isinstance(value, (list, dict)) else "none" if value == "" else value
 
 
 def origin(found):
