@@ -20,7 +20,7 @@ def main(name, description, draw):
 
 def report(name, parser, draw):
     """The process: draw(arguments) returns the paths to print; a mistake is one line and an exit code."""
-    parser.add_argument("--out", metavar="FILE", required=True, help="the figure: FILE.svg and FILE.png are written")
+    parser.add_argument("--out", metavar="FILE", required=True, help="the figure: FILE.svg, .png, .pdf and .csv are written")
 
     def action():
         arguments = parser.parse_args()

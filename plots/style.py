@@ -1,12 +1,14 @@
 """What all figures share: one colour and one marker an algorithm, fonts, axes, the caption with the machine."""
 
 import atexit
+import csv
 import logging
 import os
 import shutil
 import sys
 import tempfile
 import textwrap
+import weakref
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
@@ -42,14 +44,18 @@ def plain_matplotlib():
 
 
 plain_matplotlib()
-from matplotlib import pyplot, ticker  # noqa: E402
+import numpy  # noqa: E402
+from matplotlib import collections, lines, pyplot, text, ticker  # noqa: E402
 from matplotlib.backend_bases import FigureCanvasBase  # noqa: E402
+from matplotlib.container import ErrorbarContainer  # noqa: E402
 from lab.looks import LOOKS, Look, look  # noqa: E402, F401
 from lab.wording import amount  # noqa: E402
 
 
 HOLLOW = {"markerfacecolor": "white", "markeredgewidth": 1.2}  # a point with a disturbed repetition behind it
 HOLLOW_MEANS = "hollow: disturbed"
+
+EXACT = weakref.WeakKeyDictionary()  # lines that stand a little apart -> the x that they mean
 
 HEAT = "viridis"  # of cells: colour-blind readers and grey prints tell its ends apart
 
@@ -70,6 +76,7 @@ pyplot.rcParams.update(
         "lines.markersize": 5,
         "errorbar.capsize": 2,
         "legend.frameon": False,
+        "pdf.fonttype": 42,  # letters stay letters
         "svg.hashsalt": "muster",  # the same figure is the same file
         "savefig.dpi": 200,
     }
@@ -130,7 +137,7 @@ def draw_series(axes, group, value):
         shift = dodge(position, len(algorithms))
         medians = [s.median for _, s in points]
         bars = [[s.median - s.q1 for _, s in points], [s.q3 - s.median for _, s in points]]
-        axes.errorbar(
+        drawn = axes.errorbar(
             [t * shift for t, _ in points],
             medians,
             yerr=bars,
@@ -141,7 +148,9 @@ def draw_series(axes, group, value):
             markeredgecolor=style.colour if style.marker in "x_" else "white",
             markeredgewidth=1.4 if style.marker in "x_" else 0.5,
             zorder=3 + position,
+            label=f"_{group.known.title(algorithm)}",  # for the CSV; names stand at the ends, not in a legend
         )
+        EXACT[drawn[0]] = [t for t, _ in points]
         draw_hollow(axes, [(t * shift, s.median) for t, s in points if group.disturbed(algorithm, t)], style, 3 + position)
         tops[algorithm] = points, max(s.q3 for _, s in points)
     leave_null_above(axes, tops)
@@ -311,7 +320,10 @@ def caption_and_save(figure, caption, out):
     return save(figure, out)
 
 
-FORMATS = (".svg", ".png")
+FORMATS = (".svg", ".png", ".pdf", ".csv")
+COLUMN_INCHES, PAGE_INCHES = 3.33, 7.0  # a paper's column, and both of them
+COLUMN_FITS = 6.5  # inches: what is wider on the screen takes both
+FONT_MIN = 5  # points, in the PDF
 
 
 def base_of(out):
@@ -320,20 +332,73 @@ def base_of(out):
     if base.suffix in FORMATS:
         return base.with_suffix("")
     if base.suffix[1:].lower() in FigureCanvasBase.filetypes:
-        raise RequestError.of("--out", str(out), "a name without ending: FILE.svg and FILE.png are written")
+        raise RequestError.of("--out", str(out), "a name without ending: FILE.svg, .png, .pdf and .csv are written")
     return base
 
 
 def save(figure, out):
-    """Writes OUT.svg and OUT.png and returns their paths."""
+    """Writes OUT.svg, OUT.png, OUT.pdf at a paper's column width, and OUT.csv, its points; returns their paths."""
     base = base_of(out)
-    paths = [base.parent / (base.name + suffix) for suffix in FORMATS]
+    svg, png, pdf, csv_file = paths = [base.parent / (base.name + suffix) for suffix in FORMATS]
     try:
         base.parent.mkdir(parents=True, exist_ok=True)
-        for path in paths:
-            # A date of its own would make two drawings of the same results differ.
-            figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+        # A date of its own would make two drawings of the same results differ.
+        figure.savefig(svg, metadata={"Date": None})
+        figure.savefig(png)
+        with open(csv_file, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("panel", "series", "x", "y", "low", "high"), *points_of(figure)])
+        to_column(figure)
+        figure.savefig(pdf, metadata={"CreationDate": None})
     except OSError as error:
         raise MachineError(f"--out = {out}: {error.strerror}; want a file that can be written") from error
     pyplot.close(figure)
     return paths
+
+
+def to_column(figure):
+    """Scales the figure to the width of a paper's column, or of both; no text becomes smaller than FONT_MIN."""
+    width, height = figure.get_size_inches()
+    factor = (COLUMN_INCHES if width <= COLUMN_FITS else PAGE_INCHES) / width
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            sizes = [label.get_fontsize() for label in axis.get_ticklabels()]
+            if sizes:
+                axis.set_tick_params(labelsize=max(FONT_MIN, factor * sizes[0]))
+    for words in figure.findobj(text.Text):
+        words.set_fontsize(max(FONT_MIN, factor * words.get_fontsize()))
+    for drawn in figure.findobj(lambda artist: isinstance(artist, (lines.Line2D, collections.LineCollection))):
+        drawn.set_linewidth(factor * numpy.max(drawn.get_linewidth()))
+        if isinstance(drawn, lines.Line2D):
+            drawn.set_markersize(factor * drawn.get_markersize())
+    figure.set_size_inches(factor * width, factor * height)
+
+
+def points_of(figure):
+    """A row a point: panel, series, x, y, low and high of its bar; a cell of a table has its column and row as x and y."""
+    for number, axes in enumerate(figure.axes, 1):
+        panel = axes.get_title(loc="left") or axes.get_xlabel() or str(number)
+        in_bars = set()
+        for container in axes.containers:
+            if isinstance(container, ErrorbarContainer) and container[0] is not None:
+                in_bars.update((container[0], *container[1]))
+                yield from ((panel, *row) for row in _bar_rows(container))
+        for line in axes.lines:
+            if line not in in_bars and line.get_transform() == axes.transData and line.get_label() != HOLLOW_MEANS:
+                yield from ((panel, _name(line), x, y, "", "") for x, y in zip(*line.get_data()))
+        for image in axes.images:
+            for row, values in enumerate(image.get_array()):
+                yield from ((panel, f"row {row}", column, row, value, value) for column, value in enumerate(values))
+
+
+def _bar_rows(container):
+    line, _, bars = container
+    xs = EXACT.get(line, line.get_xdata())
+    segments = bars[0].get_segments() if bars else [()] * len(xs)
+    for x, y, segment in zip(xs, line.get_ydata(), segments):
+        # Along the axis in which the bar is long.
+        ends = sorted(segment[:, 1] if numpy.ptp(segment[:, 1]) else segment[:, 0]) if len(segment) else ("", "")
+        yield _name(container), x, y, ends[0], ends[-1]
+
+
+def _name(line):  # or of a container
+    return (line.get_label() or "").lstrip("_")

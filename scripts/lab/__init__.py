@@ -6,6 +6,7 @@ statistics   medians, intervals, tests
 matrix       a sweep's points
 benchmarks   runs muster_bench and its like, and reads what they wrote
 algorithms   titles and order, from the results themselves
+looks        an algorithm's colour and marker
 panels       what figures and tables show of groups
 builds       executables of commits
 gate         compares two executables; points, gate_report

@@ -444,7 +444,7 @@ class Reports(Case):
             with self.subTest(name):
                 done = self.draw(document, name)
                 svg, png = self.folder / f"{name}.svg", self.folder / f"{name}.png"
-                self.assertEqual((done.returncode, done.stderr, done.stdout), (0, "", f"figure: {svg}\nfigure: {png}\n"))
+                self.assertEqual((done.returncode, done.stderr, done.stdout), (0, "", "".join(f"figure: {svg.with_suffix(e)}\n" for e in (".svg", ".png", ".pdf", ".csv"))))
                 self.assertTrue(xml.parse(svg).getroot().tag.endswith("svg"))
                 self.assertEqual(png.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
         self.draw(found, "again")

@@ -1,5 +1,6 @@
 """Figures and tables of results made by hand: drawn, the same each time, and refused where they would mislead."""
 
+import csv
 import json
 import os
 import re
@@ -49,10 +50,26 @@ class Figures(unittest.TestCase):
                 done = self.draw(script, script)
                 self.assertEqual((done.returncode, done.stderr), (0, ""))
                 svg, png = self.folder / f"{script}.svg", self.folder / f"{script}.png"
-                self.assertEqual(done.stdout, f"figure: {svg}\nfigure: {png}\n")
+                self.assertEqual(done.stdout, "".join(f"figure: {svg.with_suffix(ending)}\n" for ending in (".svg", ".png", ".pdf", ".csv")))
                 self.assertTrue(xml.parse(svg).getroot().tag.endswith("svg"))
                 self.assertEqual(png.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
                 self.assertGreater(png.stat().st_size, 20_000)
+
+    def test_the_pdf_is_as_wide_as_a_papers_column_and_the_csv_has_the_points(self):
+        found = [samples.result(algorithm=name, threads=t) for name in ("eleda", "mutex") for t in (1, 2)]
+        self.write(found)
+        self.assertEqual(self.draw("throughput.py").returncode, 0)
+        box = re.search(rb"/MediaBox \[ ?0 0 ([0-9.]+)", (self.folder / "figure.pdf").read_bytes())
+        self.assertAlmostEqual(float(box[1]) / 72, 3.33, places=1)
+        with open(self.folder / "figure.csv", newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        (group,) = results.groups(found)
+        for algorithm, title in (("eleda", "Eleda"), ("mutex", "Mutex")):
+            of_series = [[float(row[key]) for key in ("x", "y", "low", "high")] for row in rows if row["series"] == title]
+            spreads = [(t, group.throughput(algorithm, t)) for t in (1, 2)]
+            for row, (t, s) in zip(of_series, spreads, strict=True):
+                for got, wanted in zip(row, (t, s.median, s.q1, s.q3)):
+                    self.assertAlmostEqual(got, wanted, delta=1e-6 * wanted)
 
     def test_the_same_results_are_the_same_file(self):
         self.write(samples.quickstart())
@@ -219,9 +236,9 @@ class Figures(unittest.TestCase):
 
     def test_another_format_is_refused_and_writes_nothing(self):
         self.write([samples.result()])
-        done = self.draw("throughput.py", "x.pdf")
+        done = self.draw("throughput.py", "x.jpg")
         self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
-        self.assertIn(".svg and", done.stderr)
+        self.assertIn(".svg, .png, .pdf and .csv", done.stderr)
         self.assertEqual([path.name for path in self.folder.iterdir()], ["results"])
 
     def test_the_users_settings_of_matplotlib_neither_show_nor_stop(self):
@@ -284,7 +301,7 @@ class BenchmarkFigures(unittest.TestCase):
         done = self.draw(script, *documents)
         svg, png = self.folder / "figure.svg", self.folder / "figure.png"
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        self.assertEqual(done.stdout, f"figure: {svg}\nfigure: {png}\n")
+        self.assertEqual(done.stdout, "".join(f"figure: {svg.with_suffix(ending)}\n" for ending in (".svg", ".png", ".pdf", ".csv")))
         self.assertTrue(xml.parse(svg).getroot().tag.endswith("svg"))
         self.assertGreater(png.stat().st_size, 20_000)
         return svg.read_bytes()
@@ -377,7 +394,7 @@ class Interleavings(unittest.TestCase):
         done = self.draw(trace, name)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         svg, png = self.folder / f"{name}.svg", self.folder / f"{name}.png"
-        self.assertEqual(done.stdout, f"figure: {svg}\nfigure: {png}\n")
+        self.assertEqual(done.stdout, "".join(f"figure: {svg.with_suffix(ending)}\n" for ending in (".svg", ".png", ".pdf", ".csv")))
         self.assertEqual(png.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
         xml.parse(svg)
         return texts_of(svg)
