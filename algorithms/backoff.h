@@ -62,7 +62,7 @@ class Backoff {
     if (round_ < kPatience) ++round_;
   }
 
- private:
+  /// The shortest pause: the processor gives what it has to its other thread for a moment.
   static void relax() {
 #if defined(__x86_64__)
     _mm_pause();
@@ -71,6 +71,7 @@ class Backoff {
 #endif
   }
 
+ private:
   std::uint32_t single_pauses_ = 0;
   std::uint32_t round_ = 0;
 };

@@ -59,6 +59,13 @@ class HistogramSnapshot {
   }
   /// 0 when empty.
   std::uint64_t max() const { return max_; }
+  /// Calls visit(largest value, count) of each bucket that is not empty, smaller values first.
+  template <class Visit>
+  void for_each_bucket(Visit&& visit) const {
+    for (std::size_t i = 0; i < counts_.size(); ++i) {
+      if (counts_[i] != 0) visit(HistogramBuckets::upper(i), counts_[i]);
+    }
+  }
   /// The smallest recorded value that at least `percent` per cent of all do not exceed; 0 when empty.
   std::uint64_t percentile(double percent) const {
     const std::uint64_t total = count();

@@ -222,7 +222,7 @@ bool uses(const WorkloadKind& kind, const ConfigKey& key) {
     case UsedBy::own:
       break;
   }
-  return key.name.starts_with(std::string(kind.name) + ".");
+  return std::ranges::find(kind.keys, key.name, &ConfigKey::name) != kind.keys.end();
 }
 
 Json default_of(const ConfigKey& key) {

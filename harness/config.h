@@ -44,7 +44,7 @@ struct Configuration {
 enum class UsedBy : std::uint8_t {
   all,
   engine,  ///< those that run on the engine
-  own,     ///< the one that its section is named after
+  own,     ///< those that have it among their own keys
 };
 
 /// One key of the configuration. Parsing, validation, defaults and documentation all come from these rows.

@@ -60,6 +60,23 @@ Json to_json(const TransactionCounts& counts) {
   return {{"committed", counts.committed}, {"aborted", counts.aborted}, {"deadlocks", counts.deadlocks}};
 }
 
+Json to_json(const std::vector<Distribution>& distributions) {
+  Json all = Json::object();
+  for (const Distribution& one : distributions) {
+    Json buckets = Json::array();
+    for (const Distribution::Bucket& bucket : one.buckets) buckets.push_back({bucket.upper, bucket.count});
+    all[one.name] = {{"unit", one.unit}, {"max", one.max}, {"buckets", std::move(buckets)}};
+  }
+  return all;
+}
+
+Json to_json(const LoadReport& load) {
+  return {{"offered", load.offered},
+          {"achieved", load.achieved},
+          {"backlog", load.backlog},
+          {"saturated", load.saturated}};
+}
+
 Json to_json(const Repetition& repetition, const std::string& operations) {
   const RepetitionReport& report = repetition.report;
   Json windows = Json::array();
@@ -67,15 +84,23 @@ Json to_json(const Repetition& repetition, const std::string& operations) {
     windows.push_back(
         {{"seconds", window.seconds}, {"operations", window.operations}, {"bytes", window.bytes}});
   }
-  return {{"windows", std::move(windows)},
-          {"throughput", throughput(operations, repetition.measured.windows)},
-          {"bytes_per_s", to_json(bytes_per_s(repetition.measured.windows))},
-          {"commit_latency_us", report.commit_latency_us ? all(*report.commit_latency_us) : Json(nullptr)},
-          {"boundary_lag_bytes", three(report.boundary_lag_bytes)},
-          {"log", report.log ? to_json(*report.log) : Json(nullptr)},
-          {"waits", to_json(report.waits)},
-          {"transactions", report.transactions ? to_json(*report.transactions) : Json(nullptr)},
-          {"activity", to_json(repetition.activity)}};
+  Json json = {
+      {"windows", std::move(windows)},
+      {"throughput", throughput(operations, repetition.measured.windows)},
+      {"bytes_per_s", to_json(bytes_per_s(repetition.measured.windows))},
+      {"commit_latency_us", report.commit_latency_us ? all(*report.commit_latency_us) : Json(nullptr)},
+      {"boundary_lag_bytes", three(report.boundary_lag_bytes)},
+      {"log", report.log ? to_json(*report.log) : Json(nullptr)},
+      {"waits", to_json(report.waits)},
+      {"transactions", report.transactions ? to_json(*report.transactions) : Json(nullptr)},
+      {"activity", to_json(repetition.activity)},
+      {"distributions", to_json(report.distributions)}};
+  if (report.load) {
+    json["load"] = to_json(*report.load);
+    json["service_time_us"] = report.service_time_us ? all(*report.service_time_us) : Json(nullptr);
+    json["start_delay_us"] = report.start_delay_us ? all(*report.start_delay_us) : Json(nullptr);
+  }
+  return json;
 }
 
 Json or_null(const std::optional<unsigned>& unit) {

@@ -82,7 +82,9 @@ class AppendWorkload final : public Workload {
     }
     if constexpr (!A::info.unsafe) verify(all);
     appended_ += all.records;
-    report.boundary_lag_bytes = summary(lag_->snapshot());
+    const HistogramSnapshot lag = lag_->snapshot();
+    report.boundary_lag_bytes = summary(lag);
+    report.distributions.push_back(distribution("boundary_lag", "bytes", lag));
     return report;
   }
 

@@ -11,8 +11,8 @@
 
 namespace muster {
 
-/// Times one worker's commits from the begin of Session::commit() to the acknowledgement, in ticks, for a
-/// session whose commits may be acknowledged later and by another thread.
+/// Times one worker's commits up to the acknowledgement, in ticks, for a session whose commits may be acknowledged later
+/// and by another thread: from the begin of Session::commit(), or from when the transaction was due.
 ///
 /// Ordering  [slot] a slot is taken by the worker, which stores the time, and given back by the acknowledging thread,
 ///                  with a release that the worker acquires when it comes round to that slot again.
@@ -30,18 +30,28 @@ class CommitLatency {
   /// any more; the commit is then made untimed.
   template <class Commit, class GiveUp>
   void timed(Commit&& commit, GiveUp&& give_up) {
+    timed_from(0, 0, commit, give_up);
+  }
+  /// The same from `due` on; service() is from `begun` on. 0 and 0: from now on, and nothing.
+  template <class Commit, class GiveUp>
+  void timed_from(std::uint64_t due, std::uint64_t begun, Commit&& commit, GiveUp&& give_up) {
     Slot& slot = slots_[next_++ % kSlots];
     for (Backoff backoff; slot.begin.load(std::memory_order_acquire) != 0; backoff.pause()) {  // [slot]
       if (give_up()) return commit(nullptr, nullptr);
     }
     committing() = this;
-    slot.begin.store(Ticks::now(), std::memory_order_relaxed);  // handed on with the commit
+    slot.begun = begun;
+    slot.begin.store(due != 0 ? due : Ticks::now(),
+                     std::memory_order_relaxed);  // both handed on with the commit
     commit(&acknowledged, &slot);
     committing() = nullptr;
   }
 
-  /// Once everything has been acknowledged.
-  HistogramSnapshot snapshot() const { return by_worker_.snapshot() += by_others_.snapshot(); }
+  /// Whole once everything has been acknowledged.
+  HistogramSnapshot snapshot() const {
+    return by_worker_.latency.snapshot() += by_others_.latency.snapshot();
+  }
+  HistogramSnapshot service() const { return by_worker_.service.snapshot() += by_others_.service.snapshot(); }
 
  private:
   /// More than the log lets a worker have on the way, so that a slot is free when its turn comes.
@@ -49,7 +59,13 @@ class CommitLatency {
 
   struct Slot {
     std::atomic<std::uint64_t> begin{0};  // [slot] ticks; 0: free
+    std::uint64_t begun = 0;              // [slot] ticks; 0: not asked for
     CommitLatency* owner = nullptr;
+  };
+
+  struct Histograms {
+    Histogram latency;
+    Histogram service;
   };
 
   /// What this thread is committing.
@@ -61,16 +77,21 @@ class CommitLatency {
   static void acknowledged(void* context) noexcept {
     Slot& slot = *static_cast<Slot*>(context);
     const std::uint64_t begin = slot.begin.load(std::memory_order_relaxed);
-    const std::uint64_t took = std::max(Ticks::now(), begin) - begin;  // read without a fence
+    const std::uint64_t now = Ticks::now();
+    const auto since = [now](std::uint64_t then) {
+      return std::max(now, then) - then;
+    };  // read without a fence
     CommitLatency& owner = *slot.owner;
-    (committing() == &owner ? owner.by_worker_ : owner.by_others_).record(took);
+    Histograms& histograms = committing() == &owner ? owner.by_worker_ : owner.by_others_;
+    histograms.latency.record(since(begin));
+    if (slot.begun != 0) histograms.service.record(since(slot.begun));
     slot.begin.store(0, std::memory_order_release);  // [slot]
   }
 
   std::unique_ptr<Slot[]> slots_ = std::make_unique<Slot[]>(kSlots);
   std::uint64_t next_ = 0;
-  Histogram by_worker_;
-  alignas(kCacheLine) Histogram by_others_;
+  Histograms by_worker_;
+  alignas(kCacheLine) Histograms by_others_;
 };
 
 }  // namespace muster

@@ -18,11 +18,14 @@ class EngineMeasurement {
   /// Forgets the last repetition, and begins one of so many workers.
   void begin(std::size_t workers) {
     latencies_ = std::vector<CommitLatency>(workers);
+    start_delays_ = std::vector<Histogram>(workers);
     from_.reset();
     clock_.emplace();
   }
 
   CommitLatency& latency(std::uint32_t worker) { return latencies_[worker]; }
+  /// What waiting for a transaction's time has added; of an open loop.
+  Histogram& start_delay(std::uint32_t worker) { return start_delays_[worker]; }
 
   /// At each window's edge; the first is where the measuring begins.
   Progressed sample(Database& database, const Progressed& counted) {
@@ -33,16 +36,30 @@ class EngineMeasurement {
 
   /// Once every commit has been acknowledged and sample() has been called.
   void add_to(RepetitionReport& report) const {
-    HistogramSnapshot latency;
-    for (const CommitLatency& worker : latencies_) latency += worker.snapshot();
-    if (latency.count() != 0) report.commit_latency_us = summary(latency, clock_->ns_per_tick() / 1000);
+    HistogramSnapshot latency, service, delay;
+    for (const CommitLatency& worker : latencies_) {
+      latency += worker.snapshot();
+      service += worker.service();
+    }
+    for (const Histogram& worker : start_delays_) delay += worker.snapshot();
+    const double us_per_tick = clock_->ns_per_tick() / 1000;
+    const auto add = [&](const char* name, const HistogramSnapshot& ticks, std::optional<Percentiles>& into) {
+      if (ticks.count() == 0) return;
+      into = summary(ticks, us_per_tick);
+      report.distributions.push_back(distribution(name, "ns", ticks, us_per_tick * 1000));
+    };
+    add("commit_latency", latency, report.commit_latency_us);
+    add("service_time", service, report.service_time_us);
+    add("start_delay", delay, report.start_delay_us);
     const LogStatistics log = to_ - *from_;
+    report.distributions.push_back(distribution("boundary_lag", "bytes", log.boundary_lag));
     report.boundary_lag_bytes = summary(log.boundary_lag);
     report.log = activity(log);
   }
 
  private:
   std::vector<CommitLatency> latencies_;
+  std::vector<Histogram> start_delays_;
   std::optional<Ticks> clock_;
   std::optional<LogStatistics> from_;
   LogStatistics to_;

@@ -1,5 +1,10 @@
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+
 #include "engine/database.h"
 #include "engine/error.h"
 #include "engine/histogram.h"
@@ -16,6 +21,24 @@ inline Percentiles summary(const HistogramSnapshot& histogram, double scale = 1.
           .p99 = at(99),
           .p999 = at(99.9),
           .max = static_cast<double>(histogram.max()) * scale};
+}
+
+/// The whole of it, empty buckets left out. `scale` turns the recorded unit into `unit`.
+inline Distribution distribution(std::string name, std::string unit, const HistogramSnapshot& histogram,
+                                 double scale = 1.0) {
+  const auto scaled = [scale](std::uint64_t value) {
+    return static_cast<std::uint64_t>(std::llround(static_cast<double>(value) * scale));
+  };
+  Distribution found{std::move(name), std::move(unit), scaled(histogram.max()), {}};
+  histogram.for_each_bucket([&](std::uint64_t upper, std::uint64_t count) {
+    const std::uint64_t at = std::min(scaled(upper), found.max);
+    if (!found.buckets.empty() && found.buckets.back().upper == at) {
+      found.buckets.back().count += count;
+    } else {
+      found.buckets.push_back({at, count});
+    }
+  });
+  return found;
 }
 
 /// Of what the log did while measuring.

@@ -77,6 +77,27 @@ struct Percentiles {
   double max = 0;
 };
 
+/// A whole histogram, without its empty buckets.
+struct Distribution {
+  struct Bucket {
+    std::uint64_t upper = 0;  ///< the largest value in it
+    std::uint64_t count = 0;
+  };
+  std::string name;
+  std::string unit;
+  std::uint64_t max = 0;
+  std::vector<Bucket> buckets;  ///< smaller values first
+};
+
+/// How an open loop kept up, over the measured windows.
+struct LoadReport {
+  double offered = 0;        ///< transactions a second that were due
+  double achieved = 0;       ///< that were done
+  std::int64_t backlog = 0;  ///< due and not done at the end
+  bool saturated =
+      false;  ///< the backlog has grown from each window's edge to the next, by more than a hundredth of what was due
+};
+
 /// What the log did in the measured part of one repetition.
 struct LogActivity {
   std::uint64_t bytes = 0;
@@ -94,7 +115,11 @@ struct TransactionCounts {
 
 /// One repetition, beside what its windows say.
 struct RepetitionReport {
-  std::optional<Percentiles> commit_latency_us;
+  std::optional<Percentiles> commit_latency_us;  ///< of an open loop: from when the transaction was due
+  std::optional<Percentiles> service_time_us;    ///< of an open loop: from when it began
+  std::optional<Percentiles> start_delay_us;     ///< of an open loop: what waiting for its time has added
+  std::optional<LoadReport> load;                ///< of an open loop
+  std::vector<Distribution> distributions;
   Percentiles boundary_lag_bytes;
   std::optional<LogActivity> log;
   WaitCounters waits;  ///< of all workers, while measuring

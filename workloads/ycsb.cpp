@@ -59,11 +59,13 @@ struct Shared {
 class YcsbWorker {
  public:
   YcsbWorker(Shared& shared, Session& session, CommitLatency& latency, std::uint64_t seed,
-             std::uint64_t stream)
+             std::uint64_t stream, Pacer* pacer, Histogram& start_delay)
       : shared_(shared),
         session_(session),
         latency_(latency),
         operations_(shared.options, seed, stream),
+        pacer_(pacer),
+        start_delay_(start_delay),
         next_stamp_(stream << 40 | 1),
         new_value_(shared.values.bytes()) {}
 
@@ -78,6 +80,7 @@ class YcsbWorker {
         result_.measured = {};
       }
       operations_.next(transaction_);
+      if (pacer_ != nullptr && !wait_for_start(control, phase)) break;
       if (!execute_until_done(control)) break;
       commit(control, phase);
       progress.set(++done, 0);
@@ -88,6 +91,14 @@ class YcsbWorker {
   }
 
  private:
+  /// False where the run was stopped before the next one was due.
+  bool wait_for_start(const RunControl& control, Phase phase) {
+    start_ = pacer_->next(control);
+    if (control.stopped()) return false;
+    if (phase == Phase::measure) start_delay_.record(start_.delay);
+    return true;
+  }
+
   /// False where the run was stopped before the transaction, a deadlock's victim, got through.
   bool execute_until_done(const RunControl& control) {
     for (Backoff backoff;; backoff.pause()) {
@@ -141,9 +152,11 @@ class YcsbWorker {
       // Increments are counted apart from the values, or two that read the same value would agree with it.
       shared_.options.mix == YcsbMix::f ? shared_.stamps.increment(key) : shared_.stamps.set(key, stamp);
     }
-    if (!written_.empty() && phase == Phase::measure) {
-      latency_.timed([&](auto acknowledge, void* context) { session_.commit(acknowledge, context); },
-                     [&] { return control.stopped(); });
+    if (phase == Phase::measure && (pacer_ != nullptr || !written_.empty())) {
+      latency_.timed_from(
+          start_.due, start_.begun,
+          [&](auto acknowledge, void* context) { session_.commit(acknowledge, context); },
+          [&] { return control.stopped(); });
     } else {
       session_.commit();
     }
@@ -155,6 +168,9 @@ class YcsbWorker {
   Session& session_;
   CommitLatency& latency_;
   YcsbOperations operations_;
+  Pacer* const pacer_;  // of an open loop
+  Histogram& start_delay_;
+  Pacer::Start start_;  // of an open loop's transaction
   std::uint64_t next_stamp_;
   std::vector<YcsbOperation> transaction_;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> written_;  // by this transaction: key, stamp
@@ -211,16 +227,23 @@ class Ycsb final : public Workload {
   void prepare() override {
     std::fill(results_.begin(), results_.end(), WorkerResult{});
     measurement_.begin(results_.size());
+    if (shared_.options.load.is_open()) open_loop_.emplace(shared_.options.load, clock_);
   }
 
   void work(std::uint32_t worker, const RunControl& control, WorkerProgress& progress) override {
     const auto session = database_->attach(policy_);
     const std::uint64_t stream = repetition_ * results_.size() + worker;
-    results_[worker] =
-        YcsbWorker(shared_, *session, measurement_.latency(worker), seed_, stream + 1).run(control, progress);
+    std::optional<Pacer> pacer;
+    if (open_loop_) pacer.emplace(open_loop_->pacer(worker, workers(), mix(seed_ + repetition_)));
+    results_[worker] = YcsbWorker(shared_, *session, measurement_.latency(worker), seed_, stream + 1,
+                                  pacer ? &*pacer : nullptr, measurement_.start_delay(worker))
+                           .run(control, progress);
   }
 
-  Progressed sample(const Progressed& counted) override { return measurement_.sample(*database_, counted); }
+  Progressed sample(const Progressed& counted) override {
+    if (open_loop_) open_loop_->sample(counted.operations);
+    return measurement_.sample(*database_, counted);
+  }
 
   RepetitionReport finish() override {
     RepetitionReport report;
@@ -234,6 +257,7 @@ class Ycsb final : public Workload {
       values_read_ += worker.values_read;
     }
     measurement_.add_to(report);
+    if (open_loop_) report.load = open_loop_->report();
     ++repetition_;
     return report;
   }
@@ -257,6 +281,8 @@ class Ycsb final : public Workload {
 
  private:
   static constexpr std::uint64_t kLoadBatch = 128;
+
+  std::uint32_t workers() const { return static_cast<std::uint32_t>(results_.size()); }
 
   std::uint64_t verify_records() {
     const auto session = database_->attach(CommitPolicy::durable);
@@ -308,6 +334,8 @@ class Ycsb final : public Workload {
   std::uint64_t repetition_ = 0;
   std::vector<WorkerResult> results_;  // each written once, by its worker, when it leaves
   EngineMeasurement measurement_;
+  const Ticks clock_;  // as old as the workload, which has been loaded before it paces anything
+  std::optional<OpenLoop> open_loop_;
 
   std::uint64_t commits_logged_ = 0;  // over all repetitions
   std::uint64_t values_read_ = 0;

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "engine/database.h"
+#include "workloads/arrivals.h"
 #include "workloads/workload.h"
 
 namespace muster {
@@ -26,6 +27,7 @@ struct YcsbOptions {
   std::uint32_t operations = 1;  ///< a transaction
   KeyDistribution distribution = KeyDistribution::uniform;
   double theta = 0.99;  ///< of zipf: the k-th hottest key is drawn with a probability like 1 / k^theta
+  LoadOptions load;
 };
 
 /// Makes the database of a run: Database::open, or a test's that errs.
@@ -39,8 +41,8 @@ using DatabaseOpener = std::function<std::unique_ptr<Database>(const DatabaseOpt
 /// were committed); with a log on files, every record of it from the load to the durable end is whole, and as
 /// many commits are there as were acknowledged.
 ///
-/// The commit latency is that of transactions that wrote, from the begin of Session::commit() to the
-/// acknowledgement. Bytes are those of the log.
+/// The commit latency is that of transactions that wrote, from the begin of Session::commit() to the acknowledgement; of
+/// an open loop that of all, from when they were due. Bytes are those of the log.
 std::unique_ptr<Workload> make_ycsb(const YcsbOptions& options, const DatabaseOptions& database,
                                     CommitPolicy policy, std::uint32_t threads, std::uint64_t seed,
                                     const DatabaseOpener& open = Database::open);

@@ -1,6 +1,11 @@
 #include "workloads/ycsb.h"
 
+#include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "engine/io/memory_log_device.h"
 #include "tests/catch.h"
@@ -125,6 +130,93 @@ TEST_CASE("YCSB: increments that are lost fail the run, though the values agree 
 TEST_CASE("YCSB: a torn value, and another key's, fail the run when they are read") {
   CHECK(error(YcsbMix::c, Fault::tears_a_value).find("expected a whole value") != std::string::npos);
   CHECK(error(YcsbMix::c, Fault::reads_a_stranger).find("expected a whole value") != std::string::npos);
+}
+
+/// A log in memory, one of whose syncs takes long.
+class StallingDevice : public MemoryLogDevice {
+ public:
+  StallingDevice() : MemoryLogDevice(std::chrono::microseconds(0)) {}
+  void sync() override {
+    if (++syncs_ == 2'000) std::this_thread::sleep_for(kStall);
+    MemoryLogDevice::sync();
+  }
+  static constexpr std::chrono::milliseconds kStall{300};
+
+ private:
+  int syncs_ = 0;
+};
+
+TEST_CASE("YCSB: constant arrivals of all workers are equally far apart") {
+  std::vector<double> due;
+  for (std::uint32_t worker = 0; worker < 3; ++worker) {
+    Schedule schedule({.rate = 1000}, worker, 3, 7);
+    for (int i = 0; i < 1000; ++i, schedule.advance()) due.push_back(schedule.due_s());
+  }
+  std::sort(due.begin(), due.end());
+  for (std::size_t i = 0; i < due.size(); ++i)
+    REQUIRE(due[i] == Approx(static_cast<double>(i) / 1000).margin(1e-9));
+}
+
+TEST_CASE("YCSB: Poisson arrivals keep the rate, and lie apart as an exponential distribution says") {
+  Schedule schedule({.rate = 4000, .arrivals = Arrivals::poisson}, 1, 4, 7);
+  constexpr int kArrivals = 100'000;
+  int longer = 0;  // than the mean
+  double before = 0;
+  for (int i = 0; i < kArrivals; ++i, schedule.advance()) {
+    if (schedule.due_s() - before > 1e-3) ++longer;
+    before = schedule.due_s();
+  }
+  CHECK(before == Approx(kArrivals / 1000.0).epsilon(0.02));
+  CHECK(longer == Approx(kArrivals * std::exp(-1)).epsilon(0.02));
+}
+
+TEST_CASE(
+    "YCSB: an open loop counts from when a transaction was due, so that a stall is seen by all it held up") {
+  const TemporaryDirectory folder;
+  YcsbOptions options = small(YcsbMix::a);
+  options.load.rate = 20'000;
+  DatabaseOptions database = in_memory(folder);
+  database.make_log_device = [](const LogOptions&, Lsn) { return std::make_unique<StallingDevice>(); };
+  const auto workload = make_ycsb(options, database, CommitPolicy::durable, 1, 3);
+  workload->load([] { return false; });
+  testing::drive(*workload, 1, 16'000);
+  const RepetitionReport report = workload->finish();
+  workload->close();
+  constexpr double kStall_us = 1e3 * StallingDevice::kStall.count();
+  REQUIRE(report.commit_latency_us);
+  REQUIRE(report.service_time_us);
+  CHECK(report.commit_latency_us->max >= kStall_us);
+  CHECK(report.service_time_us->max >= kStall_us);
+  // 20,000 a second for 0.3 s: over a third of all waited for a third of that at least. One was in service meanwhile.
+  CHECK(report.commit_latency_us->p95 > kStall_us / 3);
+  CHECK(report.service_time_us->p999 < kStall_us / 3);
+  REQUIRE(report.load);
+  CHECK(report.load->offered == 20'000);
+}
+
+TEST_CASE("YCSB: a load beyond what the machine can do is saturated") {
+  const TemporaryDirectory folder;
+  YcsbOptions options = small(YcsbMix::a);
+  options.load = {.rate = 1e8, .arrivals = Arrivals::poisson};
+  const Ran ran = run(options, in_memory(folder), CommitPolicy::pipelined, 2);
+  REQUIRE(ran.report.load);
+  CHECK(ran.report.load->saturated);
+  CHECK(ran.report.load->backlog > 0);
+  CHECK(ran.report.load->achieved < 1e8);
+}
+
+TEST_CASE("YCSB: a closed loop reports no load, and whole distributions") {
+  const TemporaryDirectory folder;
+  const Ran ran = run(small(YcsbMix::a), in_memory(folder), CommitPolicy::durable, 2);
+  CHECK(!ran.report.load);
+  CHECK(!ran.report.service_time_us);
+  for (const Distribution& distribution : ran.report.distributions) {
+    std::uint64_t count = 0;
+    for (const Distribution::Bucket& bucket : distribution.buckets) count += bucket.count;
+    if (distribution.name == "commit_latency") CHECK(count == ran.report.commit_latency_us->count);
+    CHECK((distribution.buckets.empty() || distribution.buckets.back().upper == distribution.max));
+  }
+  CHECK(ran.report.distributions.size() == 2);
 }
 
 }  // namespace
