@@ -46,7 +46,10 @@ ConfigKey rate() {
           },
           [](const Configuration& from) {
             const LoadOptions& load = options_of<YcsbOptions>(from).load;
-            return load.is_open() ? nlohmann::ordered_json(load.rate) : nlohmann::ordered_json(kClosed);
+            if (!load.is_open()) return nlohmann::ordered_json(kClosed);
+            const auto whole = static_cast<std::uint64_t>(load.rate);
+            return static_cast<double>(whole) == load.rate ? nlohmann::ordered_json(whole)
+                                                           : nlohmann::ordered_json(load.rate);
           }};
 }
 
