@@ -56,7 +56,8 @@ def draw_curves(found, arguments):
             look = style.look(algorithm, names)
             xs = [1 / (1 - percent / 100) for percent in levels]
             ys = [one.percentile(percent) / 1000 for percent in levels]
-            panel.plot(xs, ys, color=look.colour, linestyle=look.line)
+            label = f"_{algorithm}, {threads}"  # for the CSV; names stand at the ends
+            panel.plot(xs, ys, color=look.colour, linestyle=look.line, label=label)
             ends.append((xs[-1], ys[-1], f"{group.known.title(algorithm)}, {threads}", look.colour))
         panel.set_xscale("log")
         panel.set_yscale("log")
@@ -124,7 +125,8 @@ def draw_against_load(panel, of_rate):
         medians = [s.median for s in spreads[key]]
         panel.errorbar(rates, medians, yerr=bars, color=colour, linestyle="-", label="p99.9" if key == "p999" else key)
         for rate, median, hollow in zip(rates, medians, saturated):
-            panel.plot(rate, median, marker, color=colour, markerfacecolor="white" if hollow else colour)
+            face = "white" if hollow else colour
+            panel.plot(rate, median, marker, color=colour, markerfacecolor=face, gid=style.ORNAMENT)
     knee = next((r for r, s in zip(rates, spreads["p99"]) if s.median > KNEE * spreads["p99"][0].median), None)
     if knee is not None:
         panel.axvline(knee, color="#777777", linestyle=":", linewidth=1)

@@ -60,6 +60,7 @@ def draw_lines(axes, chart):
             marker=look.marker,
             linestyle=look.line if chart.numeric else "none",
             elinewidth=0.9,
+            label=f"_{line.name}",  # for the CSV; names stand at the ends
             zorder=3 + position,
         )
         ends.append((xs[-1], spreads[-1].median, line.name, look.colour))

@@ -320,6 +320,7 @@ def caption_and_save(figure, caption, out):
     return save(figure, out)
 
 
+ORNAMENT = "ornament"  # the gid of a line that repeats points of another: none of the figure's points
 FORMATS = (".svg", ".png", ".pdf", ".csv")
 COLUMN_INCHES, PAGE_INCHES = 3.33, 7.0  # a paper's column, and both of them
 COLUMN_FITS = 6.5  # inches: what is wider on the screen takes both
@@ -383,7 +384,8 @@ def points_of(figure):
                 in_bars.update((container[0], *container[1]))
                 yield from ((panel, *row) for row in _bar_rows(container))
         for line in axes.lines:
-            if line not in in_bars and line.get_transform() == axes.transData and line.get_label() != HOLLOW_MEANS:
+            ornament = line in in_bars or line.get_gid() == ORNAMENT or line.get_label() == HOLLOW_MEANS
+            if not ornament and line.get_transform() == axes.transData:
                 yield from ((panel, _name(line), x, y, "", "") for x, y in zip(*line.get_data()))
         for image in axes.images:
             for row, values in enumerate(image.get_array()):

@@ -250,9 +250,9 @@ def groups(results):
         if configuration["seed"] in runs:
             raise ResultError(f"{point[0]}, {point[1]} threads, seed {configuration['seed']}: two results; want one")
         runs[configuration["seed"]] = result
-    return [found[key] for key in sorted(found, key=lambda k: (found[k].configuration["workload"], _natural(k)))]
+    return [found[key] for key in sorted(found, key=lambda k: (found[k].configuration["workload"], natural(k)))]
 
 
-def _natural(text):
+def natural(text):
     """A key of order in which 48 comes before 120."""
     return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", text)]

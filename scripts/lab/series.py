@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from lab.command import RequestError
 from lab.measurements import METRICS
+from lab.results import natural
 from lab.statistics import Spread
 
 
@@ -47,7 +48,7 @@ def chart(side, x, y, by=None):
         lines.setdefault(_shown(keys.get(by)) if by else "", []).append((keys.get(x), Spread.of(values)))
     numeric = all(_is_number(keys.get(x)) for keys, _, _ in points)
     order = (lambda point: point[0]) if numeric else (lambda point: _shown(point[0]))
-    series = [Series(name, sorted(of, key=order)) for name, of in sorted(lines.items(), key=lambda line: _natural(line[0]))]
+    series = [Series(name, sorted(of, key=order)) for name, of in sorted(lines.items(), key=lambda line: natural(line[0]))]
     return Chart(x, by, y, units[0], series, numeric)
 
 
@@ -63,7 +64,7 @@ def _refuse_hidden(points, drawn):
         values = {_shown(keys.get(key)) for keys, _, _ in points}
         if len(values) > 1:
             want = f"one value; --by {key} draws a line for each, --where {key}=VALUE chooses"
-            raise RequestError.of(key, ", ".join(sorted(values, key=_natural)), want)
+            raise RequestError.of(key, ", ".join(sorted(values, key=natural)), want)
 
 
 def _is_number(value):
@@ -73,9 +74,3 @@ def _is_number(value):
 def _shown(value):
     return "not used" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
-
-def _natural(text):
-    try:
-        return (0, float(text), text)
-    except ValueError:
-        return (1, 0.0, text)

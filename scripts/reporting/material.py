@@ -48,17 +48,13 @@ def read(place):
     else:
         if (place / VERDICTS).exists():
             _read_verdicts(material, place)
-        folders = sorted((p for p in place.iterdir() if p.is_dir() and not p.name.startswith(".")), key=_natural)
+        folders = sorted((p for p in place.iterdir() if p.is_dir() and not p.name.startswith(".")), key=lambda p: results.natural(p.name))
         for folder in [place, *folders]:
             _read_folder(material, folder.name if folder != place else place.resolve().name, folder)
     if not material.sections and not material.figures:
         reason = f"; the first of {len(material.skipped)} skipped: {material.skipped[0]}" if material.skipped else ""
         raise ResultError(f"{place}: holds no results: scripts/sweep.py and scripts/reproduce write them{reason}")
     return material
-
-
-def _natural(path):
-    return results._natural(path.name)
 
 
 def _read_folder(material, name, folder):
