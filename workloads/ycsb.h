@@ -27,7 +27,7 @@ struct YcsbOptions {
   std::uint32_t operations = 1;  ///< a transaction
   KeyDistribution distribution = KeyDistribution::uniform;
   double theta = 0.99;  ///< of zipf: the k-th hottest key is drawn with a probability like 1 / k^theta
-  LoadOptions load;
+  LoadOptions load{};
 };
 
 /// Makes the database of a run: Database::open, or a test's that errs.
