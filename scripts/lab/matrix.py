@@ -107,6 +107,26 @@ def read(path):
     return document
 
 
+def narrowed(document, chosen, listed):
+    """The matrix with the chosen algorithms in the place of its own: of a list the first, and with "all" `bound`. What is
+    chosen is run, so that no condition leaves an algorithm out. `listed` is what `muster list --json` says."""
+    names = {about["name"] for about in listed}
+    for name in chosen:
+        if name not in names:
+            raise RequestError.of("--algorithms", name, "some of " + ", ".join(about["name"] for about in listed))
+    engine = {about["name"] for about in listed if not about["unsafe"] and not about["stalls_on_idle"]}
+    usable = [name for name in chosen if name in engine]
+    words = {"all": list(dict.fromkeys([*chosen, "bound"])), "engine": usable}
+    for part in [document, *document["parts"]]:
+        axes = part.get("axes", {})
+        if "algorithm" in axes:
+            asked = axes["algorithm"]
+            axes["algorithm"] = words[asked] if asked in ("all", "engine") else usable[:1]
+        part["skip"] = [condition for condition in part.get("skip", []) if "algorithm" not in condition]
+    document["parts"] = [part for part in document["parts"] if part.get("axes", {}).get("algorithm") != []]
+    return document
+
+
 def size(document, muster):
     """How many runs it has at most: before `skip`, and without making them."""
     return document["repetitions"] * sum(

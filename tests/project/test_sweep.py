@@ -506,6 +506,19 @@ class Order(Folder):
         }
         self.assertEqual(found, {(t, *pair) for t in (1, 2) for pair in ((48, 65536), (120, 131072))})
 
+    def test_the_quickstart_runs_what_is_chosen(self):
+        muster = runs.Muster(project.MUSTER)
+        for chosen in (["border_collie", "mutex"], ["null"], ["bound", "eleda"], ["border_collie_naive"]):
+            with self.subTest(chosen=chosen):
+                document = matrix.narrowed(matrix.read(ROOT / "scripts/quickstart.json"), chosen, muster.algorithms)
+                found = matrix.points(document, muster, self.folder)
+                append = {p.effective["algorithm"] for p in found if p.effective["workload"] == "append"}
+                engine = {p.effective["algorithm"] for p in found if p.effective["workload"] == "ycsb"}
+                self.assertEqual(append, {*chosen, "bound"})
+                self.assertEqual(engine, set(chosen) - {"null", "bound", "border_collie_naive"})
+        with self.assertRaisesRegex(RequestError, "--algorithms = colie: want some of"):
+            matrix.narrowed(matrix.read(ROOT / "scripts/quickstart.json"), ["colie"], muster.algorithms)
+
     def test_words_stand_for_what_the_machine_has(self):
         axes = {"algorithm": "engine", "threads": "powers of two"}
         found = self.cells({"base": SHORT, "axes": axes})
