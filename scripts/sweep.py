@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import fcntl
 import json
+import math
 import os
 import shutil
 import sys
@@ -22,8 +23,8 @@ from lab.command import MachineError, RequestError
 from lab.place import BIN
 
 RUNNING = ".running.json"  # no result before it is whole and fits the schema
-OVERHEAD_S = 0.1  # starting, loading and verifying a short run: for the estimate alone
-RESULT_BYTES = 10_000  # of a short run, for the estimate alone
+OVERHEAD_S = 0.1  # starting, loading and verifying a short run: until a run has shown more
+RESULT_BYTES = 20_000  # of ten windows over the engine, for the estimate alone
 RUNS_MAX = 10_000  # more may be a mistake, and wants --yes
 LOCK_S = 3  # a run that ends with its sweep may take so long
 PLAN = ".plan.json"  # what the sweep that runs last was to bring, for `status`
@@ -105,8 +106,9 @@ class Sweep:
         self.clear()
         self.try_writing()
         self.ends_s = None if args.budget is None else time.monotonic() + args.budget
-        plan = {"runs": [cell.name for cell in cells], "seconds": [round(run_s(cell), 3) for cell in cells]}
-        command.write_text(json.dumps(plan), self.out / PLAN)
+        self.overhead_s = OVERHEAD_S  # the largest so far, so that a budget holds where loading takes long
+        self.plan = {"runs": [cell.name for cell in cells], "seconds": [round(run_s(cell), 3) for cell in cells], "failed": []}
+        self.write_plan()
         self.runner = runs.Runner(["--host-name"] if args.host_name else [], keep_open=[lock])
 
     def keep(self):
@@ -139,6 +141,9 @@ class Sweep:
         for path in self.out.glob(RUNNING + "*"):
             path.unlink()
 
+    def write_plan(self):
+        command.write_text(json.dumps(self.plan), self.out / PLAN)
+
     def try_writing(self):
         probe = self.out / (RUNNING + ".probe")
         try:
@@ -157,16 +162,16 @@ class Sweep:
         self.runner.stop_on_signals()
         left = [cell for cell in self.cells if cell.name not in self.kept]
         kept = f", {len(self.kept)} kept from before" if self.kept else ""
-        print(f"sweep: {length(left)}{kept}; results in {self.out}", flush=True)
+        print(f"sweep: {len(left)} runs{kept}, {about(sum(map(run_s, left)))}; results in {self.out}", flush=True)
         failed, refused, skipped, spent = 0, set(), 0, False
         say = Lines(len(left))
         width = shutil.get_terminal_size().columns
         bar = "{percentage:3.0f}% {bar} {n_fmt} of {total_fmt} runs, {remaining} left{postfix}"
         with tqdm(left, bar_format=bar, disable=None, leave=False, smoothing=0, ncols=width) as progress:
-            for cell in progress:
+            for number, cell in enumerate(progress):  # not progress.n, which stays 0 where there is no bar
                 self.leave_if_stopped()
-                say.done(progress.n)
-                if self.ends_s is not None and time.monotonic() + run_s(cell) > self.ends_s:
+                say.done(number)
+                if self.ends_s is not None and time.monotonic() + cell.point.measured_s() + self.overhead_s > self.ends_s:
                     spent = True
                     break
                 if cell.point in refused:
@@ -178,6 +183,8 @@ class Sweep:
                 if failure is not None:
                     progress.write(f"sweep: {failure}", file=sys.stderr)
                     failed += 1
+                    self.plan["failed"].append(cell.name)
+                    self.write_plan()
                     if code == RequestError.code:
                         refused.add(cell.point)
         if failed:
@@ -190,7 +197,9 @@ class Sweep:
     def run_cell(self, cell):
         """Runs one cell: None and 0, or the line that says what went wrong and the exit code."""
         running = self.out / RUNNING
+        began = time.monotonic()
         outcome = self.runner.run(self.muster, cell.configuration, running, limit_s=600 + 10 * cell.point.measured_s())
+        self.overhead_s = max(self.overhead_s, time.monotonic() - began - cell.point.measured_s())
         try:
             if outcome.code == 0:
                 results.check(json.loads(running.read_text(encoding="utf-8")), cell.name)
@@ -223,7 +232,7 @@ class Lines:
         if self.due is None or now < self.due or number == 0:
             return
         left = (now - self.began) / number * (self.count - number)
-        print(f"sweep: {number} of {self.count} runs, about {left / 60:.0f} min left", file=sys.stderr, flush=True)
+        print(f"sweep: {number} of {self.count} runs, {about(left)} left", file=sys.stderr, flush=True)
         self.due = now + LINE_S
 
 
@@ -254,13 +263,8 @@ def run_s(cell):
     return cell.point.measured_s() + OVERHEAD_S
 
 
-def length(cells):
-    """How many runs, and how long they take."""
-    return f"{len(cells)} runs{about(sum(map(run_s, cells)))}"
-
-
 def about(seconds):
-    return f", about {seconds / 60:,.0f} min" if seconds >= 90 else ""
+    return f"about {seconds / 60:,.0f} min" if seconds >= 90 else f"about {math.ceil(seconds)} s"
 
 
 def pack(argv):
@@ -288,8 +292,10 @@ def status(argv):
     missing = [name for name in plan["runs"] if not (folder / name).exists()]
     seconds = dict(zip(plan["runs"], plan["seconds"]))
     state = "running" if is_claimed(folder) else "not running" if missing else "complete"
-    left = about(sum(seconds[name] for name in missing))
-    print(f"sweep: {len(seconds) - len(missing)} of {len(seconds)} runs are there, {state}{left + ' left' if left else ''}")
+    said = [f"{len(seconds) - len(missing)} of {len(seconds)} runs are there", state]
+    said += [f"{len(plan['failed'])} failed"] if plan["failed"] else []
+    said += [f"{about(sum(seconds[name] for name in missing))} left"] if missing else []
+    print("sweep: " + ", ".join(said))
     first = first_result(folder)
     if first is not None:
         host = first["machine"]
@@ -329,7 +335,8 @@ def sweep(argv):
     cells = matrix.cells(document, points)
     if args.dry_run:
         print("\n".join(map(str, points)))
-        print(f"sweep: {len(points)} points, {length(cells)}, {len(cells) * RESULT_BYTES / 1e6:,.1f} MB of results")
+        time_and_disk = f"{about(sum(map(run_s, cells)))}, {len(cells) * RESULT_BYTES / 1e6:,.1f} MB of results"
+        print(f"sweep: {len(points)} points, {len(cells)} runs, {time_and_disk}")
         return 0
     return Sweep(args, cells, muster).run()
 

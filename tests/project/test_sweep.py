@@ -158,25 +158,55 @@ class Running(Folder):
         self.assertEqual(len(results.load_all(self.out)), 6)
 
     def test_kill_9_at_random_moments_loses_doubles_and_halves_nothing(self):
-        document = {"base": {**SHORT, "algorithm": "mutex"}, "axes": {"append.bytes": [48, 120]}, "repetitions": 60}
-        chance, kept = random.Random(9), {}
-        for _ in range(50 if project.is_release() else 5):
+        base = {**SHORT, "warmup_s": 0, "window_s": 0.01, "algorithm": "mutex"}
+        document = {"base": base, "axes": {"append.bytes": [48, 120]}, "repetitions": 60}
+        chance, kept, met_runs = random.Random(9), {}, 0
+        for kill in range(50 if project.is_release() else 5):
+            begun = self.begun()
             sweep = subprocess.Popen(
                 self.command(document), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
             )
-            time.sleep(chance.uniform(0, 1.2))
+            if kill % 5:  # the others may hit it before it has looked at the folder
+                wait_until(lambda: self.begun() != begun or sweep.poll() is not None)
+            time.sleep(chance.uniform(0, 0.25))
             os.killpg(sweep.pid, signal.SIGKILL)
-            sweep.wait()
+            met_runs += sweep.wait() == -signal.SIGKILL and self.begun() != begun
             now = {path.name: path.read_bytes() for path in self.out.glob("append-*.json")}
             self.assertEqual({name: now[name] for name in kept}, kept)
             for name, content in now.items():
                 results.check(json.loads(content), name)
             kept = now
+        self.assertGreater(met_runs, 2)  # or nothing was disturbed
         self.assertEqual(self.sweep(document).returncode, 0)
-        found = results.load_all(self.out)
-        points = {(r["configuration"]["append"]["bytes"], r["configuration"]["seed"]) for r in found}
-        self.assertEqual((len(found), len(points)), (120, 120))
+        undisturbed = self.folder / "undisturbed"
+        self.assertEqual(self.sweep(document, out=undisturbed).returncode, 0)
+        found, wanted = ({path.name for path in folder.glob("*.json") if path.name[0] != "."} for folder in (self.out, undisturbed))
+        self.assertEqual((found, len(found)), (wanted, 120))
+        self.assertEqual(len(results.load_all(self.out)), 120)
         self.assertEqual([name for name in self.written() if name.startswith(".")], [])
+
+    def begun(self):
+        """Changes when a sweep is about to run its first cell."""
+        try:
+            return (self.out / ".plan.json").stat().st_mtime_ns
+        except OSError:
+            return None
+
+    def test_lines_say_how_far_it_is_where_there_is_no_terminal(self):
+        words = [str(word) for word in self.command({"base": {**SHORT, "algorithm": "mutex"}, "repetitions": 4})[3:]]
+        often = (
+            f"import sys; sys.path.insert(0, '{ROOT}/scripts'); import sweep; sweep.LINE_S = 0; "
+            "sweep.command.main('sweep', sweep.main)"
+        )
+        done = project.run(PYTHON, "-B", "-c", often, *words)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, r"\A(sweep: [123] of 4 runs, about \d+ s left\n){3}\Z")
+
+    def test_a_budget_counts_what_runs_took_beside_what_they_measured(self):
+        slow = self.fake(f'sleep 4\nexec {project.MUSTER} "$@"')
+        done = self.sweep({"base": {**SHORT, "algorithm": "mutex"}, "repetitions": 3}, "--budget", "6s", muster=slow)
+        self.assertEqual(done.returncode, 4, done.stderr)
+        self.assertEqual(len(results.load_all(self.out)), 1)  # a second one would not end in time
 
     def test_a_budget_that_is_spent_leaves_the_rest_for_the_same_command(self):
         document = {"base": {**SHORT, "algorithm": "mutex"}, "repetitions": 40}
@@ -225,6 +255,8 @@ class Running(Folder):
         self.assertEqual(done.returncode, 1)
         self.assertEqual(done.stderr.count("a record is missing"), 2)
         self.assertIn("2 runs failed; the same", done.stderr)
+        said = project.run(PYTHON, "-B", ROOT / "scripts/sweep.py", "status", self.out).stdout
+        self.assertIn("2 of 4 runs are there, not running, 2 failed, about 1 s left", said)
         self.assertEqual(len(results.load_all(self.out)), 2)
         self.assertEqual([name for name in self.written() if name.startswith(".")], [])
 
@@ -320,7 +352,9 @@ class Running(Folder):
         done = self.sweep({"base": {**SHORT, "window_s": 60}, "axes": axes, "repetitions": 5}, "--dry-run")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertIn('append, algorithm = "eleda"\n', done.stdout)
-        self.assertRegex(done.stdout, "2 points, 10 runs, about 2[0-9] min")
+        self.assertRegex(done.stdout, "2 points, 10 runs, about 2[0-9] min, 0.2 MB")
+        done = self.sweep({"base": SHORT, "axes": axes}, "--dry-run")
+        self.assertRegex(done.stdout, "2 points, 2 runs, about 1 s, ")
         self.assertFalse(self.out.exists())
 
     def test_a_matrix_may_come_from_a_pipe(self):
