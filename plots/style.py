@@ -177,7 +177,11 @@ def draw_hollow(axes, points, style, zorder):
 
 def disturbed_lines(groups):
     """For the caption: what hollow points are, or nothing."""
-    kinds = sorted({kind for group in groups for point in group.runs for kind in group.disturbed(*point)})
+    return hollow_lines(sorted({kind for group in groups for point in group.runs for kind in group.disturbed(*point)}))
+
+
+def hollow_lines(kinds):
+    """The same, of kinds of disturbance."""
     if not kinds:
         return []
     return [f"Hollow: disturbed ({', '.join(kinds)}) in one repetition at least, beyond a limit that the result states."]
