@@ -19,7 +19,7 @@ class Section:
 
     name: str
     found: list = field(default_factory=list)  # results of muster run
-    benchmarks: list = field(default_factory=list)  # a measurements.Side each
+    benchmarks: list = field(default_factory=list)  # (measurements.Side, document) each
 
     def origins(self):
         """The results of one build and machine together: a figure has one origin."""
@@ -86,12 +86,12 @@ def _read_section(material, name, place):
 def _add_benchmark(section, path, refusal):
     """A file of muster_bench among results; anything else that was refused stays refused."""
     try:
-        is_benchmark = isinstance(json.loads(path.read_text(encoding="utf-8")).get("benchmarks"), list)
-    except (OSError, ValueError, RecursionError, AttributeError):
-        is_benchmark = False
-    if not is_benchmark:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        document = None
+    if not (isinstance(document, dict) and isinstance(document.get("benchmarks"), list)):
         raise refusal
-    section.benchmarks.append(measurements.read(path))
+    section.benchmarks.append((measurements.read(path), document))
 
 
 def _add_result(section, file, document, known):

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import re
+import statistics
 import tempfile
 import unittest
 from pathlib import Path
@@ -106,6 +107,30 @@ class Reports(unittest.TestCase):
             done = project.run(PYTHON, "-B", ROOT / "scripts/report", ROOT / "results/reference" / place, "--out", self.folder / "report.html")
             self.assertIn(done.returncode, (0, 5), done.stderr)
             self.assertIn("Every point" if place.endswith("gz") else "append_1.json", (self.folder / "report.html").read_text(encoding="utf-8"))
+
+    def test_a_file_of_benchmarks_becomes_figures(self):
+        document = samples.google_benchmarks()
+        (self.results / "append.json").write_text(json.dumps(document), encoding="utf-8")
+        absolute, share = self.figures(self.html())
+        self.assertEqual([absolute["title"], share["title"]], ["append, throughput against bytes, threads 2", "append, share of Bound against bytes, threads 2"])
+        self.assertEqual((absolute["panel"], absolute["x"]["title"], absolute["y"]["title"]), ("append.json", "bytes", "bytes/s"))
+        self.assertEqual([line["name"] for line in absolute["series"]], list(samples.TITLES.values()))
+        rates = [e["bytes_per_second"] for e in document["benchmarks"] if "/eleda/bytes:120/" in e["name"]]
+        bound = [e["bytes_per_second"] for e in document["benchmarks"] if "/bound/bytes:120/" in e["name"]]
+        for figure, value in ((absolute, statistics.median(rates)), (share, statistics.median(rates) / statistics.median(bound))):
+            (line,) = [line for line in figure["series"] if line["name"] == "Eleda"]
+            (point,) = [point for point in line["points"] if point[0] == 120]
+            self.assertAlmostEqual(point[1] / value, 1, places=5)
+
+    def test_every_kept_file_of_benchmarks_becomes_a_figure(self):
+        for folder in sorted((ROOT / "results/reference").iterdir()):
+            if folder.is_dir():
+                done = project.run(PYTHON, "-B", ROOT / "scripts/report", folder, "--out", self.folder / "report.html")
+                self.assertIn(done.returncode, (0, 5), done.stderr)
+                drawn = {figure["panel"] for figure in self.figures((self.folder / "report.html").read_text(encoding="utf-8"))}
+                # No number varies in that of the harness's cost.
+                kept = {path.name for path in folder.glob("*.json")} - {"instructions.json", "harness_cost.json"}
+                self.assertLessEqual(kept, drawn)
 
     def test_a_damaged_file_among_good_ones_is_named_and_skipped(self):
         self.write([samples.result()])
