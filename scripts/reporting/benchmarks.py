@@ -4,7 +4,6 @@ import statistics
 from collections import defaultdict
 from dataclasses import dataclass
 
-from lab.algorithms import Algorithms
 from lab.measurements import METRICS
 from lab.measures import is_number
 from lab.statistics import Spread
@@ -22,10 +21,8 @@ class Cell:
     values: list  # one a repetition
 
 
-def of_file(side, document):
-    """The figures; none where no number varies: the table has what there is."""
-    listed = document.get("algorithms")
-    known = Algorithms.of_list(listed if isinstance(listed, list) else [])
+def of_file(side, known):
+    """The figures; none where no number varies: the table has what there is. `known` is what the file says of algorithms."""
     made = []
     for (family, metric, unit, _), cells in _families(side).items():
         x = _varying(cells)

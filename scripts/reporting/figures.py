@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from collections import defaultdict
 
 from lab import panels
@@ -16,7 +17,8 @@ TIME_POINTS_MAX = 600  # of a line over time
 
 
 def number(value):
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    """The value where it is one that a figure can have; else None."""
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) else None
 
 
 def get(document, *path):
@@ -157,7 +159,7 @@ def over_time(group):
     def values(repetition):
         interval, counts = number(get(repetition, "series", "interval_s")), get(repetition, "series", "operations")
         if interval and isinstance(counts, list):
-            return [(interval, count / interval) for count in counts]
+            return [(interval, None if number(count) is None else count / interval) for count in counts]
         return [(w["seconds"], w["operations"] / w["seconds"]) for w in repetition["windows"]]
 
     return [_time_figure(group, "Over time", {"title": group.unit, "scale": "linear"}, values)]
@@ -166,7 +168,7 @@ def over_time(group):
 def latency_over_time(group):
     def values(repetition):
         interval, found = number(get(repetition, "series", "interval_s")), get(repetition, "series", "commit_latency_p99_us")
-        return [(interval, value) for value in found] if interval and isinstance(found, list) else []
+        return [(interval, number(value)) for value in found] if interval and isinstance(found, list) else []
 
     return [_time_figure(group, "Commit latency p99 over time", {"title": "us", "scale": "log"}, values)]
 

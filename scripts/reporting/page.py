@@ -61,7 +61,7 @@ def _section(section, drawn):
         ]  # fmt: skip
         parts.append({"panels": panels_of_part, "loads": _numbered(loads, drawn), "tables": made})
     measured = [
-        {"figures": _numbered(benchmarks.of_file(side, document), drawn), "table": tables.benchmark(side)} for side, document in section.benchmarks
+        {"figures": _numbered(benchmarks.of_file(side, known), drawn), "table": tables.benchmark(side)} for side, known in section.benchmarks
     ]
     return {"name": section.name, "parts": parts, "benchmarks": measured}
 

@@ -1,7 +1,9 @@
 """scripts/report: what stands in a report, which results it takes, and what it refuses."""
 
+import copy
 import gzip
 import json
+import math
 import os
 import re
 import statistics
@@ -12,6 +14,37 @@ from pathlib import Path
 import project
 import samples
 from project import PYTHON, ROOT
+from reporting import material, page
+
+
+def places(value, above=()):
+    """Of everything in a document; of a list, of its first element alone."""
+    for key, below in value.items() if isinstance(value, dict) else enumerate(value[:1]) if isinstance(value, list) else ():
+        yield (*above, key)
+        yield from places(below, (*above, key))
+
+
+def damages(document, place):
+    """(what was done, the document without that place, or with another type there)."""
+
+    def at_place(change):
+        damaged = copy.deepcopy(document)
+        around = damaged
+        for key in place[:-1]:
+            around = around[key]
+        change(around, place[-1])
+        return damaged
+
+    def changed(value):
+        return at_place(lambda around, key: around.__setitem__(key, value))
+
+    there = document
+    for key in place:
+        there = there[key]
+    yield "absent", at_place(lambda around, key: around.pop(key))
+    yield "type", changed([[]] if isinstance(there, (str, type(None))) else "text")
+    if isinstance(there, (int, float)) and not isinstance(there, bool):
+        yield "type", changed(math.nan)
 
 
 class Reports(unittest.TestCase):
@@ -141,6 +174,38 @@ class Reports(unittest.TestCase):
         html = (self.folder / "report.html").read_text(encoding="utf-8")
         self.assertIn("half.json", html)
         self.assertIn("zz.json: the same configuration", done.stderr)
+
+    def made(self, name, document):
+        """What a report of it skips, when the page has been made of the rest."""
+        (self.results / name).write_text(json.dumps(document), encoding="utf-8")
+        found = material.read(self.results)
+        page.page(found, self.results, "scripts/report")
+        return found.skipped
+
+    def test_a_field_that_is_absent_is_unknown_and_one_of_another_type_is_named(self):
+        self.write([samples.result(algorithm="mutex")])
+        for workload in ("append", "ycsb"):
+            whole = samples.whole(samples.result(workload))
+            whole["repetitions"][0]["activity"] = samples.activity(["steal: 7 %"])
+            whole = json.loads(json.dumps(whole))  # nothing in it stands at two places
+            for place in places(whole):
+                for change, damaged in damages(whole, place):
+                    with self.subTest(place=place, change=change):
+                        skipped = self.made("damaged.json", damaged)
+                        self.assertFalse("\n" in "".join(skipped))
+                        if skipped:
+                            self.assertRegex(skipped[0], rf"damaged.json: {place[0]}|damaged.json: not a result of muster run")
+                        if change == "type" and "series" not in place and place != ("schema",):
+                            self.assertIn(f"damaged.json: {'.'.join(map(str, place))}", "".join(skipped))
+
+    def test_a_damaged_file_of_benchmarks_is_named(self):
+        self.write([samples.result()])
+        whole = samples.google_benchmarks(algorithms=["bound", "mutex"], repetitions=1)
+        for place in places(whole):
+            for change, damaged in damages(whole, place):
+                with self.subTest(place=place, change=change):
+                    for line in self.made("damaged.json", damaged):
+                        self.assertIn("damaged.json: ", line)
 
     def test_damaged_verdicts_are_skipped(self):
         self.write([samples.result()])
