@@ -148,6 +148,20 @@ class Figures(unittest.TestCase):
             self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
             self.assertIn(said, done.stderr)
 
+    def test_what_a_result_does_not_say_is_left_out_of_the_caption(self):
+        sys.path.insert(0, str(ROOT / "plots"))
+        import style
+
+        for section, kept in (("machine", "processing_units"), ("muster", "git_commit")):
+            for key in samples.result()[section].keys() - {kept}:
+                result = samples.result("ycsb")
+                del result[section][key]
+                self.assertIn("8 processing units", style.machine_line([result]))
+        bare = samples.result("ycsb")
+        del bare["time"], bare["repetitions"][0]["boundary_lag_bytes"]
+        self.assertIn("commit 0123456789ab", style.machine_line([bare]))
+        self.assertIsNone(panels.lag(results.groups([bare])[0], "border_collie", 1, "p50"))
+
     def test_an_algorithm_without_a_look_is_drawn(self):
         self.write([samples.result(algorithm=name, threads=t) for name in ("silo", "mutex") for t in (1, 2)])
         self.assertEqual(self.draw("throughput.py").returncode, 0)
