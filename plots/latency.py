@@ -94,11 +94,11 @@ def draw_load(found, arguments):
     lines = {}
     for result in found:
         rate = rate_of(result)
-        if rate is not None:
+        if rate is not None and all(map(has_latencies, result["repetitions"])):
             configuration = result["configuration"]
             lines.setdefault((configuration["algorithm"], configuration["threads"]), {}).setdefault(rate, []).append(result)
     if not lines:
-        raise results.ResultError(f"{arguments.results}: holds no result with a load.rate: want a sweep over load.rate")
+        raise results.ResultError(f"{arguments.results}: holds no latency under a load.rate: want a sweep over load.rate")
     if len(lines) > PANELS_MAX:
         raise results.ResultError(f"{len(lines)} algorithms and numbers of threads: want {PANELS_MAX} at most; --where chooses")
     known = results.groups(found)[0].known
@@ -135,6 +135,10 @@ def draw_against_load(panel, of_rate):
     panel.xaxis.set_major_formatter(ticker.EngFormatter(sep="\N{THIN SPACE}"))
     panel.set_xlabel("offered load, transactions per second")
     panel.set_ylabel("latency, µs")
+
+
+def has_latencies(repetition):
+    return all(key in (repetition.get("commit_latency_us") or {}) for key, _, _ in AGAINST_LOAD)
 
 
 def is_saturated(repetition):

@@ -177,7 +177,11 @@ def draw_hollow(axes, points, style, zorder):
 
 def disturbed_lines(groups):
     """For the caption: what hollow points are, or nothing."""
-    kinds = sorted({kind for group in groups for point in group.runs for kind in group.disturbed(*point)})
+    return hollow_lines(sorted({kind for group in groups for point in group.runs for kind in group.disturbed(*point)}))
+
+
+def hollow_lines(kinds):
+    """The same, of kinds of disturbance."""
     if not kinds:
         return []
     return [f"Hollow: disturbed ({', '.join(kinds)}) in one repetition at least, beyond a limit that the result states."]
@@ -237,19 +241,20 @@ def throughput_axis(axes, unit):
 
 
 def machine_line(found):
-    """Where and from what the figure was measured."""
+    """Where and from what the figure was measured; what a result does not say is left out."""
     machine, build = found[0]["machine"], found[0]["muster"]
-    file_systems = sorted({r["machine"]["file_system"] for r in found if r["machine"]["file_system"]})
+    file_systems = sorted({r["machine"]["file_system"] for r in found if r["machine"].get("file_system")})
     count = lambda n, what: f"{n} {what}" + ("" if n == 1 else "s")  # noqa: E731
+    cores, nodes = machine.get("cores"), machine.get("numa_nodes")
     parts = [
-        machine["cpu_model"] or machine["architecture"],
-        count(machine["processing_units"], "processing unit") + f" on {count(machine['cores'], 'core')}",
-        count(machine["numa_nodes"], "NUMA node"),
-        "virtual machine" if machine["hypervisor"] else None,
+        machine.get("cpu_model") or machine.get("architecture"),
+        count(machine["processing_units"], "processing unit") + (f" on {count(cores, 'core')}" if cores else ""),
+        count(nodes, "NUMA node") if nodes else None,
+        "virtual machine" if machine.get("hypervisor") else None,
         "data on " + ", ".join(file_systems) if file_systems else None,
-        machine["kernel"],
-        f"{build['compiler']} {build['build_type']}",
-        f"{build['sanitizer']} sanitizer, not for figures" if build["sanitizer"] else None,
+        machine.get("kernel"),
+        " ".join(build[key] for key in ("compiler", "build_type") if key in build),
+        f"{build['sanitizer']} sanitizer, not for figures" if build.get("sanitizer") else None,
         dates(found),
         "commit " + commit(build["git_commit"]),
     ]
@@ -257,8 +262,8 @@ def machine_line(found):
 
 
 def dates(found):
-    days = sorted({r["time"][:10] for r in found})
-    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    days = sorted({r["time"][:10] for r in found if "time" in r})
+    return " to ".join(dict.fromkeys([*days[:1], *days[-1:]]))
 
 
 def commit(name):

@@ -1,8 +1,11 @@
 #!/usr/bin/python3
 """Runs a matrix of configurations, one result file a run, and resumes where it was interrupted.
 
-sweep.py pack DIR makes one compressed file of such a folder; sweep.py status DIR says how far a sweep is. A matrix that
-is named pack or status is written ./pack.
+Subcommands:
+  status DIR            how far a sweep is
+  pack DIR              one compressed file of its results
+
+A matrix that is named pack or status is written ./pack.
 """
 
 import argparse

@@ -46,9 +46,10 @@ def merged(distributions):
 
 
 def of_results(found, name):
-    """The distributions of that name of every repetition, none where there are none."""
-    all_of = (r.get("distributions", {}).get(name) for result in found for r in result["repetitions"])
-    return [Distribution(d["unit"], d["max"], [tuple(b) for b in d["buckets"]]) for d in all_of if d and d["buckets"]]
+    """The distributions of that name of every repetition, none where there are none: one without its unit is none."""
+    all_of = (r.get("distributions", {}).get(name) or {} for result in found for r in result["repetitions"])
+    whole = (d for d in all_of if d.get("buckets") and {"unit", "max"} <= d.keys())
+    return [Distribution(d["unit"], d["max"], [tuple(b) for b in d["buckets"]]) for d in whole]
 
 
 def levels(count):

@@ -7,7 +7,7 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from lab import results
+from lab import measurements, results
 from lab.runs import flat
 
 KINDS = (".csv", ".csv.xz", ".sqlite")
@@ -30,18 +30,42 @@ def kind_of(path):
 
 def table(place):
     """(columns, rows, skipped): rows are dicts that lack what is unknown; skipped, a line each."""
-    rows, skipped = [], []
+    files, skipped = [], []
     for name, document in results.documents(place):
         if isinstance(document, results.ResultError):
             skipped.append(str(document))
         else:
-            rows.extend(_rows(name, document))
+            files.append(_File(name, document))
+    _number(files)
+    rows = [row for file in files for row in file.rows]
     columns = dict.fromkeys(key for row in rows for key in row)
     return list(columns), rows, skipped
 
 
+class _File:
+    """One result as rows, which are numbered when all files are there."""
+
+    def __init__(self, name, document):
+        self.point = measurements.point_of(document["configuration"])
+        self.order = (document["configuration"]["seed"], results.natural(name))
+        self.repetitions = len(document["repetitions"])
+        self.rows = list(_rows(name, document))
+
+
+def _number(files):
+    """A number a point, which is a configuration without seed and places; its repetitions go on from file to file in
+    the order of seeds, so that point, repetition and window name one row."""
+    points = {point: number for number, point in enumerate(dict.fromkeys(file.point for file in files), 1)}
+    before = dict.fromkeys(points, 0)
+    for file in sorted(files, key=lambda file: file.order):
+        for row in file.rows:
+            row["point"] = points[file.point]
+            row["repetition"] += before[file.point]
+        before[file.point] += file.repetitions
+
+
 def _rows(name, document):
-    of_run = {"result": name, "unit": document["throughput"]["unit"]}
+    of_run = {"result": name, "point": None, "unit": document["throughput"]["unit"]}
     for column, path in WHOSE.items():
         of_run[column] = _at(document, path)
     of_run.update(flat(results.without_place(document["configuration"])))

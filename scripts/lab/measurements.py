@@ -124,13 +124,13 @@ def _documents(place):
 
 def _add_result(side, name, document):
     unit = document["throughput"]["unit"]
-    repetitions = [_of_repetition(name, repetition, unit) for repetition in document["repetitions"]]
+    repetitions = [of_repetition(name, repetition, unit) for repetition in document["repetitions"]]
     point = point_of(document["configuration"])
     measured = (document["configuration"]["seed"], document.get("time"), *(tuple(r.items()) for r in repetitions))
     side.add(name, point, document["machine"], document["muster"], repetitions, (point, measured))
 
 
-def _of_repetition(name, repetition, unit):
+def of_repetition(name, repetition, unit):
     """(metric's key, unit) -> value; nothing for what the repetition does not have."""
 
     def number(*path):

@@ -97,7 +97,8 @@ def noisy_share(groups, threads, algorithms):
 def lag(group, algorithm, threads, percentile):
     """Spread of a percentile of the boundary's lag in bytes, over repetitions; None where there is none."""
     runs = group.runs.get((algorithm, threads), {}).values()
-    values = [repetition["boundary_lag_bytes"][percentile] for run in runs for repetition in run["repetitions"]]
+    lags = [repetition.get("boundary_lag_bytes", {}) for run in runs for repetition in run["repetitions"]]
+    values = [of[percentile] for of in lags if percentile in of]
     return Spread.of(values) if values else None
 
 

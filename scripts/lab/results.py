@@ -11,13 +11,12 @@ import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab import machine
+from lab import fields, machine
 from lab.algorithms import Algorithms
 from lab.command import RequestError, write_bytes
-from lab.place import ROOT
+from lab.fields import SCHEMA
 from lab.statistics import Spread
 
-SCHEMA = ROOT / "results/schema.json"
 VERSION = 1  # of documents that this reads
 PACKED = ".jsonl.gz"
 
@@ -58,7 +57,8 @@ def check_version(document, name):
 
 
 def check_used(document, name):
-    """What every reader needs, and no more: a version that it knows and the fields below. Others may be absent."""
+    """What every reader needs, and no more: a version that it knows and the fields below. Others may be absent; those
+    that are there and known have their type."""
     check_version(document, name)
     for path, kind in _USED.items():
         value = document
@@ -76,6 +76,10 @@ def check_used(document, name):
                 if not isinstance(value, (int, float)) or not least <= value < math.inf:
                     place = f"repetitions.{r}.windows.{w}.{key}"
                     raise ResultError(f"{name}: {place} = {json.dumps(value)[:80]}: want a number, {'above 0' if least else '0 or more'}")
+    found = fields.wrong(document)
+    if found:
+        place, value, want = found
+        raise ResultError(f"{name}: {place} = {json.dumps(value)[:80]}: want {want}")
 
 
 _USED = {

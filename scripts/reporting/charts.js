@@ -26,7 +26,7 @@ const SCALES = {
     for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) ticks.push([i * step, amount(i * step)]);
     return ticks;
   } },
-  log: { to: (v) => Math.log10(Math.max(v, 1)), ticks(low, high) {
+  log: { to: (v, axis) => Math.log10(Math.max(v, axis.least ?? 1)), ticks(low, high) {
     const ticks = [];
     const mantissas = high - low < 1.5 ? [1, 2, 5] : [1], every = Math.ceil((high - low) / 7);
     for (let e = Math.floor(low); e <= high; e += every)
@@ -37,8 +37,8 @@ const SCALES = {
     return ticks;
   } },
   log2: { to: (v) => Math.log2(v), ticks(low, high) {
-    const ticks = [];
-    for (let e = Math.ceil(low); e <= high; e++) ticks.push([e, amount(2 ** e)]);
+    const ticks = [], every = Math.ceil((high - low) / 10);
+    for (let e = Math.ceil(low / every) * every; e <= high; e += every) ticks.push([e, e >= 0 && e <= 16 ? String(2 ** e) : amount(2 ** e)]);
     return ticks;
   } },
   percentile: { to: (v) => -Math.log10(1 - v), ticks(low, high) {
@@ -46,6 +46,11 @@ const SCALES = {
     return named.map(([v, text]) => [-Math.log10(1 - v), text]).filter(([at]) => at >= low && at <= high);
   } },
 };
+
+function scaleOf(axis) {
+  const { to, ticks } = SCALES[axis.scale];
+  return { to: (v) => to(v, axis), ticks };
+}
 
 const SHAPES = {
   s: "M-3-3h6v6h-6z", D: "M0-4L4 0L0 4L-4 0z", d: "M0-4L3 0L0 4L-3 0z", "^": "M0-4L4 3H-4z", v: "M0 4L4-3H-4z", "<": "M-4 0L3-4V4z",
@@ -57,18 +62,30 @@ const DASHES = { "--": "7 4", ":": "2 3", "-": "none" };
 // Black is the page's own: on a dark one it is light.
 function ownColour(series) { return series.colour === "#000000" ? "--c:var(--fg)" : `--own:${series.colour}`; }
 
+// A range that is so much as wide around the same middle; one moved, or cut, to lie within another.
+function around(low, high, factor) {
+  const middle = (low + high) / 2, half = ((high - low) / 2) * factor;
+  return [middle - half, middle + half];
+}
+function within(low, high, least, most) {
+  const width = Math.min(high - low, most - least), from = Math.min(Math.max(low, least), most - width);
+  return [from, from + width];
+}
+
 class Chart {
   constructor(figure) {
     this.data = FIGURES[figure.dataset.figure];
     this.figure = figure;
     this.plot = figure.querySelector(".plot");
     this.reset = figure.querySelector(".reset");
-    this.reset.onclick = () => { this.zoom = null; this.draw(); };
+    this.reset.onclick = () => { this.plot.focus(); this.zoom = null; this.draw(); };
+    this.plot.onkeydown = (event) => this.key(event);
     this.hidden = new Set();
     // `null` is often several times above all others, and would flatten them.
     const top = (s) => Math.max(...s.points.map((p) => p[1] || 0));
-    const others = this.data.series.filter((s) => s.name !== "Null").map(top);
-    this.data.series.forEach((s, i) => { if (s.name === "Null" && this.data.y.scale === "linear" && top(s) > 1.2 * Math.max(...others)) this.hidden.add(i); });
+    const isNull = (s) => s.name.toLowerCase() === "null";  // in files without titles: its name
+    const others = this.data.series.filter((s) => !isNull(s)).map(top);
+    this.data.series.forEach((s, i) => { if (isNull(s) && this.data.y.scale === "linear" && top(s) > 1.2 * Math.max(...others)) this.hidden.add(i); });
     if (this.hidden.size) figure.querySelector("figcaption").append(" Null is far above and hidden; its button shows it.");
     this.data.series.forEach((s, i) => this.addLegend(s, i));
   }
@@ -100,20 +117,43 @@ class Chart {
     return [low - pad, high + pad];
   }
 
+  whole() {
+    const { x, y } = this.data;
+    return [...this.range(x, [0], scaleOf(x)), ...this.range(y, [1, 2, 3], scaleOf(y))];
+  }
+
+  // + and - zoom around the middle, 0 shows all; arrows move what is zoomed, and else the page as everywhere.
+  key(event) {
+    const whole = this.whole(), [x0, x1, y0, y1] = this.zoom || whole;
+    const scaled = (f) => [...around(x0, x1, f), ...around(y0, y1, f)];
+    const moved = (dx, dy) => [x0 + dx * (x1 - x0), x1 + dx * (x1 - x0), y0 + dy * (y1 - y0), y1 + dy * (y1 - y0)];
+    const step = 0.2, zoomed = { "+": () => scaled(2 / 3), "=": () => scaled(2 / 3) };
+    if (this.zoom) Object.assign(zoomed, {
+      "-": () => scaled(3 / 2), 0: () => whole, ArrowLeft: () => moved(-step, 0), ArrowRight: () => moved(step, 0), ArrowUp: () => moved(0, step), ArrowDown: () => moved(0, -step),
+    });
+    if (event.ctrlKey || event.metaKey || event.altKey || !Object.hasOwn(zoomed, event.key)) return;
+    event.preventDefault();
+    const [a, b, c, d] = zoomed[event.key]();
+    const found = [...within(a, b, whole[0], whole[1]), ...within(c, d, whole[2], whole[3])];
+    this.zoom = found.every((end, i) => Math.abs(end - whole[i]) < 1e-9 * (Math.abs(whole[i]) + 1)) ? null : found;
+    this.draw();
+  }
+
   shown() { return this.data.series.map((s, i) => [s, i]).filter(([, i]) => !this.hidden.has(i)); }
 
   draw() {
     const width = Math.max(280, this.plot.clientWidth || 480);
-    const sx = SCALES[this.data.x.scale], sy = SCALES[this.data.y.scale];
-    const [x0, x1, y0, y1] = this.zoom || [...this.range(this.data.x, [0], sx), ...this.range(this.data.y, [1, 2, 3], sy)];
+    const sx = scaleOf(this.data.x), sy = scaleOf(this.data.y);
+    const [x0, x1, y0, y1] = this.zoom || this.whole();
     const px = (at) => LEFT + ((at - x0) / (x1 - x0)) * (width - LEFT - RIGHT);
     const py = (at) => HEIGHT - BOTTOM - ((at - y0) / (y1 - y0)) * (HEIGHT - TOP - BOTTOM);
     const svg = node("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": `${this.data.title}, ${this.data.panel}: ${this.data.y.title} against ${this.data.x.title}; the CSV has the numbers` });
-    let last = -Infinity;
+    let free = -Infinity;  // from here on no text stands
     for (const [at, text] of sx.ticks(x0, x1)) {
       node("path", { d: `M${px(at)} ${TOP}V${HEIGHT - BOTTOM}`, class: "grid" }, svg);
-      if (px(at) - last < 34) continue;
-      last = px(at);
+      const half = Math.max(17, 3.5 * text.length + 4);
+      if (px(at) - half < free) continue;
+      free = px(at) + half;
       node("text", { x: px(at), y: HEIGHT - BOTTOM + 15, "text-anchor": "middle" }, svg).textContent = text;
     }
     for (const [at, text] of sy.ticks(y0, y1)) {

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from collections import defaultdict
 
 from lab import panels
@@ -16,7 +17,8 @@ TIME_POINTS_MAX = 600  # of a line over time
 
 
 def number(value):
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    """The value where it is one that a figure can have; else None."""
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) else None
 
 
 def get(document, *path):
@@ -46,8 +48,8 @@ def of_group(group, title):
         (latency_over_time, "latency over time: no `series` in these results"),
     ):
         made = make(group)
-        found += [{"panel": title, **figure} for figure in made if figure["series"]]
-        if what and not any(figure["series"] for figure in made):
+        found += [{"panel": title, **one} for one in made if one["series"]]
+        if what and not any(one["series"] for one in made):
             absent.append(f"Absent: {what}.")
     return found, absent
 
@@ -68,20 +70,25 @@ def _series(group, value):
 
 
 def _looks(group, algorithm):
-    seen = look(algorithm, group.algorithms())
-    return {"name": group.known.title(algorithm), "colour": seen.colour, "marker": seen.marker, "line": seen.line}
+    return looks(group.known, algorithm, group.algorithms())
+
+
+def looks(known, algorithm, among):
+    """The name and the look of an algorithm's line."""
+    seen = look(algorithm, among)
+    return {"name": known.title(algorithm), "colour": seen.colour, "marker": seen.marker, "line": seen.line}
 
 
 def throughput(group):
     note = "Median of all windows; bars: first to third quartile."
     series = _series(group, group.throughput)
-    return [_figure("Throughput", THREADS, {"title": group.unit, "scale": "linear"}, series, note)]
+    return [figure("Throughput", THREADS, {"title": group.unit, "scale": "linear"}, series, note)]
 
 
 def share_of_bound(group):
     note = "Each window over the median of Bound in the same repetition; bars: quartiles."
     series = _series(group, group.share_of_bound)
-    return [_figure("Share of Bound", THREADS, {"title": "share of Bound", "scale": "linear"}, series, note)]
+    return [figure("Share of Bound", THREADS, {"title": "share of Bound", "scale": "linear"}, series, note)]
 
 
 def boundary_lag(group):
@@ -91,7 +98,7 @@ def boundary_lag(group):
         return Spread.of(values) if values else None
 
     note = "Bytes reserved beyond the boundary: each repetition's median, and quartiles over repetitions. 0 stands at 1."
-    return [_figure("Boundary lag", THREADS, {"title": "bytes", "scale": "log"}, _series(group, spread), note)]
+    return [figure("Boundary lag", THREADS, {"title": "bytes", "scale": "log"}, _series(group, spread), note)]
 
 
 def latency_curves(group):
@@ -112,7 +119,7 @@ def latency_curves(group):
         note = "From the intended start under a fixed load, else from the call of commit."
         if summaries:
             note += " Four percentiles only, medians over repetitions, since these results hold no distribution: " + ", ".join(summaries) + "."
-        made.append(_figure(f"Commit latency, {_threads(threads)}", PERCENTILE, {"title": "us", "scale": "log"}, series, note))
+        made.append(figure(f"Commit latency, {_threads(threads)}", PERCENTILE, {"title": "us", "scale": "log"}, series, note))
     return made
 
 
@@ -152,7 +159,7 @@ def over_time(group):
     def values(repetition):
         interval, counts = number(get(repetition, "series", "interval_s")), get(repetition, "series", "operations")
         if interval and isinstance(counts, list):
-            return [(interval, count / interval) for count in counts]
+            return [(interval, None if number(count) is None else count / interval) for count in counts]
         return [(w["seconds"], w["operations"] / w["seconds"]) for w in repetition["windows"]]
 
     return [_time_figure(group, "Over time", {"title": group.unit, "scale": "linear"}, values)]
@@ -161,7 +168,7 @@ def over_time(group):
 def latency_over_time(group):
     def values(repetition):
         interval, found = number(get(repetition, "series", "interval_s")), get(repetition, "series", "commit_latency_p99_us")
-        return [(interval, value) for value in found] if interval and isinstance(found, list) else []
+        return [(interval, number(value)) for value in found] if interval and isinstance(found, list) else []
 
     return [_time_figure(group, "Commit latency p99 over time", {"title": "us", "scale": "log"}, values)]
 
@@ -181,7 +188,7 @@ def _time_figure(group, title, y, values):
             step = -(-len(points) // TIME_POINTS_MAX)
             series.append({**_looks(group, algorithm), "points": points[::step]})
     note = "Repetitions stand one behind the other; a gap lies between them. A point a window, or a tenth of a second where the result has `series`."
-    return _figure(f"{title}, {_threads(threads)}", {"title": "s", "scale": "linear"}, y, series, note)
+    return figure(f"{title}, {_threads(threads)}", {"title": "s", "scale": "linear"}, y, series, note)
 
 
 def of_load(groups):
@@ -210,15 +217,16 @@ def _load_figure(family):
         looks = _looks(family[0], algorithm)
         series.append({**looks, "name": f"{looks['name']}, {_threads(threads)}", "points": sorted(points)})
     note = "p99, median and quartiles over repetitions. Hollow: saturated (the backlog only grew) or disturbed."
-    figure = _figure("Latency against offered load", {"title": "offered, transactions/s", "scale": "log"}, {"title": "us", "scale": "log"}, series, note)
-    return {"panel": panels.titles(family[:1])[0], **figure}
+    made = figure("Latency against offered load", {"title": "offered, transactions/s", "scale": "log"}, {"title": "us", "scale": "log"}, series, note)
+    return {"panel": panels.titles(family[:1])[0], **made}
 
 
 def _threads(count):
     return f"{count} thread{'' if count == 1 else 's'}"
 
 
-def _figure(title, x, y, series, note):
+def figure(title, x, y, series, note):
+    """As charts.js draws it."""
     for line in series:
         # Where it stands keeps its digits: 0.9999999 must not become 1, which has no place on an axis of percentiles.
         line["points"] = [[point[0], *map(_short, point[1:])] for point in line["points"]]

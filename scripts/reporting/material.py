@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab import measurements, results
+from lab.algorithms import Algorithms
 from lab.machine import BUILD, MACHINE
 from lab.results import PACKED, ResultError
 
@@ -19,7 +20,7 @@ class Section:
 
     name: str
     found: list = field(default_factory=list)  # results of muster run
-    benchmarks: list = field(default_factory=list)  # a measurements.Side each
+    benchmarks: list = field(default_factory=list)  # (measurements.Side, Algorithms) each
 
     def origins(self):
         """The results of one build and machine together: a figure has one origin."""
@@ -86,12 +87,21 @@ def _read_section(material, name, place):
 def _add_benchmark(section, path, refusal):
     """A file of muster_bench among results; anything else that was refused stays refused."""
     try:
-        is_benchmark = isinstance(json.loads(path.read_text(encoding="utf-8")).get("benchmarks"), list)
-    except (OSError, ValueError, RecursionError, AttributeError):
-        is_benchmark = False
-    if not is_benchmark:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        document = None
+    if not (isinstance(document, dict) and isinstance(document.get("benchmarks"), list)):
         raise refusal
-    section.benchmarks.append(measurements.read(path))
+    section.benchmarks.append((measurements.read(path), _algorithms(path.name, document)))
+
+
+def _algorithms(name, document):
+    """What the file says of them; older ones say nothing."""
+    listed = document.get("algorithms", [])
+    fits = isinstance(listed, list) and all(isinstance(about, dict) and isinstance(about.get("name"), str) for about in listed)
+    if not fits or not all(isinstance(about.get("title", ""), str) for about in listed):
+        raise ResultError(f"{name}: algorithms = {json.dumps(listed)[:80]}: want a list of objects with a name and a title")
+    return Algorithms.of_list(listed)
 
 
 def _add_result(section, file, document, known):

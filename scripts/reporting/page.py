@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from lab import panels, results
 from lab.wording import amount
-from reporting import figures, tables
+from reporting import benchmarks, figures, tables
 
 HERE = Path(__file__).resolve().parent
 
@@ -60,7 +60,10 @@ def _section(section, drawn):
             tables.activity(found), tables.not_measured(found), tables.verification(found), tables.every_result(found),
         ]  # fmt: skip
         parts.append({"panels": panels_of_part, "loads": _numbered(loads, drawn), "tables": made})
-    return {"name": section.name, "parts": parts, "benchmarks": [tables.benchmark(side) for side in section.benchmarks]}
+    measured = [
+        {"figures": _numbered(benchmarks.of_file(side, known), drawn), "table": tables.benchmark(side)} for side, known in section.benchmarks
+    ]
+    return {"name": section.name, "parts": parts, "benchmarks": measured}
 
 
 def _numbered(made, drawn):

@@ -300,7 +300,7 @@ class BadInput(Case):
             (with_window(seconds=0), "windows.0.seconds = 0: want a number, above 0"),
             (with_window(operations="many"), "windows.0.operations = \"many\""),
             (json.dumps({**result, "repetitions": [{}]}), "repetitions.0.windows = null"),
-            (json.dumps({**result, "machine": {"processing_units": 1, "kernel": []}}), "not a whole result"),
+            (json.dumps({**result, "machine": {"processing_units": 1, "kernel": []}}), "machine.kernel = []: want text"),
             (json.dumps(lagging), "boundary_lag_bytes.p50 = -1: want a number, 0 or more"),
             ((self.new / "0.json").read_text(encoding="utf-8"), "the same measurement as 0.json"),
         ):

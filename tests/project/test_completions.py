@@ -5,6 +5,8 @@ import subprocess
 import unittest
 
 import project
+import samples
+from lab import measures
 from project import MUSTER, ROOT
 
 
@@ -20,7 +22,7 @@ def complete(line):
         [[ $(complete -p "$name") =~ -F\\ ([a-z_]+) ]] && ${{BASH_REMATCH[1]}}
         printf '%s\\n' "${{COMPREPLY[@]}}"
     """
-    done = subprocess.run(["bash", "-c", script, "bash", line, *words], capture_output=True, text=True, check=True)
+    done = subprocess.run(["bash", "-c", script, "bash", line, *words], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not done.stderr, done.stderr
     return done.stdout.split()
 
@@ -41,6 +43,36 @@ class Completions(unittest.TestCase):
     def test_options_of_scripts(self):
         self.assertIn("--dry-run", complete(f"{ROOT}/scripts/sweep.py --d"))
         self.assertIn("--markdown", complete(f"{ROOT}/scripts/compare --m"))
+
+    def test_a_sweeps_subcommands_and_matrices(self):
+        self.assertEqual(complete("scripts/sweep.py st"), ["status"])
+        self.assertEqual(complete("scripts/sweep.py scripts/qui"), ["scripts/quickstart.json"])
+        self.assertLessEqual({"pack", "status", "results"}, set(complete("scripts/sweep.py ")))
+        self.assertEqual(complete("scripts/sweep.py pack results/re"), ["results/reference"])
+        self.assertEqual(complete("scripts/sweep.py pack --o"), ["--out"])
+
+    def test_keys_measures_and_conditions_of_a_figure(self):
+        keys = {key["name"] for key in json.loads((ROOT / "results/keys.json").read_text(encoding="utf-8"))}
+        for option in ("--x", "--by"):
+            self.assertEqual(set(complete(f"plots/plot.py results {option} ")), keys)
+        self.assertEqual(complete("plots/plot.py results --where thr"), ["threads="])
+        self.assertEqual(complete("plots/plot.py results --where algorithm=mutex,ele"), ["mutex,eleda"])
+        self.assertEqual(complete("plots/plot.py results --log x"), ["x", "xy"])
+
+    def test_measures_are_those_that_a_result_has(self):
+        made = [samples.result(workload) for workload in ("append", "ycsb")]
+        found = {measure.key for result in made for measure in measures.of_repetition("", result, result["repetitions"][0])}
+        offered = set(complete("plots/plot.py results --y "))
+        self.assertEqual({key for key in found - offered if not key.startswith("activity.counters.")}, set())
+        self.assertLessEqual({"throughput", "commit_latency_us.p95", "waits.room.ns", "load.backlog"}, offered)
+
+    def test_results_and_choices_of_what_reads_them(self):
+        sweep = "results/reference/2026-11-29-epyc-2-units/"
+        for script in ("scripts/export", "scripts/report", "scripts/hgrm", "plots/plot.py", "plots/latency.py"):
+            self.assertEqual(complete(f"{script} {sweep}"), [f"{sweep}boundary", f"{sweep}quickstart.jsonl.gz"])
+        self.assertEqual(complete("scripts/hgrm results --of st"), ["start_delay"])
+        self.assertEqual(complete("scripts/export --sq"), ["--sqlite"])
+        self.assertEqual(complete("scripts/report results --out "), [], "bash's own: any file")
 
     def test_every_command_that_people_type_is_there(self):
         said = (ROOT / "scripts/completions.bash").read_text(encoding="utf-8")

@@ -43,6 +43,23 @@ class Export(unittest.TestCase):
         self.assertEqual([row["threads"] for row in rows], ["1"] * 3 + ["2"] * 3 + ["1"] * 3 + ["2"] * 3)
         self.assertEqual([row["window"] for row in rows[:3]], ["1", "2", "3"])
 
+    def test_point_repetition_and_window_name_a_row(self):
+        for seed in (10, 9, 2):  # names' order is not that of seeds
+            more = samples.result("append", "mutex", 1, seed, windows=3)
+            more["repetitions"] *= 2
+            (self.sweep / f"seed{seed}.json").write_text(json.dumps(more), encoding="utf-8")
+        out = self.folder / "table.csv"
+        self.assertEqual(self.export("--out", out).returncode, 0)
+        rows = self.rows(out.read_text(encoding="utf-8"))
+        names = [(row["point"], row["repetition"], row["window"]) for row in rows]
+        self.assertEqual(len(set(names)), len(names))
+        repetitions = {row["seed"]: set() for row in rows}
+        for row in rows:
+            if (row["workload"], row["threads"]) == ("append", "1"):
+                self.assertEqual(row["point"], "1")
+                repetitions[row["seed"]].add(row["repetition"])
+        self.assertEqual(repetitions, {"1": {"1"}, "2": {"2", "3"}, "9": {"4", "5"}, "10": {"6", "7"}})
+
     def test_formats_hold_the_same(self):
         plain, packed, base = (self.folder / f"table{kind}" for kind in (".csv", ".csv.xz", ".sqlite"))
         for out in (plain, packed, base):

@@ -85,6 +85,16 @@ class Commands(unittest.TestCase):
                 self.assertIn(text, texts)
             self.assertTrue(any("from when a transaction was due" in text for text in texts), texts)
 
+    def test_a_load_without_latencies_and_half_a_distribution_are_refused_in_a_line(self):
+        damaged = loaded(1000)
+        damaged["repetitions"][0]["commit_latency_us"] = None
+        damaged["repetitions"][0]["distributions"]["commit_latency"].pop("max")
+        self.write([damaged])
+        for script, words in (("plots/latency.py", []), ("plots/latency.py", ["--load"]), ("scripts/hgrm", [])):
+            done = self.run_on(script, "--out", self.folder / "out", *words)
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+            self.assertIn("want", done.stderr)
+
     def test_results_without_distributions_or_load_are_refused_in_a_line(self):
         self.write([samples.result("append")])
         for script, words in (("plots/latency.py", []), ("plots/latency.py", ["--load"]), ("scripts/hgrm", [])):

@@ -9,6 +9,7 @@ import tempfile
 import unittest
 import xml.etree.ElementTree as xml
 from pathlib import Path
+from unittest import mock
 
 import project
 from lab import panels, results
@@ -77,7 +78,7 @@ class Figures(unittest.TestCase):
         self.draw("quickstart.py", "two")
         self.assertEqual((self.folder / "one.svg").read_bytes(), (self.folder / "two.svg").read_bytes())
 
-    def test_any_key_is_drawn_against_any_metric(self):
+    def test_any_key_is_drawn_against_any_measure(self):
         self.write([samples.result(algorithm=a, threads=t, seed=s) for a in ("mutex", "eleda") for t in (1, 2, 4) for s in (1, 2, 3)])
         texts = self.texts("plot.py", "--x", "threads", "--y", "throughput", "--by", "algorithm", "--log", "x")
         for text in ("threads", "throughput, records/s", "mutex", "eleda", "by algorithm"):
@@ -87,18 +88,79 @@ class Figures(unittest.TestCase):
         for text in ("eleda", "mutex", "threads=2", "boundary lag p50, bytes"):
             self.assertIn(text, texts)
 
+    def test_every_number_of_a_result_is_a_measure(self):
+        self.write([samples.result("ycsb", seed=s) for s in (1, 2, 3)])
+        for measure, value in (
+            ("commit_latency_us.p95", 200.0),
+            ("commit_latency_us.max", 500.0),
+            ("commit_latency_p999", 400.0),
+            ("waits.room.ns", 0),
+            ("activity.context_switches.involuntary", 3),
+            ("machine.processing_units", 8),
+            ("log.flush_bytes.p99", 480),
+        ):
+            done = self.draw("plot.py", "figure", "--x", "threads", "--y", measure)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            with open(self.folder / "figure.csv", newline="", encoding="utf-8") as file:
+                self.assertEqual([float(row["y"]) for row in csv.DictReader(file)], [value], measure)
+
+    def axes_of(self, *words):
+        """What plots/plot.py draws, to be looked at."""
+        sys.path.insert(0, str(ROOT / "plots"))
+        import plot
+
+        arguments = plot.parser().parse_args([str(self.folder / "results"), *words])
+        arguments.out = str(self.folder / "figure")
+        with mock.patch.object(plot.style, "finish") as finish:
+            plot.draw(arguments)
+        (axes,) = finish.call_args.args[1]
+        return axes
+
+    def test_a_disturbed_point_is_hollow_against_any_key_too(self):
+        self.disturb([samples.result(algorithm=name, threads=t) for name in ("eleda", "mutex") for t in (1, 2)], ["steal: much"])
+        words = ("--x", "threads", "--y", "throughput", "--by", "algorithm")
+        hollow = [line for line in self.axes_of(*words).lines if line.get_markerfacecolor() == "white" and len(line.get_xdata())]
+        self.assertEqual([len(line.get_xdata()) for line in hollow], [2])
+        texts = self.texts("plot.py", *words)
+        self.assertEqual(texts.count("hollow: disturbed"), 1)
+        self.assertIn("Hollow: disturbed (steal)", " ".join(texts))
+
+    def test_numbers_of_threads_are_whole_and_no_bar_is_cut(self):
+        for counts in ((1, 2), (1, 2, 4, 8, 16, 32, 64)):
+            self.write([samples.result(threads=t, seed=s, rate=1e6 * s) for t in counts for s in (1, 2, 3)])
+            axes = self.axes_of("--x", "threads", "--y", "throughput")
+            self.assertEqual([t for t in axes.get_xticks() if t != int(t)], [])
+            ends = [end for bars in axes.containers[0][2] for bar in bars.get_segments() for _, end in bar]
+            self.assertGreater(axes.get_ylim()[1], 1.02 * max(ends))
+
     def test_what_plot_cannot_draw_is_one_line_that_says_what_would_do(self):
         self.write([samples.result(w, threads=t) for w in ("append", "ycsb") for t in (1, 2)])
         for words, said in (
             (["--x", "threads", "--y", "throughput"], "--where workload=NAME"),
             (["--x", "threads", "--y", "speed"], "commit_latency_p99"),
+            (["--x", "threads", "--y", "waits.lok.ns"], "the nearest: waits.lock.ns"),
+            (["--x", "threads", "--y", "waits.lock.ns", "--where", "workload=append", "--log", "y"], "waits.lock.ns above 0"),
             (["--x", "thread", "--y", "throughput", "--where", "workload=append"], "a key that these results have"),
             (["--x", "algorithm", "--y", "throughput", "--where", "workload=append"], "--by threads"),
-            (["--x", "threads", "--y", "syncs_per_commit", "--where", "workload=append"], "a metric that these results have"),
+            (["--x", "threads", "--y", "syncs_per_commit", "--where", "workload=append"], "a measure that these results have"),
         ):
             done = self.draw("plot.py", "figure", *words)
             self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
             self.assertIn(said, done.stderr)
+
+    def test_what_a_result_does_not_say_is_left_out_of_the_caption(self):
+        sys.path.insert(0, str(ROOT / "plots"))
+        import style
+
+        for section, kept in (("machine", "processing_units"), ("muster", "git_commit")):
+            for key in samples.result()[section].keys() - {kept}:
+                result = samples.result("ycsb")
+                del result[section][key]
+                self.assertIn("8 processing units", style.machine_line([result]))
+        bare = samples.result("ycsb")
+        del bare["time"], bare["repetitions"][0]["boundary_lag_bytes"]
+        self.assertIn("commit 0123456789ab", style.machine_line([bare]))
+        self.assertIsNone(panels.lag(results.groups([bare])[0], "border_collie", 1, "p50"))
 
     def test_an_algorithm_without_a_look_is_drawn(self):
         self.write([samples.result(algorithm=name, threads=t) for name in ("silo", "mutex") for t in (1, 2)])

@@ -1,9 +1,12 @@
 """scripts/report: what stands in a report, which results it takes, and what it refuses."""
 
+import copy
 import gzip
 import json
+import math
 import os
 import re
+import statistics
 import tempfile
 import unittest
 from pathlib import Path
@@ -11,6 +14,37 @@ from pathlib import Path
 import project
 import samples
 from project import PYTHON, ROOT
+from reporting import material, page
+
+
+def places(value, above=()):
+    """Of everything in a document; of a list, of its first element alone."""
+    for key, below in value.items() if isinstance(value, dict) else enumerate(value[:1]) if isinstance(value, list) else ():
+        yield (*above, key)
+        yield from places(below, (*above, key))
+
+
+def damages(document, place):
+    """(what was done, the document without that place, or with another type there)."""
+
+    def at_place(change):
+        damaged = copy.deepcopy(document)
+        around = damaged
+        for key in place[:-1]:
+            around = around[key]
+        change(around, place[-1])
+        return damaged
+
+    def changed(value):
+        return at_place(lambda around, key: around.__setitem__(key, value))
+
+    there = document
+    for key in place:
+        there = there[key]
+    yield "absent", at_place(lambda around, key: around.pop(key))
+    yield "type", changed([[]] if isinstance(there, (str, type(None))) else "text")
+    if isinstance(there, (int, float)) and not isinstance(there, bool):
+        yield "type", changed(math.nan)
 
 
 class Reports(unittest.TestCase):
@@ -107,6 +141,30 @@ class Reports(unittest.TestCase):
             self.assertIn(done.returncode, (0, 5), done.stderr)
             self.assertIn("Every point" if place.endswith("gz") else "append_1.json", (self.folder / "report.html").read_text(encoding="utf-8"))
 
+    def test_a_file_of_benchmarks_becomes_figures(self):
+        document = samples.google_benchmarks()
+        (self.results / "append.json").write_text(json.dumps(document), encoding="utf-8")
+        absolute, share = self.figures(self.html())
+        self.assertEqual([absolute["title"], share["title"]], ["append, throughput against bytes, threads 2", "append, share of Bound against bytes, threads 2"])
+        self.assertEqual((absolute["panel"], absolute["x"]["title"], absolute["y"]["title"]), ("append.json", "bytes", "bytes/s"))
+        self.assertEqual([line["name"] for line in absolute["series"]], list(samples.TITLES.values()))
+        rates = [e["bytes_per_second"] for e in document["benchmarks"] if "/eleda/bytes:120/" in e["name"]]
+        bound = [e["bytes_per_second"] for e in document["benchmarks"] if "/bound/bytes:120/" in e["name"]]
+        for figure, value in ((absolute, statistics.median(rates)), (share, statistics.median(rates) / statistics.median(bound))):
+            (line,) = [line for line in figure["series"] if line["name"] == "Eleda"]
+            (point,) = [point for point in line["points"] if point[0] == 120]
+            self.assertAlmostEqual(point[1] / value, 1, places=5)
+
+    def test_every_kept_file_of_benchmarks_becomes_a_figure(self):
+        for folder in sorted((ROOT / "results/reference").iterdir()):
+            if folder.is_dir():
+                done = project.run(PYTHON, "-B", ROOT / "scripts/report", folder, "--out", self.folder / "report.html")
+                self.assertIn(done.returncode, (0, 5), done.stderr)
+                drawn = {figure["panel"] for figure in self.figures((self.folder / "report.html").read_text(encoding="utf-8"))}
+                # No number varies in that of the harness's cost.
+                kept = {path.name for path in folder.glob("*.json")} - {"instructions.json", "harness_cost.json"}
+                self.assertLessEqual(kept, drawn)
+
     def test_a_damaged_file_among_good_ones_is_named_and_skipped(self):
         self.write([samples.result()])
         (self.results / "half.json").write_text('{"schema": 1,', encoding="utf-8")
@@ -116,6 +174,38 @@ class Reports(unittest.TestCase):
         html = (self.folder / "report.html").read_text(encoding="utf-8")
         self.assertIn("half.json", html)
         self.assertIn("zz.json: the same configuration", done.stderr)
+
+    def made(self, name, document):
+        """What a report of it skips, when the page has been made of the rest."""
+        (self.results / name).write_text(json.dumps(document), encoding="utf-8")
+        found = material.read(self.results)
+        page.page(found, self.results, "scripts/report")
+        return found.skipped
+
+    def test_a_field_that_is_absent_is_unknown_and_one_of_another_type_is_named(self):
+        self.write([samples.result(algorithm="mutex")])
+        for workload in ("append", "ycsb"):
+            whole = samples.whole(samples.result(workload))
+            whole["repetitions"][0]["activity"] = samples.activity(["steal: 7 %"])
+            whole = json.loads(json.dumps(whole))  # nothing in it stands at two places
+            for place in places(whole):
+                for change, damaged in damages(whole, place):
+                    with self.subTest(place=place, change=change):
+                        skipped = self.made("damaged.json", damaged)
+                        self.assertFalse("\n" in "".join(skipped))
+                        if skipped:
+                            self.assertRegex(skipped[0], rf"damaged.json: {place[0]}|damaged.json: not a result of muster run")
+                        if change == "type" and "series" not in place and place != ("schema",):
+                            self.assertIn(f"damaged.json: {'.'.join(map(str, place))}", "".join(skipped))
+
+    def test_a_damaged_file_of_benchmarks_is_named(self):
+        self.write([samples.result()])
+        whole = samples.google_benchmarks(algorithms=["bound", "mutex"], repetitions=1)
+        for place in places(whole):
+            for change, damaged in damages(whole, place):
+                with self.subTest(place=place, change=change):
+                    for line in self.made("damaged.json", damaged):
+                        self.assertIn("damaged.json: ", line)
 
     def test_damaged_verdicts_are_skipped(self):
         self.write([samples.result()])

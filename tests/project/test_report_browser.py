@@ -34,6 +34,8 @@ class InABrowser(unittest.TestCase):
         cls.addClassCleanup(folder.cleanup)
         cls.folder = Path(folder.name)
         samples.write_reproduction(cls.folder / "reproduced")
+        (cls.folder / "reproduced/micro").mkdir()
+        (cls.folder / "reproduced/micro/append.json").write_text(json.dumps(samples.google_benchmarks()), encoding="utf-8")
         done = project.run(PYTHON, "-B", ROOT / "scripts/report", cls.folder / "reproduced", "--out", cls.folder / "report.html")
         assert done.returncode == 0, done.stderr
         options = webdriver.ChromeOptions()
@@ -103,6 +105,43 @@ class InABrowser(unittest.TestCase):
         self.assertEqual((shown(), button.get_attribute("aria-pressed")), (before - 1, "false"))
         button.send_keys(Keys.ENTER)
         self.assertEqual((shown(), button.get_attribute("aria-pressed")), (before, "true"))
+
+    def test_a_figure_is_zoomed_and_moved_by_keys(self):
+        figure = self.find("figure[data-figure]")
+        self.browser.execute_script("arguments[0].scrollIntoView()", figure)
+        plot = figure.find_element(By.CSS_SELECTOR, ".plot")
+        help_text, reset = figure.find_element(By.CSS_SELECTOR, ".keys"), figure.find_element(By.CSS_SELECTOR, ".reset")
+        self.wait_for(lambda: plot.find_elements(By.CSS_SELECTOR, ".dot"), "points")
+        seen = lambda: self.browser.execute_script(  # noqa: E731  where the first point is drawn
+            "return arguments[0].querySelector('.dot').getAttribute('transform')", plot)
+        press = lambda *keys: webdriver.ActionChains(self.browser).send_keys(*keys).perform()  # noqa: E731
+        self.assertIn("0 shows the whole range", self.find("#keys").text)
+        while self.browser.switch_to.active_element != plot:
+            press(Keys.TAB)
+        self.assertTrue(help_text.is_displayed())
+        whole = seen()
+        page = self.browser.execute_script("return scrollY")
+        press("+")
+        zoomed = seen()
+        self.assertNotEqual(zoomed, whole)
+        self.assertTrue(reset.is_displayed())
+        for there, back in ((Keys.ARROW_RIGHT, Keys.ARROW_LEFT), (Keys.ARROW_UP, Keys.ARROW_DOWN)):
+            press(there)
+            self.assertNotEqual(seen(), zoomed)
+            press(back)
+            self.assertEqual(seen(), zoomed)
+        self.assertEqual(self.browser.execute_script("return scrollY"), page, "arrows move the figure, not the page")
+        self.browser.save_screenshot(str(self.kept / "zoomed.png"))
+        press(*[Keys.ARROW_LEFT] * 9)
+        at_the_edge = seen()
+        press(Keys.ARROW_LEFT)
+        self.assertEqual(seen(), at_the_edge, "what is empty is not shown")
+        press("-", "-")
+        self.assertEqual(seen(), whole)
+        self.assertFalse(reset.is_displayed())
+        press("+", "+", "0")
+        self.assertEqual(seen(), whole)
+        self.assertEqual(self.browser.switch_to.active_element, plot, "the figure keeps the focus")
 
     def test_disturbed_points_are_hollow(self):
         self.browser.execute_script("dispatchEvent(new Event('beforeprint'))")
