@@ -1,34 +1,46 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <vector>
 
 #include "engine/database.h"
-#include "workloads/commit_latency.h"
+#include "workloads/arrivals.h"
+#include "workloads/engine_run.h"
+#include "workloads/random.h"
 #include "workloads/summary.h"
 #include "workloads/ticks.h"
+#include "workloads/timed_transactions.h"
 
 namespace muster {
 
-/// What every workload over the engine measures in a repetition: each worker's commit latencies, and what the log did.
+/// What every workload over the engine measures in a repetition: each worker's transactions, and what the log did. Of an
+/// open loop it says when they are due.
 ///
-/// A worker uses its own latency() alone; one thread calls the rest, while no worker runs but for sample().
+/// A worker uses its own transactions() alone; one thread calls the rest, while no worker runs but for sample().
 class EngineMeasurement {
  public:
-  /// Forgets the last repetition, and begins one of so many workers.
-  void begin(std::size_t workers) {
-    latencies_ = std::vector<CommitLatency>(workers);
-    start_delays_ = std::vector<Histogram>(workers);
+  explicit EngineMeasurement(const EngineRun& run)
+      : load_(run.load), seed_(run.seed), transactions_(run.threads) {}
+
+  /// Forgets the last repetition, and begins one.
+  void begin() {
+    const auto workers = static_cast<std::uint32_t>(transactions_.size());
+    transactions_ = std::vector<TimedTransactions>(workers);
     from_.reset();
-    clock_.emplace();
+    if (load_.is_open()) {
+      open_loop_.emplace(load_, clock_);
+      for (std::uint32_t worker = 0; worker < workers; ++worker)
+        transactions_[worker].paced_by(open_loop_->pacer(worker, workers, mix(seed_ + repetition_)));
+    }
+    ++repetition_;
   }
 
-  CommitLatency& latency(std::uint32_t worker) { return latencies_[worker]; }
-  /// What waiting for a transaction's time has added; of an open loop.
-  Histogram& start_delay(std::uint32_t worker) { return start_delays_[worker]; }
+  TimedTransactions& transactions(std::uint32_t worker) { return transactions_[worker]; }
 
   /// At each window's edge; the first is where the measuring begins.
   Progressed sample(Database& database, const Progressed& counted) {
+    if (open_loop_) open_loop_->sample(counted.operations);
     to_ = database.log().statistics();
     if (!from_) from_ = to_;
     return {counted.operations, database.log().reserved()};
@@ -37,12 +49,12 @@ class EngineMeasurement {
   /// Once every commit has been acknowledged and sample() has been called.
   void add_to(RepetitionReport& report) const {
     HistogramSnapshot latency, service, delay;
-    for (const CommitLatency& worker : latencies_) {
-      latency += worker.snapshot();
-      service += worker.service();
+    for (const TimedTransactions& worker : transactions_) {
+      latency += worker.latency().snapshot();
+      service += worker.latency().service();
+      delay += worker.start_delay().snapshot();
     }
-    for (const Histogram& worker : start_delays_) delay += worker.snapshot();
-    const double us_per_tick = clock_->ns_per_tick() / 1000;
+    const double us_per_tick = clock_.ns_per_tick() / 1000;
     const auto add = [&](const char* name, const HistogramSnapshot& ticks, std::optional<Percentiles>& into) {
       if (ticks.count() == 0) return;
       into = summary(ticks, us_per_tick);
@@ -55,12 +67,16 @@ class EngineMeasurement {
     report.distributions.push_back(distribution("boundary_lag", "bytes", log.boundary_lag));
     report.boundary_lag_bytes = summary(log.boundary_lag);
     report.log = activity(log);
+    if (open_loop_) report.load = open_loop_->report();
   }
 
  private:
-  std::vector<CommitLatency> latencies_;
-  std::vector<Histogram> start_delays_;
-  std::optional<Ticks> clock_;
+  const LoadOptions load_;
+  const std::uint64_t seed_;
+  const Ticks clock_;  // as old as the workload, which has been loaded before it paces or times anything
+  std::uint64_t repetition_ = 0;
+  std::vector<TimedTransactions> transactions_;  // a worker's each
+  std::optional<OpenLoop> open_loop_;
   std::optional<LogStatistics> from_;
   LogStatistics to_;
 };

@@ -40,8 +40,8 @@ struct Ran {
 };
 
 Ran run(const YcsbOptions& options, const DatabaseOptions& database, CommitPolicy policy,
-        std::uint32_t threads, Fault fault = Fault::none) {
-  const auto workload = make_ycsb(options, database, policy, threads, 3, testing::erring(fault));
+        std::uint32_t threads, Fault fault = Fault::none, const LoadOptions& load = {}) {
+  const auto workload = make_ycsb(options, {database, policy, threads, 3, load}, testing::erring(fault));
   workload->load([] { return false; });
   Ran ran;
   for (int repetition = 0; repetition < 2; ++repetition) {
@@ -173,11 +173,10 @@ TEST_CASE("YCSB: Poisson arrivals keep the rate, and lie apart as an exponential
 TEST_CASE(
     "YCSB: an open loop counts from when a transaction was due, so that a stall is seen by all it held up") {
   const TemporaryDirectory folder;
-  YcsbOptions options = small(YcsbMix::a);
-  options.load.rate = 20'000;
   DatabaseOptions database = in_memory(folder);
   database.make_log_device = [](const LogOptions&, Lsn) { return std::make_unique<StallingDevice>(); };
-  const auto workload = make_ycsb(options, database, CommitPolicy::durable, 1, 3);
+  const auto workload =
+      make_ycsb(small(YcsbMix::a), {database, CommitPolicy::durable, 1, 3, {.rate = 20'000}});
   workload->load([] { return false; });
   testing::drive(*workload, 1, 16'000);
   const RepetitionReport report = workload->finish();
@@ -196,9 +195,8 @@ TEST_CASE(
 
 TEST_CASE("YCSB: a load beyond what the machine can do is saturated") {
   const TemporaryDirectory folder;
-  YcsbOptions options = small(YcsbMix::a);
-  options.load = {.rate = 1e8, .arrivals = Arrivals::poisson};
-  const Ran ran = run(options, in_memory(folder), CommitPolicy::pipelined, 2);
+  const Ran ran = run(small(YcsbMix::a), in_memory(folder), CommitPolicy::pipelined, 2, Fault::none,
+                      {.rate = 1e8, .arrivals = Arrivals::poisson});
   REQUIRE(ran.report.load);
   CHECK(ran.report.load->saturated);
   CHECK(ran.report.load->backlog > 0);
