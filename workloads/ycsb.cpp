@@ -215,6 +215,7 @@ class Ycsb final : public Workload {
   }
 
   Progressed sample(const Progressed& counted) override { return measurement_.sample(*database_, counted); }
+  void window_edge(const Progressed& done) override { measurement_.window_edge(done); }
 
   RepetitionReport finish() override {
     RepetitionReport report;
