@@ -1,37 +1,40 @@
 #!/usr/bin/python3
 """A figure of scripts/reproduce: its recipe's panels, median and quartiles over repetitions."""
 
+import textwrap
+from pathlib import Path
+
 import style  # first: it finds scripts/ and sets matplotlib up
 import benchmark_files
 import command
 import plot
 from matplotlib import pyplot, ticker
-from pathlib import Path
 
 from lab import recipes
 from lab.algorithms import Algorithms
 from lab.command import Parser
+from lab.measures import Measure
 from lab.results import natural
-from lab.series import Chart, Series
+from lab.series import Chart, Point, Series
 from lab.statistics import Spread
 
-def chart_of(panel, table, known):
+def chart_of(panel, table):
     """The panel's lines: a point of a line is the spread over repetitions."""
     lines = {}
     for point, of in table.values.items():
         keys = dict(point)
         if panel["x"] in keys:
-            name = tuple((key, keys.get(key)) for key in panel["by"])
-            lines.setdefault(name, []).append((keys[panel["x"]], Spread.of(list(of.values()))))
-    named = {words(name, known): sorted(points, key=lambda point: point[0]) for name, points in lines.items()}
-    order = sorted(named, key=natural)
-    return Chart(panel["x"], ", ".join(panel["by"]), panel["y"], table.unit, [Series(name, named[name]) for name in order], True)
+            name = words([(key, keys.get(key)) for key in panel["by"]])
+            kinds = sorted(table.disturbed.get(point, ()))
+            lines.setdefault(name, []).append(Point(keys[panel["x"]], Spread.of(list(of.values())), kinds))
+    series = [Series(name, sorted(lines[name], key=lambda point: point.x)) for name in sorted(lines, key=natural)]
+    return Chart(panel["x"], None, Measure(panel["y"], table.unit), series, True)
 
 
-def words(name, known):
-    """A line's name: algorithms by their own name, so that the figure gives them their colour."""
+def words(keys):
+    """A line's name: an algorithm by its own name, so that the figure gives it its colour."""
     said = []
-    for key, value in name:
+    for key, value in keys:
         if key in ("algorithm", "engine.policy"):
             said.append(str(value))
         elif isinstance(value, bool):
@@ -45,15 +48,16 @@ def draw(recipe, folder, out):
     tables, found, benchmarks = recipe.tables(folder)
     figure, all_axes = pyplot.subplots(1, len(recipe.panels), figsize=(6.2 * len(recipe.panels), 3.6), squeeze=False)
     known = Algorithms.of_results(found) if found else Algorithms.of_list(benchmarks.get("algorithms", []))
-    drawn = []
+    drawn, kinds = [], set()
     for axes, panel in zip(all_axes[0], recipe.panels):
         table = tables[panel["name"]]
-        chart = chart_of(panel, table, known)
-        ends = plot.draw_lines(axes, chart)
+        chart, log = chart_of(panel, table), panel.get("log", "")
+        ends = plot.draw_lines(axes, chart, log if least_x(chart) > 0 else "")
         axes.set_xlabel(panel["x"])
-        axes.set_ylabel(", ".join(part for part in (table.title, table.unit) if part))
-        scale(axes, chart, panel.get("log", ""))
+        axes.set_ylabel(textwrap.fill(", ".join(part for part in (table.title, table.unit) if part), 36))
+        scale(axes, chart, log)
         drawn.append((axes, ends))
+        kinds |= set(chart.disturbed())
     figure.suptitle(f"{recipe.number}. {recipe.title}", x=0.01, ha="left", fontsize=11, fontweight="bold")
     figure.tight_layout()
     for axes, ends in drawn:
@@ -63,27 +67,33 @@ def draw(recipe, folder, out):
     caption = [
         f"Source: {recipe.source}. Published: {recipe.published}",
         f"Here: {recipe.differs} Points: median of {counts} interleaved repetitions; bars: first to third quartile.",
+        *style.hollow_lines(sorted(kinds)),
         style.machine_line(found) + "." if found else benchmark_files.machine_line({**benchmarks["context"], "known": known}),
     ]
     return style.finish(figure, [axes for axes, _ in drawn], caption, out)
 
 
+def least_x(chart):
+    return chart.xs()[0]
+
+
 def scale(axes, chart, log):
     """As plot.py's, but a 0 stays on a logarithmic axis: it is linear below the least value above 0."""
-    xs = sorted({x for line in chart.series for x, _ in line.points})
-    ys = [value for line in chart.series for _, of in line.points for value in (of.q1, of.median, of.q3)]
-    plot.scale(axes, chart, log.replace("x", "") if xs[0] <= 0 else log)
-    if "y" in log and min(ys) <= 0:
-        least = min(value for value in ys if value > 0)
+    xs = chart.xs()
+    plot.scale_x(axes, chart, log if xs[0] > 0 else "")
+    if xs[0] <= 0 and len(xs) > 2 and xs[-1] > 20 * xs[1]:
+        axes.set_xscale("symlog", linthresh=xs[1], linscale=0.5)
+        axes.set_xlim(-0.3 * xs[1], 1.5 * xs[-1])
+        axes.set_xticks(xs, [f"{x:g}" for x in xs])
+        axes.xaxis.set_minor_locator(ticker.NullLocator())
+    values = [value for line in chart.series for point in line.points for value in (point.spread.q1, point.spread.q3)]
+    if "y" in log and min(values) <= 0:
+        least = min(value for value in values if value > 0)
         axes.set_yscale("symlog", linthresh=least, linscale=0.4)
         axes.set_ylim(bottom=-0.3 * least)
         axes.yaxis.set_major_formatter(ticker.EngFormatter(sep="\N{THIN SPACE}"))
-    if xs[0] <= 0 and len(xs) > 1 and xs[-1] > 20 * xs[1]:
-        axes.set_xscale("symlog", linthresh=xs[1], linscale=0.5)
-        axes.set_xlim(-0.3 * xs[1], 1.5 * xs[-1])
-    if "x" not in log or xs[0] <= 0:
-        axes.set_xticks(xs, [f"{x:g}" for x in xs])
-        axes.xaxis.set_minor_locator(ticker.NullLocator())
+    else:
+        plot.scale_y(axes, chart, log)
 
 
 def main():

@@ -45,6 +45,9 @@ class AppendWorkload final : public Workload {
     drainer_.emplace(*buffer_, busy, largest_);
     verifier_.emplace(sizes_, payload_, seed_, static_cast<std::uint32_t>(workers_.size()));
     lag_.emplace();
+    lag_gained_ = {};
+    intervals_.clear();
+    sampled_ = false;
     fault_.clear();
     compared_while_warming_up_.reset();
     std::fill(workers_.begin(), workers_.end(), Worker{});
@@ -84,8 +87,18 @@ class AppendWorkload final : public Workload {
     }
   }
 
+  /// Reads the drainer's histogram while it records.
+  Progressed sample(const Progressed& counted) override {
+    const HistogramSnapshot lag = lag_gained_(lag_->snapshot());
+    if (sampled_) intervals_.emplace_back();
+    if (sampled_ && lag.count() != 0) intervals_.back().boundary_lag_max_bytes = lag.max();
+    sampled_ = true;
+    return counted;
+  }
+
   RepetitionReport finish() override {
     RepetitionReport report;
+    report.intervals = intervals_;
     AppendTally all;
     for (const Worker& worker : workers_) {
       all.add(worker.appended);
@@ -255,6 +268,11 @@ class AppendWorkload final : public Workload {
   std::optional<Histogram> lag_;
   std::vector<WorkerId> idle_;  // attached before the threads start
   std::string fault_;
+
+  // Of the thread that samples.
+  alignas(kCacheLine) Gained lag_gained_;
+  std::vector<IntervalReport> intervals_;
+  bool sampled_ = false;  // in this repetition
 
   // Records, over all repetitions.
   std::uint64_t appended_ = 0;

@@ -7,7 +7,7 @@ the median of such ratios with 95 % confidence, whatever their distribution.
 
 import math
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lab.command import RequestError
 from lab.statistics import median_interval
@@ -36,6 +36,7 @@ class Table:
     title: str
     unit: str
     values: dict  # tuple of sorted (key, value) -> {repetition: value}
+    disturbed: dict = field(default_factory=dict)  # such a tuple -> what disturbed a repetition: the kinds
 
     def where(self, conditions):
         """The points that have these values, as {key: value} each."""

@@ -37,7 +37,7 @@ MEASURES = {  # what a panel may draw: title, unit (None: the result's), and how
     "bandwidth": ("bandwidth", "bytes/s", lambda result, repetition: repetition["bytes_per_s"]["median"]),
     "lag": ("boundary lag p50", "bytes", lambda result, repetition: repetition["boundary_lag_bytes"]["p50"]),
     "lag_p99": ("boundary lag p99", "bytes", lambda result, repetition: repetition["boundary_lag_bytes"]["p99"]),
-    "idle_share": ("idle share of the units used", "", lambda result, repetition: _idle_share(result, repetition)),
+    "idle_share": ("idle share of the units used", "%", lambda result, repetition: _idle_share(result, repetition)),
     "advance_time": ("time of an advance", "ns", None),  # of a benchmark
 }
 KEYS = {"figure", "name", "title", "source", "published", "differs", "sweep", "benchmarks", "presets", "panels", "claims", "unsupported"}
@@ -118,17 +118,18 @@ def chosen(recipes, words):
 
 def of_results(found, panel):
     title, unit, value = MEASURES[panel["y"]]
-    values = {}
+    unit = unit if unit is not None else found[0]["throughput"]["unit"] if found else ""
+    table = Table(panel.get("title", title), unit, {})
     for result in found:
         configuration = dict(flat(results.without_place(result["configuration"])))
-        seed = configuration.pop("seed")
-        at_point = values.setdefault(_point(configuration), {})
+        seed, point = configuration.pop("seed"), _point(configuration)
+        at_point, kinds = table.values.setdefault(point, {}), table.disturbed.setdefault(point, set())
         for number, repetition in enumerate(result["repetitions"]):
             measured = value(result, repetition)
             if measured is not None:
                 at_point[seed, number] = measured
-    unit = unit if unit is not None else found[0]["throughput"]["unit"] if found else ""
-    return _shaped(Table(panel.get("title", title), unit, values), panel)
+        kinds.update(line.partition(":")[0] for lines in results.disturbances(result) for line in lines)
+    return _shaped(table, panel)
 
 
 def of_benchmarks(document, panel):
@@ -149,15 +150,16 @@ def _shaped(table, panel):
         table.values = {point: of for point, of in table.values.items() if dict(point).get(key) in wanted}
     table.values = {point: of for point, of in table.values.items() if of}
     for key, (upper, lower) in panel.get("over", {}).items():
-        divided = {}
+        divided, disturbed = {}, {}
         for point, of in table.values.items():
             others = dict(point)
             if others.pop(key) == upper:
-                under = table.values.get(_point({**others, key: lower}), {})
-                ratios = {i: value / under[i] for i, value in of.items() if under.get(i)}
+                below = _point({**others, key: lower})
+                ratios = {i: value / table.values[below][i] for i, value in of.items() if table.values.get(below, {}).get(i)}
                 if ratios:
                     divided[_point(others)] = ratios
-        table.values, table.unit = divided, ""
+                    disturbed[_point(others)] = table.disturbed.get(point, set()) | table.disturbed.get(below, set())
+        table.values, table.disturbed, table.unit = divided, disturbed, ""
     return table
 
 
@@ -174,7 +176,7 @@ def _idle_share(result, repetition):
     if busy_ns is None or not used:
         return None
     seconds = sum(window["seconds"] for window in repetition["windows"])
-    return max(0.0, 1 - busy_ns / 1e9 / seconds / used)
+    return 100 * max(0.0, 1 - busy_ns / 1e9 / seconds / used)
 
 
 def _benchmarks(path):
