@@ -90,6 +90,8 @@ def draw_lines(axes, chart, log):
 def stand_apart(chart, log, places):
     """Where a line's point at x is drawn: lines stand a little apart, so that equal ones do not hide each other."""
     count = len(chart.series)
+    if log is None:  # an axis on which no distance looks alike everywhere
+        return lambda x, position: x
     if "x" in log and chart.numeric:
         return lambda x, position: x * style.dodge(position, count)
     width = places - 1 if places else chart.xs()[-1] - chart.xs()[0]

@@ -52,7 +52,7 @@ def draw(recipe, folder, out):
     for axes, panel in zip(all_axes[0], recipe.panels):
         table = tables[panel["name"]]
         chart, log = chart_of(panel, table), panel.get("log", "")
-        ends = plot.draw_lines(axes, chart, log if least_x(chart) > 0 else "")
+        ends = plot.draw_lines(axes, chart, None if is_bent(chart) else log)
         axes.set_xlabel(panel["x"])
         axes.set_ylabel(textwrap.fill(", ".join(part for part in (table.title, table.unit) if part), 36))
         scale(axes, chart, log)
@@ -73,15 +73,17 @@ def draw(recipe, folder, out):
     return style.finish(figure, [axes for axes, _ in drawn], caption, out)
 
 
-def least_x(chart):
-    return chart.xs()[0]
+def is_bent(chart):
+    """Whether x begins at 0 and spans orders of magnitude: its axis is logarithmic but for the first step."""
+    xs = chart.xs()
+    return xs[0] <= 0 and len(xs) > 2 and xs[-1] > 20 * xs[1]
 
 
 def scale(axes, chart, log):
     """As plot.py's, but a 0 stays on a logarithmic axis: it is linear below the least value above 0."""
     xs = chart.xs()
     plot.scale_x(axes, chart, log if xs[0] > 0 else "")
-    if xs[0] <= 0 and len(xs) > 2 and xs[-1] > 20 * xs[1]:
+    if is_bent(chart):
         axes.set_xscale("symlog", linthresh=xs[1], linscale=0.5)
         axes.set_xlim(-0.3 * xs[1], 1.5 * xs[-1])
         axes.set_xticks(xs, [f"{x:g}" for x in xs])

@@ -1,4 +1,4 @@
-"""Prints what a completion offers, a line each: keys, measures, or values KEY. `python3 -m lab.choices`, from scripts/.
+"""Prints what a completion offers, a line each: keys, measures, figures, or values KEY. `python3 -m lab.choices`, from scripts/.
 
 Keys are those of results/keys.json, measures the numbers of results/schema.json: no result is read, so that Tab answers
 at once. Which of them a folder's results have, the command itself says.
@@ -8,6 +8,7 @@ import json
 import re
 import sys
 
+from lab import recipes
 from lab.measurements import KEYS, METRICS
 from lab.measures import NO_MEASURES
 from lab.results import SCHEMA
@@ -45,7 +46,11 @@ def _numbers(schema, rule, place=""):
         yield from _numbers(schema, below, f"{place}.{key}" if place else key)
 
 
-CHOICES = {"keys": keys, "measures": measures, "values": values}
+def figures():
+    return ["list", "all", *(recipe.name for recipe in recipes.load().values() if not recipe.unsupported)]
+
+
+CHOICES = {"figures": figures, "keys": keys, "measures": measures, "values": values}
 
 if __name__ == "__main__":
     print(*CHOICES[sys.argv[1]](*sys.argv[2:]), sep="\n")

@@ -51,6 +51,11 @@ class Completions(unittest.TestCase):
         self.assertEqual(complete("scripts/sweep.py pack results/re"), ["results/reference"])
         self.assertEqual(complete("scripts/sweep.py pack --o"), ["--out"])
 
+    def test_figures_of_papers(self):
+        self.assertEqual(complete("scripts/reproduce aether-e"), ["aether-elr"])
+        self.assertIn("--preset", complete("scripts/reproduce all --pr"))
+        self.assertEqual(complete("scripts/reproduce all --preset s"), ["smoke"])
+
     def test_keys_measures_and_conditions_of_a_figure(self):
         keys = {key["name"] for key in json.loads((ROOT / "results/keys.json").read_text(encoding="utf-8"))}
         for option in ("--x", "--by"):
