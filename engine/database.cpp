@@ -40,6 +40,11 @@ std::optional<TableId> table_of(const fs::path& path) {
   return id;
 }
 
+fs::path parent_of(const fs::path& directory) {
+  const fs::path whole = fs::absolute(directory).lexically_normal();
+  return whole.has_filename() ? whole.parent_path() : whole.parent_path().parent_path();
+}
+
 /// As the engine takes them. Throws ConfigError.
 DatabaseOptions checked(DatabaseOptions options) {
   if (options.directory.empty()) throw ConfigError("engine.directory", "\"\"", "want a directory");
@@ -151,6 +156,8 @@ void OpenDatabase::create_files() const {
                                   tables ? "catalogue of tables" : "log"));
   }
   make_directories(options_.log.directory);
+  // A process that was killed may have made them and not come to this.
+  for (const fs::path& made : {options_.directory, options_.log.directory}) sync_directory(parent_of(made));
   Catalogue().write(catalogue_path());
   Master{.log_begin = kFirstLsn, .next_transaction = 1, .clean = true}.write(master_path());
 }

@@ -152,8 +152,10 @@ void make_directories(const std::filesystem::path& directory) {
   const FileOperation operation{.kind = Kind::make_directory, .path = directory};
   const std::int64_t result =
       observed(operation, [&](std::size_t) { return ::mkdir(directory.c_str(), 0777); });
-  if (result == -EEXIST && std::filesystem::is_directory(directory)) return;  // another process was faster
-  if (result < 0) fail("create the directory", directory, static_cast<int>(-result));
+  if (result < 0 && !(result == -EEXIST && std::filesystem::is_directory(directory))) {  // another was faster
+    fail("create the directory", directory, static_cast<int>(-result));
+  }
+  sync_directory(directory.parent_path());
 }
 
 void remove_file(const std::filesystem::path& path) {

@@ -50,7 +50,7 @@ class File {
   std::filesystem::path path_;
 };
 
-/// Creates what is missing of `directory` and of those that it lies in.
+/// Creates what is missing of `directory` and of those that it lies in. Their names are durable when it returns.
 void make_directories(const std::filesystem::path& directory);
 /// A file that is not there is removed already.
 void remove_file(const std::filesystem::path& path);
