@@ -163,6 +163,9 @@ void OpenDatabase::create_files() const {
 }
 
 void OpenDatabase::open_files() {
+  // A process that was killed may have renamed a master or a catalogue and not synced the name. What follows
+  // builds on them and removes what the ones before still need.
+  sync_directory(options_.directory);
   Master master = Master::read(master_path());
   catalogue_ = Catalogue::read(catalogue_path());
   next_table_ = catalogue_.next_id();
