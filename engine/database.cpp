@@ -10,6 +10,7 @@
 #include "algorithms/registry.h"
 #include "engine/catalogue.h"
 #include "engine/error.h"
+#include "engine/io/file.h"
 #include "engine/txn/engine.h"
 #include "engine/txn/restart.h"
 #include "engine/txn/transaction_session.h"
@@ -39,6 +40,11 @@ std::optional<TableId> table_of(const fs::path& path) {
   return id;
 }
 
+fs::path parent_of(const fs::path& directory) {
+  const fs::path whole = fs::absolute(directory).lexically_normal();
+  return whole.has_filename() ? whole.parent_path() : whole.parent_path().parent_path();
+}
+
 /// As the engine takes them. Throws ConfigError.
 DatabaseOptions checked(DatabaseOptions options) {
   if (options.directory.empty()) throw ConfigError("engine.directory", "\"\"", "want a directory");
@@ -61,7 +67,7 @@ DatabaseOptions checked(DatabaseOptions options) {
 }
 
 File lock_directory(const fs::path& directory) {
-  fs::create_directories(directory);
+  make_directories(directory);
   File lock = File::open(directory / "lock", O_RDWR | O_CREAT);
   if (!lock.try_lock()) {
     throw ConfigError("engine.directory", directory.string(), "want one that no other process has open");
@@ -149,12 +155,17 @@ void OpenDatabase::create_files() const {
     throw DamageError(fmt::format("{}: there is a {} but no file called master", options_.directory.string(),
                                   tables ? "catalogue of tables" : "log"));
   }
-  fs::create_directories(options_.log.directory);
+  make_directories(options_.log.directory);
+  // A process that was killed may have made them and not come to this.
+  for (const fs::path& made : {options_.directory, options_.log.directory}) sync_directory(parent_of(made));
   Catalogue().write(catalogue_path());
   Master{.log_begin = kFirstLsn, .next_transaction = 1, .clean = true}.write(master_path());
 }
 
 void OpenDatabase::open_files() {
+  // A process that was killed may have renamed a master or a catalogue and not synced the name. What follows
+  // builds on them and removes what the ones before still need.
+  sync_directory(options_.directory);
   Master master = Master::read(master_path());
   catalogue_ = Catalogue::read(catalogue_path());
   next_table_ = catalogue_.next_id();
@@ -210,7 +221,7 @@ void OpenDatabase::remove_orphans() const {
     const auto id = table_of(entry.path());
     if (id && catalogue_.find(*id) == nullptr) orphans.push_back(entry.path());
   }
-  for (const fs::path& orphan : orphans) fs::remove(orphan);
+  for (const fs::path& orphan : orphans) remove_file(orphan);
 }
 
 /// While no transaction is active: brings everything into the files, so that restart needs no record below the
@@ -228,7 +239,7 @@ File OpenDatabase::create_table_file(TableId id) const {
   if (outlives_process()) return File::open(table_path(options_.directory, id), O_RDWR | O_CREAT | O_TRUNC);
   const fs::path path = options_.directory / fmt::format("{}.unnamed", id);
   File file = File::open(path, O_RDWR | O_CREAT | O_TRUNC);
-  fs::remove(path);
+  remove_file(path);
   return file;
 }
 

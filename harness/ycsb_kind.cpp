@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <limits>
+#include <optional>
 
+#include "engine/error.h"
 #include "harness/config_rows.h"
 #include "harness/workload_kind.h"
 #include "workloads/ycsb.h"
@@ -11,7 +13,7 @@ namespace {
 
 // In the order of their enumerators.
 const Choices& mixes() {
-  static const Choices names{"A", "B", "C", "F"};
+  static const Choices names{"A", "B", "C", "F", "load"};
   return names;
 }
 const Choices& distributions() {
@@ -19,11 +21,34 @@ const Choices& distributions() {
   return names;
 }
 
+constexpr const char* kOfTheMix = "mix";
+
+ConfigKey reads() {
+  return {"ycsb.reads",
+          UsedBy::own,
+          "a number from 0 to 1, or \"mix\"",
+          "share of the operations of A, B or F that only read (0: updates only); mix: as the mix says",
+          false,
+          [](const nlohmann::ordered_json& value, Configuration& into) {
+            std::optional<double>& reads = options_of<YcsbOptions>(into).reads;
+            reads.reset();
+            if (value == kOfTheMix) return true;
+            if (!value.is_number()) return false;
+            reads = value.get<double>();
+            return *reads >= 0 && *reads <= 1;
+          },
+          [](const Configuration& from) {
+            const std::optional<double>& reads = options_of<YcsbOptions>(from).reads;
+            return reads ? nlohmann::ordered_json(*reads) : nlohmann::ordered_json(kOfTheMix);
+          }};
+}
+
 std::vector<ConfigKey> keys() {
   // clang-format off
   return {
       choice_of("ycsb.mix", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).mix; }, mixes(),
-                "operations: A half reads, half updates; B 95% reads, 5% updates; C reads; F half reads, half read-modify-writes"),
+                "operations: A half reads, half updates; B 95% reads, 5% updates; C reads; F half reads, half read-modify-writes; load insertions of new records at random places"),
+      reads(),
       integer("ycsb.records", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).records; }, 1,
               std::numeric_limits<std::uint32_t>::max(), "records in the table, loaded before the first repetition"),
       integer("ycsb.value_bytes", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).value_bytes; },
@@ -38,13 +63,27 @@ std::vector<ConfigKey> keys() {
   // clang-format on
 }
 
-/// The stamps that are verified at the end, and the table, as far as frames hold it.
+/// What a mix would not look at.
+void check_mix(const Configuration& c) {
+  const auto& options = options_of<YcsbOptions>(c);
+  const std::string_view mix = mixes()[static_cast<std::size_t>(options.mix)];
+  if (options.reads && (options.mix == YcsbMix::c || options.mix == YcsbMix::load)) {
+    throw ConfigError(
+        "ycsb.reads", nlohmann::json(*options.reads).dump(),
+        fmt::format("want \"mix\", or \"ycsb.mix\" one of A, B, F: {} has operations of one kind", mix));
+  }
+  if (options.distribution != KeyDistribution::uniform && options.mix == YcsbMix::load) {
+    throw ConfigError("ycsb.distribution", "\"zipf\"", "want \"uniform\": of ycsb.mix load every key is new");
+  }
+}
+
+/// The stamps that are verified at the end, and the table, as far as frames hold it: where it grows, all they hold.
 std::vector<MemoryNeed> memory(const Configuration& c) {
   const auto& options = options_of<YcsbOptions>(c);
+  const std::uint64_t frames = c.database.frames * std::uint64_t{kPageBytes};
   const std::uint64_t table = options.records * (sizeof(YcsbKey) + options.value_bytes);
-  return {
-      {"ycsb.records", options.records * sizeof(std::uint64_t) +
-                           std::min<std::uint64_t>(table, c.database.frames * std::uint64_t{kPageBytes})}};
+  return {{"ycsb.records", options.records * sizeof(std::uint64_t) +
+                               (options.mix == YcsbMix::load ? frames : std::min(table, frames))}};
 }
 
 }  // namespace
@@ -53,11 +92,13 @@ WorkloadKind ycsb_kind() {
   return {.name = "ycsb",
           .meaning = "YCSB over the engine",
           .title =
-              "YCSB {ycsb.mix}, {ycsb.records} records of {ycsb.value_bytes} bytes, {ycsb.distribution}, "
+              "YCSB {ycsb.mix}, reads: {ycsb.reads}, {ycsb.records} records of {ycsb.value_bytes} bytes, "
+              "{ycsb.distribution}, "
               "{ycsb.operations} operations a transaction, {engine.policy}, log on {log.device}",
           .engine = true,
           .options = YcsbOptions{},
           .keys = keys(),
+          .check = check_mix,
           .memory = memory,
           .make = [](const Configuration& c, const DatabaseOptions& database) {
             return make_ycsb(options_of<YcsbOptions>(c), engine_run(c, database));

@@ -11,6 +11,7 @@
 #include "engine/index/btree.h"
 #include "engine/log/log_reader.h"
 #include "workloads/engine_measurement.h"
+#include "workloads/random.h"
 #include "workloads/ycsb_operations.h"
 #include "workloads/ycsb_value.h"
 
@@ -21,10 +22,14 @@ static_assert(YcsbValue::kMaxBytes <= BTree::kMaxValueBytes && sizeof(YcsbKey) <
 
 constexpr const char* kTable = "usertable";  // YCSB's own name for it
 
+/// Of a record that nobody has updated.
+constexpr std::uint64_t kInsertedStamp = 0;
+
 /// What one worker did in one repetition; written when it leaves, by that worker.
 struct WorkerResult {
   TransactionCounts measured;
   std::uint64_t commits_logged = 0;  ///< in all, warm-up included: transactions that wrote
+  std::uint64_t inserted = 0;        ///< records, likewise, by those that were committed
   std::uint64_t values_read = 0;
   WaitCounters waits;
 };
@@ -53,6 +58,11 @@ struct Shared {
   TableId table = 0;
   YcsbValue values;
   Stamps stamps;
+
+  /// Of a record's number. Of `load` a bijection spreads them over the whole table, those loaded beforehand as well.
+  YcsbKey key(std::uint64_t number) const {
+    return ycsb_key(options.mix == YcsbMix::load ? mix(number) : number);
+  }
 };
 
 /// One worker in one repetition.
@@ -104,9 +114,11 @@ class YcsbWorker {
   Status execute() {
     written_.clear();
     for (const YcsbOperation& operation : transaction_) {
-      const YcsbKey key = ycsb_key(operation.key);
+      const YcsbKey key = shared_.key(operation.key);
       Status status = Status::ok;
-      if (operation.kind == YcsbOperation::Kind::read) {
+      if (operation.kind == YcsbOperation::Kind::insert) {
+        status = insert(operation.key, key);
+      } else if (operation.kind == YcsbOperation::Kind::read) {
         status = session_.read(shared_.table, key, value_);
         if (status == Status::ok) stamp_read(operation.key);
       } else if (operation.kind == YcsbOperation::Kind::update) {
@@ -116,10 +128,19 @@ class YcsbWorker {
         if (status == Status::ok) status = write(operation.key, key, stamp_read(operation.key) + 1);
       }
       if (status == Status::deadlock) return status;
+      if (status == Status::already_exists)
+        throw VerificationError(fmt::format("ycsb: key {}: expected none, found a value", operation.key));
       if (status != Status::ok)
         throw VerificationError(fmt::format("ycsb: key {}: expected a value, found none", operation.key));
     }
     return Status::ok;
+  }
+
+  Status insert(std::uint64_t number, const YcsbKey& key) {
+    shared_.values.write(number, kInsertedStamp, new_value_);
+    const Status status = session_.insert(shared_.table, key, new_value_);
+    if (status == Status::ok) written_.emplace_back(number, kInsertedStamp);
+    return status;
   }
 
   Status write(std::uint64_t number, const YcsbKey& key, std::uint64_t stamp) {
@@ -137,11 +158,20 @@ class YcsbWorker {
         "ycsb: key {}: expected a whole value of it, found {} bytes that are none", key, value_.size()));
   }
 
-  void commit(const RunControl& control, Phase phase) {
+  /// What has to be found at the end: while the locks are held, and no deadlock can undo it any more.
+  void note_written() {
+    if (shared_.options.mix == YcsbMix::load) {
+      result_.inserted += written_.size();
+      return;
+    }
     for (const auto& [key, stamp] : written_) {
       // Increments are counted apart from the values, or two that read the same value would agree with it.
       shared_.options.mix == YcsbMix::f ? shared_.stamps.increment(key) : shared_.stamps.set(key, stamp);
     }
+  }
+
+  void commit(const RunControl& control, Phase phase) {
+    note_written();
     transactions_.commit(session_, !written_.empty(), control, phase);
     if (!written_.empty()) ++result_.commits_logged;
     ++result_.measured.committed;
@@ -191,8 +221,8 @@ class Ycsb final : public Workload {
     for (std::uint64_t key = 0; key < shared_.options.records && !interrupted();) {
       session->begin();
       for (const std::uint64_t end = std::min(key + kLoadBatch, shared_.options.records); key < end; ++key) {
-        shared_.values.write(key, 0, value);
-        if (session->insert(shared_.table, ycsb_key(key), value) != Status::ok) {
+        shared_.values.write(key, kInsertedStamp, value);
+        if (session->insert(shared_.table, shared_.key(key), value) != Status::ok) {
           throw VerificationError(fmt::format("ycsb: key {}: the load could not insert it", key));
         }
       }
@@ -209,8 +239,8 @@ class Ycsb final : public Workload {
 
   void work(std::uint32_t worker, const RunControl& control, WorkerProgress& progress) override {
     const auto session = database_->attach(run_.policy);
-    const std::uint64_t stream = repetition_ * results_.size() + worker;
-    results_[worker] = YcsbWorker(shared_, *session, measurement_.transactions(worker), run_.seed, stream + 1)
+    results_[worker] =
+        YcsbWorker(shared_, *session, measurement_.transactions(worker), run_.seed, stream_of(worker))
                            .run(control, progress);
   }
 
@@ -220,13 +250,15 @@ class Ycsb final : public Workload {
   RepetitionReport finish() override {
     RepetitionReport report;
     report.transactions.emplace();
-    for (const WorkerResult& worker : results_) {
+    for (std::uint32_t i = 0; i < workers(); ++i) {
+      const WorkerResult& worker = results_[i];
       report.transactions->committed += worker.measured.committed;
       report.transactions->aborted += worker.measured.aborted;
       report.transactions->deadlocks += worker.measured.deadlocks;
       add(report.waits, worker.waits);
       commits_logged_ += worker.commits_logged;
       values_read_ += worker.values_read;
+      inserted_.push_back({stream_of(i), worker.inserted});
     }
     measurement_.add_to(report);
     ++repetition_;
@@ -236,6 +268,8 @@ class Ycsb final : public Workload {
   std::vector<Check> close() override {
     std::vector<Check> checks{{"values read: whole, and the key's own", values_read_}};
     checks.push_back({"records that hold what was committed last", verify_records()});
+    if (shared_.options.mix == YcsbMix::load)
+      checks.push_back({"insertions found, as many as were committed", verify_insertions()});
     if (run_.database.log.device == "file") {
       const std::uint64_t log_records = undamaged([this] { return verify_log(); });
       checks.push_back({"log records whole, from the load to the durable end", log_records});
@@ -253,20 +287,51 @@ class Ycsb final : public Workload {
  private:
   static constexpr std::uint64_t kLoadBatch = 128;
 
+  std::uint32_t workers() const { return static_cast<std::uint32_t>(results_.size()); }
+  /// From 1: none that a worker has had before.
+  std::uint64_t stream_of(std::uint32_t worker) const { return repetition_ * results_.size() + worker + 1; }
+
+  Status read(Session& session, std::uint64_t key, std::vector<std::byte>& value) const {
+    session.begin();
+    const Status status = session.read(shared_.table, shared_.key(key), value);
+    session.commit();
+    return status;
+  }
+
+  void verify_record(Session& session, std::uint64_t key, std::uint64_t expected,
+                     std::vector<std::byte>& value) const {
+    const Status status = read(session, key, value);
+    const auto found = status == Status::ok ? shared_.values.stamp(key, value) : std::nullopt;
+    if (found == expected) return;
+    throw VerificationError(fmt::format("ycsb: key {}: expected the committed update {}, found {}", key,
+                                        expected, found ? std::to_string(*found) : "no whole value"));
+  }
+
   std::uint64_t verify_records() {
     const auto session = database_->attach(CommitPolicy::durable);
     std::vector<std::byte> value;
     for (std::uint64_t key = 0; key < shared_.options.records; ++key) {
-      session->begin();
-      const Status status = session->read(shared_.table, ycsb_key(key), value);
-      session->commit();
-      const auto found = status == Status::ok ? shared_.values.stamp(key, value) : std::nullopt;
-      const std::uint64_t expected = shared_.stamps[key];
-      if (found == expected) continue;
-      throw VerificationError(fmt::format("ycsb: key {}: expected the committed update {}, found {}", key,
-                                          expected, found ? std::to_string(*found) : "no whole value"));
+      verify_record(*session, key, shared_.stamps[key], value);
     }
     return shared_.options.records;
+  }
+
+  /// All that was committed, and what comes next in each stream is not there: it was rolled back, or never drawn.
+  std::uint64_t verify_insertions() {
+    const auto session = database_->attach(CommitPolicy::durable);
+    std::vector<std::byte> value;
+    std::uint64_t found = 0;
+    for (const auto& [stream, count] : inserted_) {
+      for (std::uint64_t i = 0; i < count; ++i, ++found) {
+        verify_record(*session, ycsb_insertion(stream, i), kInsertedStamp, value);
+      }
+      const std::uint64_t next = ycsb_insertion(stream, count);
+      if (read(*session, next, value) != Status::not_found) {
+        throw VerificationError(
+            fmt::format("ycsb: key {}: expected none, found a record that was not committed", next));
+      }
+    }
+    return found;
   }
 
   std::uint64_t verify_log() {
@@ -304,6 +369,7 @@ class Ycsb final : public Workload {
 
   std::uint64_t commits_logged_ = 0;  // over all repetitions
   std::uint64_t values_read_ = 0;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> inserted_;  // likewise: stream, records of it
 };
 
 }  // namespace

@@ -2,24 +2,29 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "workloads/engine_run.h"
 #include "workloads/workload.h"
 
 namespace muster {
 
-/// Of Cooper et al., SoCC'10: what share of the operations only reads, updates, or reads and then updates.
+/// Of Cooper et al., SoCC'10: what share of the operations only reads, updates, or reads and then updates; and its
+/// load phase.
 enum class YcsbMix : std::uint8_t {
-  a,  ///< half reads, half updates
-  b,  ///< 95% reads, 5% updates
-  c,  ///< reads only
-  f,  ///< half reads, half read-modify-writes
+  a,     ///< half reads, half updates
+  b,     ///< 95% reads, 5% updates
+  c,     ///< reads only
+  f,     ///< half reads, half read-modify-writes
+  load,  ///< insertions only, of new records at random places
 };
 
 enum class KeyDistribution : std::uint8_t { uniform, zipf };
 
 struct YcsbOptions {
   YcsbMix mix = YcsbMix::a;
+  std::optional<double>
+      reads{};  ///< share of A, B or F's operations that only read, in place of the mix's own
   std::uint64_t records = 100'000;
   std::uint32_t value_bytes = 100;
   std::uint32_t operations = 1;  ///< a transaction
@@ -32,7 +37,7 @@ struct YcsbOptions {
 ///
 /// Verified in the measured run: every value that is read is whole and the key's own. At the end: every
 /// record holds what was committed to it last (A, B: the stamp of the last update; F: as many increments as
-/// were committed); with a log on files, every record of it from the load to the durable end is whole, and as
+/// were committed; load: every committed insertion is there, and no other); with a log on files, every record of it from the load to the durable end is whole, and as
 /// many commits are there as were acknowledged.
 ///
 /// The commit latency is that of transactions that wrote, from the begin of Session::commit() to the acknowledgement; of

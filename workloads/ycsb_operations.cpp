@@ -1,33 +1,31 @@
 #include "workloads/ycsb_operations.h"
 
 namespace muster {
-namespace {
 
 using Kind = YcsbOperation::Kind;
 
-struct Mix {
-  double reads;  // share
-  Kind otherwise;
-};
-
-Mix mix_of(YcsbMix mix) {
-  switch (mix) {
+YcsbOperations::Mix YcsbOperations::mix_of(const YcsbOptions& options) {
+  switch (options.mix) {
     case YcsbMix::a:
-      return {0.5, Kind::update};
+      return {options.reads.value_or(0.5), Kind::update};
     case YcsbMix::b:
-      return {0.95, Kind::update};
+      return {options.reads.value_or(0.95), Kind::update};
     case YcsbMix::c:
       return {1.0, Kind::read};
     case YcsbMix::f:
+      return {options.reads.value_or(0.5), Kind::read_modify_write};
+    case YcsbMix::load:
       break;
   }
-  return {0.5, Kind::read_modify_write};
+  return {0.0, Kind::insert};
 }
 
-}  // namespace
-
 YcsbOperations::YcsbOperations(const YcsbOptions& options, std::uint64_t seed, std::uint64_t stream)
-    : options_(options), random_(seed, stream), scatter_(options.records) {
+    : options_(options),
+      mix_(mix_of(options)),
+      random_(seed, stream),
+      scatter_(options.records),
+      next_insertion_(ycsb_insertion(stream, 0)) {
   if (options.distribution == KeyDistribution::zipf) zipf_.emplace(options.records, options.theta);
 }
 
@@ -37,8 +35,8 @@ void YcsbOperations::next(std::vector<YcsbOperation>& into) {
 }
 
 YcsbOperation YcsbOperations::draw() {
-  const Mix mix = mix_of(options_.mix);
-  const Kind kind = random_.uniform() < mix.reads ? Kind::read : mix.otherwise;
+  if (mix_.otherwise == Kind::insert) return {Kind::insert, next_insertion_++};
+  const Kind kind = random_.uniform() < mix_.reads ? Kind::read : mix_.otherwise;
   const std::uint64_t key = zipf_ ? scatter_(zipf_->draw(random_) - 1) : random_.below(options_.records);
   return {kind, key};
 }

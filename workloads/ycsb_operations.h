@@ -11,12 +11,17 @@
 namespace muster {
 
 struct YcsbOperation {
-  enum class Kind : std::uint8_t { read, update, read_modify_write };
+  enum class Kind : std::uint8_t { read, update, read_modify_write, insert };
   Kind kind = Kind::read;
-  std::uint64_t key = 0;
+  std::uint64_t key = 0;  ///< its number
 };
 
-/// One worker's stream of operations; the seed and the stream's number repeat it.
+/// Numbers of the records that a stream inserts, in order; below the first stream's are those that are loaded.
+constexpr std::uint64_t ycsb_insertion(std::uint64_t stream, std::uint64_t index) {
+  return (stream << 40) + index;
+}
+
+/// One worker's stream of operations; the seed and the stream's number, from 1, repeat it.
 class YcsbOperations {
  public:
   YcsbOperations(const YcsbOptions& options, std::uint64_t seed, std::uint64_t stream);
@@ -27,10 +32,18 @@ class YcsbOperations {
  private:
   YcsbOperation draw();
 
+  struct Mix {
+    double reads;  // share
+    YcsbOperation::Kind otherwise;
+  };
+  static Mix mix_of(const YcsbOptions& options);
+
   const YcsbOptions options_;
+  const Mix mix_;
   Random random_;
   std::optional<Zipf> zipf_;  // none: uniform
   Scatter scatter_;
+  std::uint64_t next_insertion_;
 };
 
 }  // namespace muster

@@ -8,13 +8,19 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <optional>
 #include <system_error>
 #include <utility>
+
+#include "engine/io/file_observer.h"
 
 namespace muster {
 namespace {
 
 constexpr unsigned kQueueDepth = 4;
+// What a completion belongs to; indices of the results.
+constexpr std::uint64_t kWrite = 0;
+constexpr std::uint64_t kSync = 1;
 
 [[noreturn]] void fail(const char* operation, const std::filesystem::path& path, int error) {
   throw std::system_error(error, std::generic_category(), std::string(operation) + " " + path.string());
@@ -70,23 +76,43 @@ void DirectLogDevice::submit(bool and_sync) {
   const std::size_t staged = staged_end_ - staged_begin_;
   const std::size_t blocks = (staged + kBlock - 1) / kBlock * kBlock;
   std::memset(staging_.get() + staged, 0, blocks - staged);
-  unsigned entries = 0;
-  const bool unwritten = staged_end_ > written_;
-  if (unwritten) {
-    io_uring_sqe* entry = next_entry();
-    io_uring_prep_write(entry, segments_.file().descriptor(), staging_.get(), static_cast<unsigned>(blocks),
-                        segments_.offset(staged_begin_));
-    if (and_sync) io_uring_sqe_set_flags(entry, IOSQE_IO_LINK);  // the sync starts when the write is complete
-    io_uring_sqe_set_data64(entry, blocks);
-    ++entries;
+  const File& file = segments_.file();
+  std::optional<ObservedOperation> write, sync;
+  if (staged_end_ > written_) {
+    write.emplace(FileOperation{.kind = FileOperation::Kind::write,
+                                .path = file.path(),
+                                .descriptor = file.descriptor(),
+                                .offset = segments_.offset(staged_begin_),
+                                .size = blocks,
+                                .bytes = staging_.get()});
   }
   if (and_sync) {
+    sync.emplace(FileOperation{
+        .kind = FileOperation::Kind::sync, .path = file.path(), .descriptor = file.descriptor()});
+  }
+  unsigned entries = 0;
+  if (write && write->is_wanted()) {
     io_uring_sqe* entry = next_entry();
-    io_uring_prep_fsync(entry, segments_.file().descriptor(), IORING_FSYNC_DATASYNC);
-    io_uring_sqe_set_data64(entry, 0);
+    io_uring_prep_write(entry, file.descriptor(), staging_.get(), static_cast<unsigned>(write->bytes()),
+                        segments_.offset(staged_begin_));
+    if (sync && sync->is_wanted())
+      io_uring_sqe_set_flags(entry, IOSQE_IO_LINK);  // the sync waits for the write
+    io_uring_sqe_set_data64(entry, kWrite);
     ++entries;
   }
-  complete(entries);
+  if (sync && sync->is_wanted()) {
+    io_uring_sqe* entry = next_entry();
+    io_uring_prep_fsync(entry, file.descriptor(), IORING_FSYNC_DATASYNC);
+    io_uring_sqe_set_data64(entry, kSync);
+    ++entries;
+  }
+  const Results results = complete(entries);
+  const std::int64_t written = write ? write->conclude(results[kWrite]) : 0;
+  const std::int64_t synced = sync ? sync->conclude(results[kSync]) : 0;
+  if (write && written != static_cast<std::int64_t>(blocks)) {  // the sync was cancelled for it
+    fail("write", file.path(), written < 0 ? static_cast<int>(-written) : EIO);
+  }
+  if (synced < 0) fail("fdatasync", file.path(), static_cast<int>(-synced));
   written_ = staged_end_;
   const std::size_t whole = staged / kBlock * kBlock;
   std::memmove(staging_.get(), staging_.get() + whole, staged - whole);
@@ -99,9 +125,10 @@ io_uring_sqe* DirectLogDevice::next_entry() {
   return entry;
 }
 
-/// Submits `entries` and waits for all of them, whatever becomes of each; then throws the first error.
-void DirectLogDevice::complete(unsigned entries) {
-  if (entries == 0) return;
+/// Submits `entries` and waits for all of them, whatever becomes of each.
+DirectLogDevice::Results DirectLogDevice::complete(unsigned entries) {
+  Results results{};
+  if (entries == 0) return results;
   int submitted;
   do {
     submitted = io_uring_submit_and_wait(ring_.get(), entries);
@@ -109,8 +136,6 @@ void DirectLogDevice::complete(unsigned entries) {
   if (submitted != static_cast<int>(entries)) {
     fail("io_uring_submit for", segments_.file().path(), submitted < 0 ? -submitted : EAGAIN);
   }
-  int write_error = 0;
-  int sync_error = 0;
   for (unsigned i = 0; i < entries; ++i) {
     io_uring_cqe* completion = nullptr;
     int error;
@@ -118,19 +143,10 @@ void DirectLogDevice::complete(unsigned entries) {
       error = io_uring_wait_cqe(ring_.get(), &completion);
     } while (error == -EINTR);
     if (error < 0) fail("io_uring_wait_cqe for", segments_.file().path(), -error);
-    const std::uint64_t wanted = io_uring_cqe_get_data64(completion);
-    const int result = completion->res;
+    results[io_uring_cqe_get_data64(completion)] = completion->res;
     io_uring_cqe_seen(ring_.get(), completion);
-    if (wanted == 0) {
-      if (result < 0) sync_error = -result;
-    } else if (result < 0) {
-      write_error = -result;
-    } else if (static_cast<std::uint64_t>(result) < wanted) {
-      write_error = EIO;  // part of it: the device says no more
-    }
   }
-  if (write_error != 0) fail("write", segments_.file().path(), write_error);  // the sync was cancelled for it
-  if (sync_error != 0) fail("fdatasync", segments_.file().path(), sync_error);
+  return results;
 }
 
 }  // namespace muster

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 
@@ -41,7 +43,8 @@ class DirectLogDevice : public LogDevice {
   /// Writes the staged blocks and, if asked to, syncs; keeps the unfinished block.
   void submit(bool and_sync);
   io_uring_sqe* next_entry();
-  void complete(unsigned entries);
+  using Results = std::array<std::int32_t, 2>;  // bytes or -errno: of the write, of the sync
+  Results complete(unsigned entries);
 
   const Lsn start_;
   SegmentWriter segments_;

@@ -7,11 +7,16 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <system_error>
 #include <utility>
 
+#include "engine/io/file_observer.h"
+
 namespace muster {
 namespace {
+
+using Kind = FileOperation::Kind;
 
 [[noreturn]] void fail(std::string_view operation, const std::filesystem::path& path, int error) {
   throw std::system_error(error, std::generic_category(), std::string(operation) + " " + path.string());
@@ -20,13 +25,14 @@ namespace {
 }  // namespace
 
 File File::open(const std::filesystem::path& path, int flags) {
-  int fd;
+  const FileOperation operation{.kind = Kind::open, .path = path, .flags = flags};
+  std::int64_t result;
   do {
-    fd = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
-  } while (fd < 0 && errno == EINTR);
-  if (fd < 0) fail("open", path, errno);
+    result = observed(operation, [&](std::size_t) { return ::open(path.c_str(), flags | O_CLOEXEC, 0644); });
+  } while (result == -EINTR);
+  if (result < 0) fail("open", path, static_cast<int>(-result));
   File file;
-  file.fd_ = fd;
+  file.fd_ = static_cast<int>(result);
   file.path_ = path;
   return file;
 }
@@ -46,9 +52,16 @@ File::~File() {
 std::size_t File::read_at(std::uint64_t offset, std::span<std::byte> into) const {
   std::size_t done = 0;
   while (done < into.size()) {
-    const ssize_t n = ::pread(fd_, into.data() + done, into.size() - done, static_cast<off_t>(offset + done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("read", path_, errno);
+    const FileOperation operation{.kind = Kind::read,
+                                  .path = path_,
+                                  .descriptor = fd_,
+                                  .offset = offset + done,
+                                  .size = into.size() - done};
+    const std::int64_t n = observed(operation, [&](std::size_t bytes) {
+      return ::pread(fd_, into.data() + done, bytes, static_cast<off_t>(offset + done));
+    });
+    if (n == -EINTR) continue;
+    if (n < 0) fail("read", path_, static_cast<int>(-n));
     if (n == 0) break;
     done += static_cast<std::size_t>(n);
   }
@@ -58,10 +71,17 @@ std::size_t File::read_at(std::uint64_t offset, std::span<std::byte> into) const
 void File::write_at(std::uint64_t offset, std::span<const std::byte> from) {
   std::size_t done = 0;
   while (done < from.size()) {
-    const ssize_t n =
-        ::pwrite(fd_, from.data() + done, from.size() - done, static_cast<off_t>(offset + done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("write", path_, errno);
+    const FileOperation operation{.kind = Kind::write,
+                                  .path = path_,
+                                  .descriptor = fd_,
+                                  .offset = offset + done,
+                                  .size = from.size() - done,
+                                  .bytes = from.data() + done};
+    const std::int64_t n = observed(operation, [&](std::size_t bytes) {
+      return ::pwrite(fd_, from.data() + done, bytes, static_cast<off_t>(offset + done));
+    });
+    if (n == -EINTR) continue;
+    if (n < 0) fail("write", path_, static_cast<int>(-n));
     if (n == 0) fail("write", path_, EIO);
     done += static_cast<std::size_t>(n);
   }
@@ -90,19 +110,28 @@ void File::append(std::span<const std::byte> from) {
 }
 
 void File::sync_data() {
-  if (::fdatasync(fd_) != 0) fail("fdatasync", path_, errno);
+  const FileOperation operation{.kind = Kind::sync, .path = path_, .descriptor = fd_};
+  const std::int64_t result = observed(operation, [&](std::size_t) { return ::fdatasync(fd_); });
+  if (result < 0) fail("fdatasync", path_, static_cast<int>(-result));
 }
 
 void File::preallocate(std::uint64_t size) {
-  int error;
+  const FileOperation operation{.kind = Kind::allocate, .path = path_, .descriptor = fd_, .size = size};
+  std::int64_t result;
   do {
-    error = ::posix_fallocate(fd_, 0, static_cast<off_t>(size));
-  } while (error == EINTR);
-  if (error != 0) fail("fallocate", path_, error);
+    result = observed(operation, [&](std::size_t) {
+      errno = ::posix_fallocate(fd_, 0, static_cast<off_t>(size));
+      return errno == 0 ? 0 : -1;
+    });
+  } while (result == -EINTR);
+  if (result < 0) fail("fallocate", path_, static_cast<int>(-result));
 }
 
 void File::truncate(std::uint64_t size) {
-  if (::ftruncate(fd_, static_cast<off_t>(size)) != 0) fail("truncate", path_, errno);
+  const FileOperation operation{.kind = Kind::truncate, .path = path_, .descriptor = fd_, .size = size};
+  const std::int64_t result =
+      observed(operation, [&](std::size_t) { return ::ftruncate(fd_, static_cast<off_t>(size)); });
+  if (result < 0) fail("truncate", path_, static_cast<int>(-result));
 }
 
 std::uint64_t File::size() const {
@@ -117,9 +146,45 @@ bool File::try_lock() {
   return false;
 }
 
+void make_directories(const std::filesystem::path& directory) {
+  if (directory.empty() || std::filesystem::is_directory(directory)) return;
+  make_directories(directory.parent_path());
+  const FileOperation operation{.kind = Kind::make_directory, .path = directory};
+  const std::int64_t result =
+      observed(operation, [&](std::size_t) { return ::mkdir(directory.c_str(), 0777); });
+  if (result < 0 && !(result == -EEXIST && std::filesystem::is_directory(directory))) {  // another was faster
+    fail("create the directory", directory, static_cast<int>(-result));
+  }
+  sync_directory(directory.parent_path());
+}
+
+void remove_file(const std::filesystem::path& path) {
+  const FileOperation operation{.kind = Kind::remove, .path = path};
+  const std::int64_t result = observed(operation, [&](std::size_t) { return ::unlink(path.c_str()); });
+  if (result < 0 && result != -ENOENT) fail("remove", path, static_cast<int>(-result));
+}
+
+void rename_file(const std::filesystem::path& from, const std::filesystem::path& to) {
+  const FileOperation operation{.kind = Kind::rename, .path = from, .target = &to};
+  const std::int64_t result =
+      observed(operation, [&](std::size_t) { return std::rename(from.c_str(), to.c_str()); });
+  if (result < 0) fail("rename", from, static_cast<int>(-result));
+}
+
 void sync_directory(const std::filesystem::path& directory) {
-  File handle = File::open(directory.empty() ? "." : directory, O_RDONLY | O_DIRECTORY);
-  if (::fsync(handle.descriptor()) != 0) fail("fsync", directory, errno);
+  const std::filesystem::path path = directory.empty() ? "." : directory;
+  const File handle = File::open(path, O_RDONLY | O_DIRECTORY);
+  const FileOperation operation{
+      .kind = Kind::sync_directory, .path = path, .descriptor = handle.descriptor()};
+  const std::int64_t result = observed(operation, [&](std::size_t) { return ::fsync(handle.descriptor()); });
+  if (result < 0) fail("fsync", directory, static_cast<int>(-result));
+}
+
+void remove_leftover(const std::filesystem::path& path) noexcept {
+  try {
+    remove_file(path);
+  } catch (const std::exception&) {  // the error that made it one is what matters
+  }
 }
 
 void replace_file(const std::filesystem::path& path, std::span<const std::byte> content) {
@@ -129,10 +194,9 @@ void replace_file(const std::filesystem::path& path, std::span<const std::byte> 
     File file = File::open(temporary, O_WRONLY | O_CREAT | O_TRUNC);
     file.write_at(0, content);
     file.sync_data();
-    std::filesystem::rename(temporary, path);
+    rename_file(temporary, path);
   } catch (...) {
-    std::error_code ignored;  // the first error is the one to report
-    std::filesystem::remove(temporary, ignored);
+    remove_leftover(temporary);
     throw;
   }
   sync_directory(path.parent_path());

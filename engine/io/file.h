@@ -11,7 +11,8 @@ namespace muster {
 
 /// An open file. Every call throws std::system_error that names the operation and the path; short reads and
 /// writes and EINTR are handled here and nowhere else. Calls on one File from several threads do not
-/// interfere.
+/// interfere. What changes a file system goes through this header, where a test's FileObserver
+/// (file_observer.h) sees it; read_to_end and append are for pipes and devices and are not observed.
 class File {
  public:
   /// `flags` as in open(2); O_CLOEXEC is added. A created file has mode 0644.
@@ -48,6 +49,14 @@ class File {
   int fd_ = -1;
   std::filesystem::path path_;
 };
+
+/// Creates what is missing of `directory` and of those that it lies in. Their names are durable when it returns.
+void make_directories(const std::filesystem::path& directory);
+/// A file that is not there is removed already.
+void remove_file(const std::filesystem::path& path);
+/// In an error's path: what is left of a file that was not finished. Says nothing of an error of its own.
+void remove_leftover(const std::filesystem::path& path) noexcept;
+void rename_file(const std::filesystem::path& from, const std::filesystem::path& to);
 
 /// Makes created, renamed and removed names in `directory` durable.
 void sync_directory(const std::filesystem::path& directory);

@@ -132,12 +132,11 @@ File create_segment(const fs::path& directory, Segment& segment, int flags) {
       file.write_at(0, block);
       file.sync_data();
     }
-    fs::rename(unfinished, segment.path);
+    rename_file(unfinished, segment.path);
     sync_directory(directory);
     return File::open(segment.path, flags);
   } catch (...) {
-    std::error_code ignored;  // what went wrong before is what matters
-    fs::remove(unfinished, ignored);
+    remove_leftover(unfinished);
     throw;
   }
 }
@@ -147,11 +146,11 @@ void remove_segments_above(const fs::path& directory, Lsn lsn) {
   for (const auto& entry : fs::directory_iterator(directory)) {
     if (entry.path().filename().string().ends_with(kUnfinished)) unfinished.push_back(entry.path());
   }
-  for (const fs::path& path : unfinished) fs::remove(path);
+  for (const fs::path& path : unfinished) remove_file(path);
   // Newest first: what a crash leaves of this is still a log without gaps.
   auto segments = named_segments(directory);
   for (auto segment = segments.rbegin(); segment != segments.rend() && segment->first > lsn; ++segment) {
-    fs::remove(segment->second);
+    remove_file(segment->second);
     sync_directory(directory);
   }
 }
@@ -159,7 +158,7 @@ void remove_segments_above(const fs::path& directory, Lsn lsn) {
 void remove_segments_below(const fs::path& directory, Lsn lsn) {
   const auto segments = named_segments(directory);
   for (std::size_t i = 0; i + 1 < segments.size() && segments[i + 1].first <= lsn; ++i) {
-    fs::remove(segments[i].second);
+    remove_file(segments[i].second);
     sync_directory(directory);
   }
 }

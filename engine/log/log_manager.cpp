@@ -71,7 +71,7 @@ Lsn find_end(const LogOptions& options) {
 std::unique_ptr<LogDevice> open_device(const LogOptions& options) {
   check(options);
   if (options.device == "memory") return std::make_unique<MemoryLogDevice>(options.latency);
-  std::filesystem::create_directories(options.directory);
+  make_directories(options.directory);
   File lock =
       lock_log(options.directory);  // first: the end of a log that another process writes is not its end
   const Lsn end = find_end(options);

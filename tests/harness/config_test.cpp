@@ -80,7 +80,9 @@ TEST_CASE("configuration: the effective one reads back to itself") {
       const char* text :
       {R"({"workload": "append", "algorithm": "bound", "placement": [1, 0], "append": {"bytes": [48, 120]}})",
        R"({"workload": "ycsb", "algorithm": "mutex", "ycsb": {"mix": "F", "distribution": "zipf", "theta": 0.7},
-            "engine": {"policy": "pipelined"}, "log": {"device": "memory", "latency_us": 5}})"}) {
+            "engine": {"policy": "pipelined"}, "log": {"device": "memory", "latency_us": 5}})",
+       R"({"workload": "ycsb", "algorithm": "mutex", "ycsb": {"mix": "A", "reads": 0.25}, "log": {"device": "memory"}})",
+       R"({"workload": "ycsb", "algorithm": "mutex", "ycsb": {"mix": "load"}, "log": {"device": "memory"}})"}) {
     const Json effective_once = effective(read(text));
     CHECK(effective_once == effective(read_configuration(effective_once)));
   }
@@ -174,7 +176,20 @@ TEST_CASE("bad configurations: one line with key, value and what would do") {
   CHECK(append_error("threads") == "--set = threads: want key=value, such as threads=2");
   CHECK(ycsb_error("append.bytes=120").starts_with("append = "));
   CHECK(ycsb_error("ycsb.value_bytes=23") == "ycsb.value_bytes = 23: want an integer from 24 to 1024");
-  CHECK(ycsb_error("ycsb.mix=D") == R"(ycsb.mix = "D": want one of "A", "B", "C", "F")");
+  CHECK(ycsb_error("ycsb.mix=D") == R"(ycsb.mix = "D": want one of "A", "B", "C", "F", "load")");
+  CHECK(ycsb_error("ycsb.reads=1.5") == R"(ycsb.reads = 1.5: want a number from 0 to 1, or "mix")");
+  CHECK(ycsb_error("ycsb.reads=all") == R"(ycsb.reads = "all": want a number from 0 to 1, or "mix")");
+  for (const std::string mix : {"C", "load"}) {
+    CHECK(
+        error(
+            R"({"workload": "ycsb", "algorithm": "mutex", "engine": {"directory": "d"}, "ycsb": {"reads": 0, "mix": ")" +
+            mix + R"("}})") == R"(ycsb.reads = 0.0: want "mix", or "ycsb.mix" one of A, B, F: )" + mix +
+                                   " has operations of one kind");
+  }
+  CHECK(
+      error(
+          R"({"workload": "ycsb", "algorithm": "mutex", "engine": {"directory": "d"}, "ycsb": {"mix": "load", "distribution": "zipf"}})") ==
+      R"(ycsb.distribution = "zipf": want "uniform": of ycsb.mix load every key is new)");
   CHECK(ycsb_error("log.direct=true") == R"(log.direct = true: want false, or "log.device": "file")");
   CHECK(
       error(

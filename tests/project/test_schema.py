@@ -53,6 +53,8 @@ class RealOutput(unittest.TestCase):
         for settings in (
             ["algorithm=border_collie"],
             ["algorithm=mutex", "ycsb.mix=C", "log.device=memory", "engine.policy=pipelined"],
+            ["algorithm=mutex", "ycsb.mix=A", "ycsb.reads=0"],
+            ["algorithm=mutex", "ycsb.mix=load", "log.device=memory"],
             ["algorithm=consolidation", "ycsb.mix=F", "threads=4", "oversubscribe=true", "repetitions=2"],
         ):
             with self.subTest(settings=" ".join(settings)):

@@ -11,7 +11,7 @@
 
 namespace muster::testing {
 
-enum class Fault { none, loses_updates, tears_a_value, reads_a_stranger };
+enum class Fault { none, loses_updates, loses_insertions, tears_a_value, reads_a_stranger };
 
 class ErringSession final : public Session {
  public:
@@ -31,7 +31,10 @@ class ErringSession final : public Session {
   Status read_for_update(TableId table, Bytes key, std::vector<std::byte>& value) override {
     return inner_->read_for_update(table, key, value);
   }
-  Status insert(TableId table, Bytes key, Bytes value) override { return inner_->insert(table, key, value); }
+  Status insert(TableId table, Bytes key, Bytes value) override {
+    if (fault_ == Fault::loses_insertions && ++insertions_ >= 250) return Status::ok;
+    return inner_->insert(table, key, value);
+  }
   Status update(TableId table, Bytes key, Bytes value) override {
     if (fault_ == Fault::loses_updates && ++updates_ >= 50) return Status::ok;
     return inner_->update(table, key, value);
@@ -51,6 +54,7 @@ class ErringSession final : public Session {
   Fault fault_;
   int reads_ = 0;
   int updates_ = 0;
+  int insertions_ = 0;
   std::vector<std::byte> before_;  // what was read before, mostly another key's
 };
 

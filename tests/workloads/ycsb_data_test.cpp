@@ -78,9 +78,10 @@ TEST_CASE("Scatter: every key comes once, and the hottest are far apart") {
 }
 
 TEST_CASE("YcsbOperations: each mix has its share of reads, and one seed repeats it") {
-  const auto share_of_reads = [](YcsbMix mix) {
+  const auto share_of_reads = [](YcsbMix mix, std::optional<double> reads_asked = {}) {
     YcsbOptions options;
     options.mix = mix;
+    options.reads = reads_asked;
     options.operations = 10'000;
     std::vector<YcsbOperation> transaction;
     YcsbOperations(options, 5, 1).next(transaction);
@@ -92,6 +93,10 @@ TEST_CASE("YcsbOperations: each mix has its share of reads, and one seed repeats
   CHECK(std::abs(share_of_reads(YcsbMix::b) - 0.95) < 0.02);
   CHECK(share_of_reads(YcsbMix::c) == 1.0);
   CHECK(std::abs(share_of_reads(YcsbMix::f) - 0.5) < 0.03);
+  CHECK(share_of_reads(YcsbMix::load) == 0);
+  CHECK(share_of_reads(YcsbMix::a, 0) == 0);
+  CHECK(std::abs(share_of_reads(YcsbMix::b, 0.2) - 0.2) < 0.03);
+  CHECK(share_of_reads(YcsbMix::f, 1) == 1);
 
   YcsbOptions options;
   options.operations = 100;

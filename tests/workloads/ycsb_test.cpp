@@ -61,7 +61,7 @@ std::string error(YcsbMix mix, Fault fault) {
 }
 
 TEST_CASE("YCSB: every policy runs over every mix, and what it did is verified") {
-  for (const YcsbMix mix : {YcsbMix::a, YcsbMix::b, YcsbMix::c, YcsbMix::f}) {
+  for (const YcsbMix mix : {YcsbMix::a, YcsbMix::b, YcsbMix::c, YcsbMix::f, YcsbMix::load}) {
     for (const CommitPolicy policy :
          {CommitPolicy::durable, CommitPolicy::group, CommitPolicy::pipelined, CommitPolicy::async}) {
       INFO("mix " << static_cast<int>(mix) << ", policy " << static_cast<int>(policy));
@@ -72,6 +72,31 @@ TEST_CASE("YCSB: every policy runs over every mix, and what it did is verified")
       CHECK(ran.checks.at(1).count == 200);
     }
   }
+}
+
+TEST_CASE("YCSB: the load phase inserts at random places, and every insertion is found again") {
+  const TemporaryDirectory folder;
+  DatabaseOptions database = in_memory(folder);
+  database.log.device = "file";
+  YcsbOptions options = small(YcsbMix::load);
+  options.operations = 3;
+  const Ran ran = run(options, database, CommitPolicy::durable, 2);
+  REQUIRE(ran.checks.size() == 6);
+  CHECK(ran.checks.at(2).name.starts_with("insertions found"));
+  CHECK(ran.checks.at(2).count == 3 * ran.checks.at(4).count);
+  CHECK(ran.report.transactions->aborted == 0);
+}
+
+TEST_CASE("YCSB: an insertion that is lost fails the run") {
+  CHECK(error(YcsbMix::load, Fault::loses_insertions).find("found no whole value") != std::string::npos);
+}
+
+TEST_CASE("YCSB: without reads every transaction updates") {
+  const TemporaryDirectory folder;
+  YcsbOptions options = small(YcsbMix::a);
+  options.reads = 0;
+  const Ran ran = run(options, in_memory(folder), CommitPolicy::durable, 1);
+  CHECK(ran.checks.at(0).count == 0);
 }
 
 TEST_CASE("YCSB: hot keys and long transactions meet in deadlocks, whose victims are tried again") {
