@@ -215,7 +215,7 @@ class Reports(unittest.TestCase):
 
     def test_nothing_to_report_is_refused(self):
         self.refused(2, "holds no results")
-        self.refused(2, "nowhere", place=self.folder / "nowhere")
+        self.refused(2, "nowhere: want a folder", place=self.folder / "nowhere")
         (self.results / "half.json").write_text("{", encoding="utf-8")
         self.refused(2, "half.json")
 
