@@ -19,6 +19,7 @@ constexpr std::uint32_t kRecord = 48;            // bytes
 constexpr std::uint32_t kWorkers = 4;            // that share the outstanding records
 constexpr std::int64_t kRegisteredMax = 256;     // workers
 constexpr std::int64_t kOutstandingMax = 16384;  // records
+constexpr std::uint32_t kHopStretch = 1 << 20;   // bytes
 
 struct WouldWait : std::runtime_error {
   WouldWait() : std::runtime_error("so many records cannot be outstanding: it would wait") {}
@@ -45,8 +46,8 @@ struct AlonePlatform : NativePlatform {
 };
 
 template <class A>
-void append(A& log, WorkerId worker) {
-  log.publish(worker, log.reserve(worker, kRecord));  // the bytes are nobody's business here
+void append(A& log, WorkerId worker, std::uint32_t bytes = kRecord) {
+  log.publish(worker, log.reserve(worker, bytes));  // nobody reads what is in it
 }
 
 /// One advance an iteration, after `prepare` has published something to find. What it costs to look at the clock
@@ -97,6 +98,21 @@ void outstanding(benchmark::State& state) {
   });
 }
 
+/// As outstanding(), a mebibyte of records of one size, against how much of it a hop of Eleda's skips.
+template <class A>
+void hop(benchmark::State& state) {
+  const auto bits = static_cast<std::uint32_t>(state.range(0));
+  const auto bytes = static_cast<std::uint32_t>(state.range(1));
+  const auto log = std::make_unique<A>(
+      LogBufferOptions{.capacity = kBenchmarkCapacity, .max_workers = kWorkers, .hop_bits = bits});
+  for (std::uint32_t i = 0; i < kWorkers; ++i) log->attach();
+  advance(state, *log, [&] {
+    const Reservation first = log->reserve(0, bytes);
+    for (std::uint32_t i = 1; i < kHopStretch / bytes; ++i) append(*log, 1 + i % (kWorkers - 1), bytes);
+    log->publish(0, first);
+  });
+}
+
 /// A fixed number of iterations: what stands around the timed part may be thousands of times longer.
 void add(const std::string& name, void (*measure)(benchmark::State&), const char* argument,
          std::int64_t value, std::int64_t iterations) {
@@ -122,6 +138,12 @@ void register_advance_benchmarks() {
       add(name, outstanding<A>, "outstanding", n, std::clamp<std::int64_t>((1 << 20) / n, 64, 20'000));
     }
   });
+  benchmark::RegisterBenchmark("hop/eleda", hop<Eleda<AlonePlatform>>)
+      ->ArgNames({"bits", "bytes"})
+      ->ArgsProduct(
+          {{6, 8, 10, 12, 14, 16, 18, 20, 24}, {48, 120, 1024, 4096}})  // 24: the ring, it only crawls
+      ->Iterations(200)
+      ->UseManualTime();
 }
 
 }  // namespace muster

@@ -12,6 +12,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr std::uint64_t kIdleWorkersMax = 4096;
+constexpr std::uint64_t kStragglerMaxUs = 1'000'000;
+
 ConfigKey bytes_key() {
   constexpr std::uint32_t kMin = sizeof(AppendHeader);
   constexpr std::uint32_t kMax = std::numeric_limits<std::uint32_t>::max();
@@ -32,16 +35,40 @@ ConfigKey bytes_key() {
           }};
 }
 
+ConfigKey idle_workers_key() {
+  return integer(
+      "append.idle_workers", UsedBy::own,
+      [](auto& c) -> auto& { return options_of<AppendOptions>(c).idle_workers; }, 0, kIdleWorkersMax,
+      "workers beside `threads` that are attached, have appended a record each, and do nothing");
+}
+
+ConfigKey straggler_key() {
+  return microseconds(
+      "append.straggler_us", UsedBy::own,
+      [](auto& c) -> auto& { return options_of<AppendOptions>(c).straggler; }, 0, kStragglerMaxUs,
+      "microseconds that the first worker sleeps between writing and publishing each record; the system's "
+      "timer adds "
+      "about 50");
+}
+
 std::uint32_t largest(const Configuration& c) {
   const auto& bytes = options_of<AppendOptions>(c).bytes;
   return *std::max_element(bytes.begin(), bytes.end());
 }
 
-void check_bytes(const Configuration& c) {
+void check_append(const Configuration& c) {
   const std::size_t capacity = c.database.log_buffer.capacity;
-  if (largest(c) <= capacity) return;
-  refuse(c, "append.bytes",
-         fmt::format("{} at most, log_buffer.capacity: a record has to fit into the ring", capacity));
+  const auto& options = options_of<AppendOptions>(c);
+  if (largest(c) > capacity) {
+    refuse(c, "append.bytes",
+           fmt::format("{} at most, log_buffer.capacity: a record has to fit into the ring", capacity));
+  }
+  if (const std::size_t fit = capacity / 2 / largest(c); options.idle_workers > fit) {
+    refuse(c, "append.idle_workers", fmt::format("{} at most: their records fill half of the ring", fit));
+  }
+  if (options.straggler.count() != 0 && c.threads < 2) {
+    refuse(c, "append.straggler_us", "0, or threads = 2 at least: beside a straggler others append");
+  }
 }
 
 }  // namespace
@@ -51,8 +78,8 @@ WorkloadKind append_kind() {
           .meaning = "the log buffer alone",
           .title = "append, records of {append.bytes} bytes",
           .options = AppendOptions{},
-          .keys = {bytes_key()},
-          .check = check_bytes,
+          .keys = {bytes_key(), idle_workers_key(), straggler_key()},
+          .check = check_append,
           .memory =
               [](const Configuration& c) {
                 return std::vector<MemoryNeed>{{"append.bytes", largest(c)}};

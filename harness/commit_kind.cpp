@@ -17,7 +17,7 @@ WorkloadKind commit_kind() {
           [](auto& c) -> auto& { return options_of<CommitOptions>(c).value_bytes; }, CommitOptions::kMinBytes,
           CommitOptions::kMaxBytes, "bytes of the value that a transaction updates")},
       .make = [](const Configuration& c, const DatabaseOptions& database) {
-        return make_commit(options_of<CommitOptions>(c), database, c.policy, c.threads);
+        return make_commit(options_of<CommitOptions>(c), engine_run(c, database));
       }};
 }
 

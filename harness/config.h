@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/database.h"
+#include "workloads/arrivals.h"
 
 namespace muster {
 
@@ -37,6 +38,7 @@ struct Configuration {
   std::uint32_t windows = 5;
   std::uint32_t repetitions = 1;
   CommitPolicy policy = CommitPolicy::durable;
+  LoadOptions load;
   DatabaseOptions database;  ///< algorithm and log_buffer of it are those of every workload
 };
 

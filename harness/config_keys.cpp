@@ -18,6 +18,7 @@ constexpr double kDay_s = 86'400;
 const Choices kPlacements{"compact", "scatter", "none"};
 const Choices kPolicies{"durable", "group", "pipelined", "async"};
 const Choices kDevices{"file", "memory"};
+const Choices kArrivals{"constant", "poisson"};
 const Choices kLocks(kLockNames.begin(), kLockNames.end());
 
 ConfigKey workload_key() {
@@ -87,6 +88,30 @@ ConfigKey directory_key() {
           true};
 }
 
+ConfigKey rate_key() {
+  static constexpr double kMax = 1e9;  // a tick of the processor is about as short as the interval then
+  static constexpr const char* kClosed = "closed";
+  return {"load.rate",
+          UsedBy::engine,
+          fmt::format("a number above 0, at most {:.0f}, or \"{}\"", kMax, kClosed),
+          "transactions a second over all workers, due whatever becomes of those before; closed: each worker "
+          "begins the next when it is done with the last",
+          false,
+          [](const Json& value, Configuration& into) {
+            into.load.rate = 0;
+            if (value == kClosed) return true;
+            if (!value.is_number()) return false;
+            into.load.rate = value.get<double>();
+            return into.load.rate > 0 && into.load.rate <= kMax;
+          },
+          [](const Configuration& from) {
+            const double rate = from.load.rate;
+            if (!from.load.is_open()) return Json(kClosed);
+            const auto whole = static_cast<std::uint64_t>(rate);
+            return static_cast<double>(whole) == rate ? Json(whole) : Json(rate);
+          }};
+}
+
 /// Every workload's.
 std::vector<ConfigKey> common_keys() {
   Choices algorithm_names;
@@ -149,6 +174,9 @@ std::vector<ConfigKey> engine_keys() {
 
   // clang-format off
   return {
+      rate_key(),
+      choice_of("load.arrivals", UsedBy::engine, [](auto& c) -> auto& { return c.load.arrivals; }, kArrivals,
+                "of an open loop: constant, equally far apart; poisson, at random, each worker's independently"),
       directory_key(),
       integer("engine.frames", UsedBy::engine, [](auto& c) -> auto& { return c.database.frames; }, 64, kMany,
               "pages of 4 KiB that may be in memory at a time"),

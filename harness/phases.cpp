@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <exception>
 #include <latch>
 #include <mutex>
@@ -128,6 +129,44 @@ bool wait_until(Clock::time_point time, const RunControl& control, const PhaseHo
   return !control.stopped();
 }
 
+/// Reads what the crew does, one stretch of time after the other.
+class Reader {
+ public:
+  explicit Reader(Crew& crew) : crew_(crew), from_(Clock::now()), before_(crew.sample()) {}
+
+  Clock::time_point from() const { return from_; }
+  const Progressed& done() const { return before_; }
+
+  /// From the end of the last one until now.
+  Window next() {
+    const Clock::time_point now = Clock::now();
+    const Progressed after = crew_.sample();
+    const Window read{.seconds = std::chrono::duration<double>(now - from_).count(),
+                      .operations = after.operations - before_.operations,
+                      .bytes = after.bytes - before_.bytes};
+    from_ = now;
+    before_ = after;
+    return read;
+  }
+
+ private:
+  Crew& crew_;
+  Clock::time_point from_;
+  Progressed before_;
+};
+
+Window& operator+=(Window& whole, const Window& part) {
+  whole.seconds += part.seconds;
+  whole.operations += part.operations;
+  whole.bytes += part.bytes;
+  return whole;
+}
+
+std::uint32_t intervals_in(std::chrono::duration<double> window) {
+  constexpr std::chrono::duration<double> kInterval{0.1};
+  return std::max(1u, static_cast<std::uint32_t>(std::lround(window / kInterval)));
+}
+
 }  // namespace
 
 Measured run_phases(Workload& workload, const Topology& topology, const Placement& placement,
@@ -141,18 +180,21 @@ Measured run_phases(Workload& workload, const Topology& topology, const Placemen
   bool running = wait_until(Clock::now() + ticks(plan.warmup), crew.control(), hooks);
   if (hooks.windows_begin) hooks.windows_begin(crew.worker_threads());
   crew.control().measure();
-  Clock::time_point from = Clock::now();
-  Progressed before = crew.sample();
+  Reader reader(crew);
+  workload.window_edge(reader.done());
+  const std::uint32_t intervals = intervals_in(plan.window);
+  measured.interval_s = plan.window.count() / intervals;
   for (std::uint32_t window = 0; running && window < plan.windows; ++window) {
     hooks.progress(window);
-    running = wait_until(from + ticks(plan.window), crew.control(), hooks);
-    const Clock::time_point now = Clock::now();
-    const Progressed after = crew.sample();
-    measured.windows.push_back({.seconds = std::chrono::duration<double>(now - from).count(),
-                                .operations = after.operations - before.operations,
-                                .bytes = after.bytes - before.bytes});
-    from = now;
-    before = after;
+    const Clock::time_point begin = reader.from();
+    Window whole;
+    for (std::uint32_t ended = 1; running && ended <= intervals; ++ended) {
+      running = wait_until(begin + ticks(plan.window * ended / intervals), crew.control(), hooks);
+      measured.intervals.push_back(reader.next());
+      whole += measured.intervals.back();
+    }
+    workload.window_edge(reader.done());
+    measured.windows.push_back(whole);
   }
   if (hooks.windows_end) hooks.windows_end();
   crew.stop_and_join();

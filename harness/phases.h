@@ -35,6 +35,8 @@ struct Found {
 
 struct Measured {
   std::vector<Window> windows;
+  std::vector<Window> intervals;  ///< the same time in shorter parts
+  double interval_s = 0;          ///< that was asked for; each one's seconds are what it became
   Found found;
 };
 
@@ -48,8 +50,8 @@ struct PhaseHooks {
 
 /// One repetition between the workload's prepare() and finish(): starts a thread a worker and, if the
 /// workload drains, one more, pins them, lets them start together, warms up, measures the windows back to
-/// back by reading what the workers have counted, stops and joins. Throws what a thread threw, or
-/// Interrupted; either way no thread is left.
+/// back by reading what the workers have counted, stops and joins. A window is read in equal intervals of 100 ms, or
+/// as near to that as its length allows. Throws what a thread threw, or Interrupted; either way no thread is left.
 Measured run_phases(Workload& workload, const Topology& topology, const Placement& placement,
                     const PhasePlan& plan, const PhaseHooks& hooks);
 

@@ -77,6 +77,47 @@ Json to_json(const LoadReport& load) {
           {"saturated", load.saturated}};
 }
 
+template <class T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+/// Adds the list of what `value_of` says of each interval, unless it is unknown of all of them.
+template <class ValueOf>
+void add_column(Json& series, const char* name, const std::vector<IntervalReport>& reports,
+                ValueOf value_of) {
+  Json column = Json::array();
+  for (const IntervalReport& report : reports) column.push_back(value_of(report));
+  if (!std::ranges::all_of(column, &Json::is_null)) series[name] = std::move(column);
+}
+
+/// A list a column, with an item an interval.
+Json series(const Measured& measured, const std::vector<IntervalReport>& reports) {
+  Json json = {{"interval_s", measured.interval_s}};
+  double start_s = 0;
+  for (const Window& interval : measured.intervals) {
+    json["start_s"].push_back(start_s);
+    json["seconds"].push_back(interval.seconds);
+    json["operations"].push_back(interval.operations);
+    json["bytes"].push_back(interval.bytes);
+    start_s += interval.seconds;
+  }
+  const auto add_latency = [&](const char* name, double Percentiles::*which) {
+    add_column(json, name, reports, [which](const IntervalReport& report) {
+      return report.commit_latency_us ? Json((*report.commit_latency_us).*which) : Json(nullptr);
+    });
+  };
+  add_latency("commit_latency_p50_us", &Percentiles::p50);
+  add_latency("commit_latency_p99_us", &Percentiles::p99);
+  add_latency("commit_latency_p999_us", &Percentiles::p999);
+  add_latency("commit_latency_max_us", &Percentiles::max);
+  add_column(json, "boundary_lag_max_bytes", reports,
+             [](const IntervalReport& report) { return or_null(report.boundary_lag_max_bytes); });
+  add_column(json, "durable_lag_bytes", reports,
+             [](const IntervalReport& report) { return or_null(report.durable_lag_bytes); });
+  return json;
+}
+
 Json to_json(const Repetition& repetition, const std::string& operations) {
   const RepetitionReport& report = repetition.report;
   Json windows = Json::array();
@@ -93,6 +134,7 @@ Json to_json(const Repetition& repetition, const std::string& operations) {
       {"log", report.log ? to_json(*report.log) : Json(nullptr)},
       {"waits", to_json(report.waits)},
       {"transactions", report.transactions ? to_json(*report.transactions) : Json(nullptr)},
+      {"series", series(repetition.measured, report.intervals)},
       {"activity", to_json(repetition.activity)},
       {"distributions", to_json(report.distributions)}};
   if (report.load) {
@@ -101,10 +143,6 @@ Json to_json(const Repetition& repetition, const std::string& operations) {
     json["start_delay_us"] = report.start_delay_us ? all(*report.start_delay_us) : Json(nullptr);
   }
   return json;
-}
-
-Json or_null(const std::optional<unsigned>& unit) {
-  return unit ? Json(*unit) : Json(nullptr);
 }
 
 /// What figures say of the algorithm; its place is that in `muster list`.

@@ -65,7 +65,8 @@ struct Ycsb {
       return opened;
     };
     workload =
-        make_ycsb({.records = kYcsbRecords}, database_options, CommitPolicy::pipelined, 1, kSeed, open);
+        make_ycsb({.records = kYcsbRecords},
+                  {.database = database_options, .policy = CommitPolicy::pipelined, .seed = kSeed}, open);
     workload->load([] { return false; });
   }
 

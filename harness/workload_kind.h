@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "harness/config.h"
+#include "workloads/engine_run.h"
 #include "workloads/workload.h"
 
 namespace muster {
@@ -37,6 +38,9 @@ struct WorkloadKind {
 
 /// Every kind, the first one being a configuration's default.
 const std::vector<WorkloadKind>& workload_kinds();
+
+/// For a workload over the engine. `database`: the configuration's, in the run's own directory.
+EngineRun engine_run(const Configuration& configuration, const DatabaseOptions& database);
 
 /// The kind's title with the configuration's values.
 std::string title_of(const Configuration& configuration);

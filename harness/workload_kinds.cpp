@@ -23,6 +23,10 @@ void Configuration::use(const WorkloadKind& kind) {
   options = kind.options;
 }
 
+EngineRun engine_run(const Configuration& c, const DatabaseOptions& database) {
+  return {.database = database, .policy = c.policy, .threads = c.threads, .seed = c.seed, .load = c.load};
+}
+
 std::string title_of(const Configuration& configuration) {
   std::string title(configuration.workload->title);
   for (const ConfigKey& key : config_keys()) {

@@ -19,40 +19,6 @@ const Choices& distributions() {
   return names;
 }
 
-const Choices& arrivals() {
-  static const Choices names{"constant", "poisson"};
-  return names;
-}
-
-/// A tick of the processor is about as short as the interval at the most.
-constexpr double kRateMax = 1e9;
-constexpr const char* kClosed = "closed";
-
-ConfigKey rate() {
-  return {"load.rate",
-          UsedBy::own,
-          fmt::format("a number above 0, at most {:.0f}, or \"closed\"", kRateMax),
-          "transactions a second over all workers, due whatever becomes of those before; closed: each worker "
-          "begins the next when "
-          "it is done with the last",
-          false,
-          [](const nlohmann::ordered_json& value, Configuration& into) {
-            double& rate = options_of<YcsbOptions>(into).load.rate;
-            rate = 0;
-            if (value == kClosed) return true;
-            if (!value.is_number()) return false;
-            rate = value.get<double>();
-            return rate > 0 && rate <= kRateMax;
-          },
-          [](const Configuration& from) {
-            const LoadOptions& load = options_of<YcsbOptions>(from).load;
-            if (!load.is_open()) return nlohmann::ordered_json(kClosed);
-            const auto whole = static_cast<std::uint64_t>(load.rate);
-            return static_cast<double>(whole) == load.rate ? nlohmann::ordered_json(whole)
-                                                           : nlohmann::ordered_json(load.rate);
-          }};
-}
-
 std::vector<ConfigKey> keys() {
   // clang-format off
   return {
@@ -66,9 +32,6 @@ std::vector<ConfigKey> keys() {
               "operations a transaction"),
       choice_of("ycsb.distribution", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).distribution; },
                 distributions(), "how keys are drawn; with zipf the hot ones are spread over the table"),
-      rate(),
-      choice_of("load.arrivals", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).load.arrivals; },
-                arrivals(), "of an open loop: constant, equally far apart; poisson, at random, each worker's independently"),
       number("ycsb.theta", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).theta; }, 0, 10,
              "skew of zipf: the k-th hottest key is drawn with a probability like 1 / k^theta"),
   };
@@ -97,7 +60,7 @@ WorkloadKind ycsb_kind() {
           .keys = keys(),
           .memory = memory,
           .make = [](const Configuration& c, const DatabaseOptions& database) {
-            return make_ycsb(options_of<YcsbOptions>(c), database, c.policy, c.threads, c.seed);
+            return make_ycsb(options_of<YcsbOptions>(c), engine_run(c, database));
           }};
 }
 

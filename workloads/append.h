@@ -1,6 +1,7 @@
 #pragma once
 
-#include <algorithm>
+#include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,10 @@ namespace muster {
 struct AppendOptions {
   /// Sizes of the records, headers included, drawn uniformly.
   std::vector<std::uint32_t> bytes{120};
+  /// Workers beside those that append: attached, with one record each, and idle until the others have stopped.
+  std::uint32_t idle_workers = 0;
+  /// How long worker 0 sleeps between writing and publishing each of its records; 0: it does not.
+  std::chrono::microseconds straggler{0};
 };
 
 /// The log buffer alone: every worker appends as fast as it can; a drainer gives the space back (append_drainer.h).
@@ -23,7 +28,8 @@ struct AppendOptions {
 /// So the bytes of records that were overwritten in the windows are never looked at. Of an unsafe algorithm nothing
 /// is verified, and the checks say so.
 ///
-/// The boundary's lag is what is reserved beyond the boundary each time that the boundary has moved.
+/// The boundary's lag is what is reserved beyond the boundary when a look of the drainer ends. Looks that found
+/// nothing to do are left out: nothing reserved, and the boundary where it was.
 std::unique_ptr<Workload> make_append(std::string_view algorithm, const LogBufferOptions& log_buffer,
                                       const AppendOptions& options, std::uint32_t threads,
                                       std::uint64_t seed);

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "engine/histogram.h"
@@ -24,10 +26,12 @@ class AppendWorkload final : public Workload {
       : log_buffer_(log_buffer),
         sizes_(options.bytes),
         largest_(*std::max_element(sizes_.begin(), sizes_.end())),
+        straggler_(options.straggler),
+        threads_(threads),
         payload_(largest_, seed),
         seed_(seed),
-        workers_(threads) {
-    log_buffer_.max_workers = threads;
+        workers_(threads + options.idle_workers) {
+    log_buffer_.max_workers = threads + options.idle_workers;
   }
 
   std::string_view operations() const override { return "records"; }
@@ -36,16 +40,24 @@ class AppendWorkload final : public Workload {
     drainer_.reset();
     buffer_.reset();  // before the next one is made: memory for two is not needed
     buffer_ = std::make_unique<A>(log_buffer_);
-    drainer_.emplace(*buffer_, log_buffer_, largest_);
+    LogBufferOptions busy = log_buffer_;  // idle workers want no room
+    busy.max_workers = threads_;
+    drainer_.emplace(*buffer_, busy, largest_);
     verifier_.emplace(sizes_, payload_, seed_, static_cast<std::uint32_t>(workers_.size()));
     lag_.emplace();
+    lag_gained_ = {};
+    intervals_.clear();
+    sampled_ = false;
     fault_.clear();
     compared_while_warming_up_.reset();
     std::fill(workers_.begin(), workers_.end(), Worker{});
+    attach_idle_workers();
   }
 
   void work(std::uint32_t worker, const RunControl& control, WorkerProgress& progress) override {
-    if (sizes_.size() == 1) {
+    if (worker == 0 && straggler_.count() != 0) {
+      straggle(worker, control, progress);
+    } else if (sizes_.size() == 1) {
       append(worker, EqualRecords(sizes_[0]), control, progress);
     } else {
       append(worker, DrawnRecords(sizes_, seed_, worker), control, progress);
@@ -58,10 +70,12 @@ class AppendWorkload final : public Workload {
     for (bool last = false; !last;) {
       last = control.workers_have_left();  // asked first: what they appended is there for this look
       const Phase phase = control.phase();
+      if (phase == Phase::stop) detach_idle_workers();  // the others may wait for what they hold back
       const Lsn moved = drainer_->look();
       if (phase == Phase::measure) {
         if (!compared_while_warming_up_) begin_windows();
-        if (moved != 0) lag_->record(buffer_->reserved() - drainer_->boundary());
+        const Lsn lag = buffer_->reserved() - drainer_->boundary();
+        if (moved != 0 || lag != 0) lag_->record(lag);
       }
       if (phase == Phase::measure || A::info.unsafe) {
         drainer_->recycle_batches();
@@ -73,8 +87,18 @@ class AppendWorkload final : public Workload {
     }
   }
 
+  /// Reads the drainer's histogram while it records.
+  Progressed sample(const Progressed& counted) override {
+    const HistogramSnapshot lag = lag_gained_(lag_->snapshot());
+    if (sampled_) intervals_.emplace_back();
+    if (sampled_ && lag.count() != 0) intervals_.back().boundary_lag_max_bytes = lag.max();
+    sampled_ = true;
+    return counted;
+  }
+
   RepetitionReport finish() override {
     RepetitionReport report;
+    report.intervals = intervals_;
     AppendTally all;
     for (const Worker& worker : workers_) {
       all.add(worker.appended);
@@ -129,6 +153,44 @@ class AppendWorkload final : public Workload {
     }
     buffer.detach(id);
     workers_[worker] = {records.tally(), waits.end()};
+  }
+
+  /// As append(), but each record is published only when the straggler has slept.
+  void straggle(std::uint32_t worker, const RunControl& control, WorkerProgress& progress) {
+    MeasuredWaits waits;
+    DrawnRecords records(sizes_, seed_, worker);
+    const WorkerId id = buffer_->attach();
+    for (Phase phase = control.phase(); phase != Phase::stop; phase = control.phase()) {
+      waits.begin();
+      while (control.phase() == phase) {
+        const std::uint32_t size = records.next_size();
+        const Reservation reservation = buffer_->reserve(id, size);
+        payload_.write(reservation.bytes.first(size), {size, worker, records.records()});
+        std::this_thread::sleep_for(straggler_);
+        buffer_->publish(id, reservation);
+        records.add(reservation.begin, size);
+        progress.set(records.records(), records.bytes());
+      }
+    }
+    buffer_->detach(id);
+    workers_[worker] = {records.tally(), waits.end()};
+  }
+
+  /// Each appends one record. They need no threads: what counts is that they are attached.
+  void attach_idle_workers() {
+    idle_.clear();
+    for (std::uint32_t worker = threads_; worker < workers_.size(); ++worker) {
+      DrawnRecords records(sizes_, seed_, worker);
+      const std::uint32_t size = records.next_size();
+      idle_.push_back(buffer_->attach());
+      records.add(append_record(*buffer_, idle_.back(), payload_, {size, worker, 0}), size);
+      workers_[worker].appended = records.tally();
+    }
+  }
+
+  void detach_idle_workers() {
+    for (const WorkerId id : idle_) buffer_->detach(id);
+    idle_.clear();
   }
 
   /// From here on records are not compared until the workers leave.
@@ -191,18 +253,26 @@ class AppendWorkload final : public Workload {
   LogBufferOptions log_buffer_;
   const std::vector<std::uint32_t> sizes_;
   const std::uint32_t largest_;
+  const std::chrono::microseconds straggler_;
+  const std::uint32_t threads_;  // those that append
   const AppendPayload payload_;
   const std::uint64_t seed_;
 
   std::unique_ptr<A> buffer_;
-  std::vector<Worker> workers_;  // each written once, by its worker, when it leaves
+  std::vector<Worker> workers_;  // each written once, by its worker, when it leaves; idle ones last
 
   // The drainer's, until it has been joined; away from what the workers read.
   alignas(kCacheLine) std::optional<AppendDrainer<A>> drainer_;
   std::optional<AppendVerifier> verifier_;
   std::optional<std::uint64_t> compared_while_warming_up_;  // records, once the windows have begun
   std::optional<Histogram> lag_;
+  std::vector<WorkerId> idle_;  // attached before the threads start
   std::string fault_;
+
+  // Of the thread that samples.
+  alignas(kCacheLine) Gained lag_gained_;
+  std::vector<IntervalReport> intervals_;
+  bool sampled_ = false;  // in this repetition
 
   // Records, over all repetitions.
   std::uint64_t appended_ = 0;

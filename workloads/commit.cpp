@@ -34,20 +34,19 @@ struct WorkerResult {
 
 class Commit final : public Workload {
  public:
-  Commit(const CommitOptions& options, const DatabaseOptions& database, CommitPolicy policy,
-         std::uint32_t threads, DatabaseOpener open)
+  Commit(const CommitOptions& options, const EngineRun& run, DatabaseOpener open)
       : open_(std::move(open)),
-        database_options_(database),
-        policy_(policy),
+        run_(run),
         value_bytes_(options.value_bytes),
-        results_(threads) {
-    database_options_.log_buffer.max_workers = threads + 1;  // one more loads and verifies
+        results_(run.threads),
+        measurement_(run) {
+    run_.database.log_buffer.max_workers = run.threads + 1;  // one more loads and verifies
   }
 
   std::string_view operations() const override { return "transactions"; }
 
   void load(const std::function<bool()>& interrupted) override {
-    database_ = open_(database_options_);
+    database_ = open_(run_.database);
     table_ = database_->create_table("counts");
     const auto session = database_->attach(CommitPolicy::async);
     const std::vector<std::byte> value(value_bytes_);
@@ -64,10 +63,11 @@ class Commit final : public Workload {
     database_->log().flush(database_->log().reserved());
   }
 
-  void prepare() override { measurement_.begin(results_.size()); }
+  void prepare() override { measurement_.begin(); }
 
   void work(std::uint32_t worker, const RunControl& control, WorkerProgress& progress) override {
-    const auto session = database_->attach(policy_);
+    const auto session = database_->attach(run_.policy);
+    TimedTransactions& transactions = measurement_.transactions(worker);
     const YcsbKey key = key_of(worker);
     std::vector<std::byte> value(value_bytes_);
     std::uint64_t committed = results_[worker].committed;
@@ -81,6 +81,7 @@ class Commit final : public Workload {
         waits.begin();
         measured_from = committed;
       }
+      if (!transactions.wait_for_start(control, phase)) break;
       ++committed;
       std::memcpy(value.data(), &committed, sizeof committed);
       session->begin();
@@ -88,13 +89,7 @@ class Commit final : public Workload {
         throw VerificationError(
             fmt::format("commit: worker {}: expected its record, which nobody else uses", worker));
       }
-      if (phase == Phase::measure) {
-        measurement_.latency(worker).timed(
-            [&](auto acknowledge, void* context) { session->commit(acknowledge, context); },
-            [&] { return control.stopped(); });
-      } else {
-        session->commit();
-      }
+      transactions.commit(*session, true, control, phase);
       progress.set(committed - before, 0);
     }
     session->wait_for_acknowledgements();
@@ -102,6 +97,7 @@ class Commit final : public Workload {
   }
 
   Progressed sample(const Progressed& counted) override { return measurement_.sample(*database_, counted); }
+  void window_edge(const Progressed& done) override { measurement_.window_edge(done); }
 
   RepetitionReport finish() override {
     RepetitionReport report;
@@ -154,8 +150,7 @@ class Commit final : public Workload {
   }
 
   const DatabaseOpener open_;
-  DatabaseOptions database_options_;
-  const CommitPolicy policy_;
+  EngineRun run_;
   const std::uint32_t value_bytes_;
   std::unique_ptr<Database> database_;
   TableId table_ = 0;
@@ -166,10 +161,9 @@ class Commit final : public Workload {
 
 }  // namespace
 
-std::unique_ptr<Workload> make_commit(const CommitOptions& options, const DatabaseOptions& database,
-                                      CommitPolicy policy, std::uint32_t threads,
+std::unique_ptr<Workload> make_commit(const CommitOptions& options, const EngineRun& run,
                                       const DatabaseOpener& open) {
-  return std::make_unique<Commit>(options, database, policy, threads, open);
+  return std::make_unique<Commit>(options, run, open);
 }
 
 }  // namespace muster

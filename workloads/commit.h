@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <memory>
 
-#include "engine/database.h"
-#include "workloads/ycsb.h"
+#include "workloads/engine_run.h"
+#include "workloads/workload.h"
 
 namespace muster {
 
@@ -14,13 +14,12 @@ struct CommitOptions {
   std::uint32_t value_bytes = 100;
 };
 
-/// Commits as fast as the engine makes them: each worker updates one record, its own, in a leaf of its own, and
-/// commits. No lock and no page is contended for, so what workers share is the log.
+/// Commits as fast as the engine makes them, or at a load's rate: each worker updates one record, its own, in a leaf of
+/// its own, and commits. No lock and no page is contended for, so what workers share is the log.
 ///
 /// The record counts its worker's transactions. Verified at the end: each record holds as many as its worker has
 /// committed; every tree is whole. Latency and bytes are as in ycsb.h.
-std::unique_ptr<Workload> make_commit(const CommitOptions& options, const DatabaseOptions& database,
-                                      CommitPolicy policy, std::uint32_t threads,
+std::unique_ptr<Workload> make_commit(const CommitOptions& options, const EngineRun& run,
                                       const DatabaseOpener& open = Database::open);
 
 }  // namespace muster

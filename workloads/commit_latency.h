@@ -26,15 +26,11 @@ class CommitLatency {
   CommitLatency(const CommitLatency&) = delete;
   CommitLatency& operator=(const CommitLatency&) = delete;
 
-  /// Calls `commit(acknowledge, context)` and times it. `give_up()` says that no acknowledgement will come
-  /// any more; the commit is then made untimed.
+  /// Calls `commit(acknowledge, context)` and times it: snapshot() from `due` on, service() from `begun` on; 0 and 0:
+  /// from now on, and nothing. `give_up()` says that no acknowledgement will come any more; the commit is then made
+  /// untimed.
   template <class Commit, class GiveUp>
-  void timed(Commit&& commit, GiveUp&& give_up) {
-    timed_from(0, 0, commit, give_up);
-  }
-  /// The same from `due` on; service() is from `begun` on. 0 and 0: from now on, and nothing.
-  template <class Commit, class GiveUp>
-  void timed_from(std::uint64_t due, std::uint64_t begun, Commit&& commit, GiveUp&& give_up) {
+  void timed(std::uint64_t due, std::uint64_t begun, Commit&& commit, GiveUp&& give_up) {
     Slot& slot = slots_[next_++ % kSlots];
     for (Backoff backoff; slot.begin.load(std::memory_order_acquire) != 0; backoff.pause()) {  // [slot]
       if (give_up()) return commit(nullptr, nullptr);

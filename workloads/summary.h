@@ -41,6 +41,19 @@ inline Distribution distribution(std::string name, std::string unit, const Histo
   return found;
 }
 
+/// What a histogram has gained since the last look at it.
+class Gained {
+ public:
+  HistogramSnapshot operator()(const HistogramSnapshot& now) {
+    HistogramSnapshot gained = now - before_;
+    before_ = now;
+    return gained;
+  }
+
+ private:
+  HistogramSnapshot before_;
+};
+
 /// Of what the log did while measuring.
 inline LogActivity activity(const LogStatistics& log) {
   const auto syncs = static_cast<double>(log.syncs);

@@ -113,6 +113,13 @@ struct TransactionCounts {
   std::uint64_t deadlocks = 0;  ///< of those, the victims of a deadlock; each was tried again
 };
 
+/// One interval of a repetition's series, between two calls of Workload::sample(), beside what was counted in it.
+struct IntervalReport {
+  std::optional<Percentiles> commit_latency_us;         ///< of what was acknowledged in it, if anything was
+  std::optional<std::uint64_t> boundary_lag_max_bytes;  ///< of the looks for the boundary, if there were any
+  std::optional<std::uint64_t> durable_lag_bytes;       ///< reserved and not yet durable, at its end
+};
+
 /// One repetition, beside what its windows say.
 struct RepetitionReport {
   std::optional<Percentiles> commit_latency_us;  ///< of an open loop: from when the transaction was due
@@ -120,6 +127,7 @@ struct RepetitionReport {
   std::optional<Percentiles> start_delay_us;     ///< of an open loop: what waiting for its time has added
   std::optional<LoadReport> load;                ///< of an open loop
   std::vector<Distribution> distributions;
+  std::vector<IntervalReport> intervals;
   Percentiles boundary_lag_bytes;
   std::optional<LogActivity> log;
   WaitCounters waits;  ///< of all workers, while measuring
@@ -160,8 +168,11 @@ class Workload {
   virtual std::vector<Check> close() = 0;
 
   /// What has been done so far, given what the workers have counted. Called by one thread while they work:
-  /// when measuring begins and at the end of each window.
+  /// when measuring begins and at the end of each interval.
   virtual Progressed sample(const Progressed& counted) { return counted; }
+  /// With what sample() has just returned: when measuring begins and at the end of each window, which is that of an
+  /// interval, too.
+  virtual void window_edge(const Progressed& /*done*/) {}
 };
 
 /// A worker's waits since measuring began. Owned by one worker.

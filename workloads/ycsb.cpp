@@ -58,14 +58,12 @@ struct Shared {
 /// One worker in one repetition.
 class YcsbWorker {
  public:
-  YcsbWorker(Shared& shared, Session& session, CommitLatency& latency, std::uint64_t seed,
-             std::uint64_t stream, Pacer* pacer, Histogram& start_delay)
+  YcsbWorker(Shared& shared, Session& session, TimedTransactions& transactions, std::uint64_t seed,
+             std::uint64_t stream)
       : shared_(shared),
         session_(session),
-        latency_(latency),
+        transactions_(transactions),
         operations_(shared.options, seed, stream),
-        pacer_(pacer),
-        start_delay_(start_delay),
         next_stamp_(stream << 40 | 1),
         new_value_(shared.values.bytes()) {}
 
@@ -80,7 +78,7 @@ class YcsbWorker {
         result_.measured = {};
       }
       operations_.next(transaction_);
-      if (pacer_ != nullptr && !wait_for_start(control, phase)) break;
+      if (!transactions_.wait_for_start(control, phase)) break;
       if (!execute_until_done(control)) break;
       commit(control, phase);
       progress.set(++done, 0);
@@ -91,14 +89,6 @@ class YcsbWorker {
   }
 
  private:
-  /// False where the run was stopped before the next one was due.
-  bool wait_for_start(const RunControl& control, Phase phase) {
-    start_ = pacer_->next(control);
-    if (control.stopped()) return false;
-    if (phase == Phase::measure) start_delay_.record(start_.delay);
-    return true;
-  }
-
   /// False where the run was stopped before the transaction, a deadlock's victim, got through.
   bool execute_until_done(const RunControl& control) {
     for (Backoff backoff;; backoff.pause()) {
@@ -152,25 +142,15 @@ class YcsbWorker {
       // Increments are counted apart from the values, or two that read the same value would agree with it.
       shared_.options.mix == YcsbMix::f ? shared_.stamps.increment(key) : shared_.stamps.set(key, stamp);
     }
-    if (phase == Phase::measure && (pacer_ != nullptr || !written_.empty())) {
-      latency_.timed_from(
-          start_.due, start_.begun,
-          [&](auto acknowledge, void* context) { session_.commit(acknowledge, context); },
-          [&] { return control.stopped(); });
-    } else {
-      session_.commit();
-    }
+    transactions_.commit(session_, !written_.empty(), control, phase);
     if (!written_.empty()) ++result_.commits_logged;
     ++result_.measured.committed;
   }
 
   Shared& shared_;
   Session& session_;
-  CommitLatency& latency_;
+  TimedTransactions& transactions_;
   YcsbOperations operations_;
-  Pacer* const pacer_;  // of an open loop
-  Histogram& start_delay_;
-  Pacer::Start start_;  // of an open loop's transaction
   std::uint64_t next_stamp_;
   std::vector<YcsbOperation> transaction_;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> written_;  // by this transaction: key, stamp
@@ -191,22 +171,20 @@ auto undamaged(Verify&& verify) {
 
 class Ycsb final : public Workload {
  public:
-  Ycsb(const YcsbOptions& options, const DatabaseOptions& database, CommitPolicy policy,
-       std::uint32_t threads, std::uint64_t seed, DatabaseOpener open)
+  Ycsb(const YcsbOptions& options, const EngineRun& run, DatabaseOpener open)
       : open_(std::move(open)),
-        database_options_(database),
-        policy_(policy),
-        seed_(seed),
-        shared_{options, 0, YcsbValue(options.value_bytes, seed), Stamps(options.records)},
-        results_(threads) {
-    database_options_.log_buffer.max_workers =
-        threads + 1;  // who loads and verifies is one more, if ever beside them
+        run_(run),
+        shared_{options, 0, YcsbValue(options.value_bytes, run.seed), Stamps(options.records)},
+        results_(run.threads),
+        measurement_(run) {
+    run_.database.log_buffer.max_workers =
+        run.threads + 1;  // who loads and verifies is one more, if ever beside them
   }
 
   std::string_view operations() const override { return "transactions"; }
 
   void load(const std::function<bool()>& interrupted) override {
-    database_ = open_(database_options_);
+    database_ = open_(run_.database);
     shared_.table = database_->create_table(kTable);
     const auto session = database_->attach(CommitPolicy::async);
     std::vector<std::byte> value(shared_.values.bytes());
@@ -226,24 +204,18 @@ class Ycsb final : public Workload {
 
   void prepare() override {
     std::fill(results_.begin(), results_.end(), WorkerResult{});
-    measurement_.begin(results_.size());
-    if (shared_.options.load.is_open()) open_loop_.emplace(shared_.options.load, clock_);
+    measurement_.begin();
   }
 
   void work(std::uint32_t worker, const RunControl& control, WorkerProgress& progress) override {
-    const auto session = database_->attach(policy_);
+    const auto session = database_->attach(run_.policy);
     const std::uint64_t stream = repetition_ * results_.size() + worker;
-    std::optional<Pacer> pacer;
-    if (open_loop_) pacer.emplace(open_loop_->pacer(worker, workers(), mix(seed_ + repetition_)));
-    results_[worker] = YcsbWorker(shared_, *session, measurement_.latency(worker), seed_, stream + 1,
-                                  pacer ? &*pacer : nullptr, measurement_.start_delay(worker))
+    results_[worker] = YcsbWorker(shared_, *session, measurement_.transactions(worker), run_.seed, stream + 1)
                            .run(control, progress);
   }
 
-  Progressed sample(const Progressed& counted) override {
-    if (open_loop_) open_loop_->sample(counted.operations);
-    return measurement_.sample(*database_, counted);
-  }
+  Progressed sample(const Progressed& counted) override { return measurement_.sample(*database_, counted); }
+  void window_edge(const Progressed& done) override { measurement_.window_edge(done); }
 
   RepetitionReport finish() override {
     RepetitionReport report;
@@ -257,7 +229,6 @@ class Ycsb final : public Workload {
       values_read_ += worker.values_read;
     }
     measurement_.add_to(report);
-    if (open_loop_) report.load = open_loop_->report();
     ++repetition_;
     return report;
   }
@@ -265,7 +236,7 @@ class Ycsb final : public Workload {
   std::vector<Check> close() override {
     std::vector<Check> checks{{"values read: whole, and the key's own", values_read_}};
     checks.push_back({"records that hold what was committed last", verify_records()});
-    if (database_options_.log.device == "file") {
+    if (run_.database.log.device == "file") {
       const std::uint64_t log_records = undamaged([this] { return verify_log(); });
       checks.push_back({"log records whole, from the load to the durable end", log_records});
       checks.push_back({"commits found in the log, as many as were acknowledged", commits_logged_});
@@ -281,8 +252,6 @@ class Ycsb final : public Workload {
 
  private:
   static constexpr std::uint64_t kLoadBatch = 128;
-
-  std::uint32_t workers() const { return static_cast<std::uint32_t>(results_.size()); }
 
   std::uint64_t verify_records() {
     const auto session = database_->attach(CommitPolicy::durable);
@@ -303,7 +272,7 @@ class Ycsb final : public Workload {
   std::uint64_t verify_log() {
     const Lsn end = database_->log().reserved();
     database_->log().flush(end);
-    LogReader reader(database_options_.directory / "log", loaded_);
+    LogReader reader(run_.database.directory / "log", loaded_);
     std::uint64_t records = 0;
     std::uint64_t commits = 0;
     Lsn reached = loaded_;
@@ -324,9 +293,7 @@ class Ycsb final : public Workload {
   }
 
   const DatabaseOpener open_;
-  DatabaseOptions database_options_;
-  const CommitPolicy policy_;
-  const std::uint64_t seed_;
+  EngineRun run_;
   std::unique_ptr<Database> database_;
   Shared shared_;
   Lsn loaded_ = 0;  // end of the log when the load was durable
@@ -334,8 +301,6 @@ class Ycsb final : public Workload {
   std::uint64_t repetition_ = 0;
   std::vector<WorkerResult> results_;  // each written once, by its worker, when it leaves
   EngineMeasurement measurement_;
-  const Ticks clock_;  // as old as the workload, which has been loaded before it paces anything
-  std::optional<OpenLoop> open_loop_;
 
   std::uint64_t commits_logged_ = 0;  // over all repetitions
   std::uint64_t values_read_ = 0;
@@ -343,10 +308,9 @@ class Ycsb final : public Workload {
 
 }  // namespace
 
-std::unique_ptr<Workload> make_ycsb(const YcsbOptions& options, const DatabaseOptions& database,
-                                    CommitPolicy policy, std::uint32_t threads, std::uint64_t seed,
+std::unique_ptr<Workload> make_ycsb(const YcsbOptions& options, const EngineRun& run,
                                     const DatabaseOpener& open) {
-  return std::make_unique<Ycsb>(options, database, policy, threads, seed, open);
+  return std::make_unique<Ycsb>(options, run, open);
 }
 
 }  // namespace muster

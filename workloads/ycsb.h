@@ -1,11 +1,9 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 
-#include "engine/database.h"
-#include "workloads/arrivals.h"
+#include "workloads/engine_run.h"
 #include "workloads/workload.h"
 
 namespace muster {
@@ -27,11 +25,7 @@ struct YcsbOptions {
   std::uint32_t operations = 1;  ///< a transaction
   KeyDistribution distribution = KeyDistribution::uniform;
   double theta = 0.99;  ///< of zipf: the k-th hottest key is drawn with a probability like 1 / k^theta
-  LoadOptions load{};
 };
-
-/// Makes the database of a run: Database::open, or a test's that errs.
-using DatabaseOpener = std::function<std::unique_ptr<Database>(const DatabaseOptions&)>;
 
 /// YCSB over the engine: one table, one session a worker. A transaction that was a deadlock's victim is tried
 /// again with the same operations until it commits.
@@ -43,8 +37,7 @@ using DatabaseOpener = std::function<std::unique_ptr<Database>(const DatabaseOpt
 ///
 /// The commit latency is that of transactions that wrote, from the begin of Session::commit() to the acknowledgement; of
 /// an open loop that of all, from when they were due. Bytes are those of the log.
-std::unique_ptr<Workload> make_ycsb(const YcsbOptions& options, const DatabaseOptions& database,
-                                    CommitPolicy policy, std::uint32_t threads, std::uint64_t seed,
+std::unique_ptr<Workload> make_ycsb(const YcsbOptions& options, const EngineRun& run,
                                     const DatabaseOpener& open = Database::open);
 
 }  // namespace muster

@@ -1,4 +1,4 @@
-"""Results as one table: a row a window, a column for every key of a configuration."""
+"""Results as one table: a row a window, or a row an interval of the series, a column for every key of a configuration."""
 
 import csv
 import io
@@ -11,7 +11,6 @@ from lab import measurements, results
 from lab.runs import flat
 
 KINDS = (".csv", ".csv.xz", ".sqlite")
-TABLE = "windows"  # in a database
 WHOSE = {  # column: where it stands in a result
     "git_commit": ("muster", "git_commit"),
     "build_id": ("muster", "build_id"),
@@ -28,14 +27,17 @@ def kind_of(path):
     return next((kind for kind in reversed(sorted(KINDS, key=len)) if str(path).endswith(kind)), None)
 
 
-def table(place):
-    """(columns, rows, skipped): rows are dicts that lack what is unknown; skipped, a line each."""
+def table(place, measured_in):
+    """(columns, rows, skipped): rows are dicts that lack what is unknown; skipped, a line each.
+
+    measured_in is windows or intervals: what a row stands for.
+    """
     files, skipped = [], []
     for name, document in results.documents(place):
         if isinstance(document, results.ResultError):
             skipped.append(str(document))
         else:
-            files.append(_File(name, document))
+            files.append(_File(name, document, measured_in))
     _number(files)
     rows = [row for file in files for row in file.rows]
     columns = dict.fromkeys(key for row in rows for key in row)
@@ -45,11 +47,11 @@ def table(place):
 class _File:
     """One result as rows, which are numbered when all files are there."""
 
-    def __init__(self, name, document):
+    def __init__(self, name, document, measured_in):
         self.point = measurements.point_of(document["configuration"])
         self.order = (document["configuration"]["seed"], results.natural(name))
         self.repetitions = len(document["repetitions"])
-        self.rows = list(_rows(name, document))
+        self.rows = list(_rows(name, document, measured_in))
 
 
 def _number(files):
@@ -64,7 +66,22 @@ def _number(files):
         before[file.point] += file.repetitions
 
 
-def _rows(name, document):
+def windows(repetition):
+    """Of each measured window, what was counted in it."""
+    for w, window in enumerate(repetition["windows"]):
+        yield {"window": w + 1, **{key: window.get(key) for key in IN_WINDOW}}
+
+
+def intervals(repetition):
+    """Of each interval of the series, in which window it lies, and every column; none of a result without a series."""
+    series = {key: values for key, values in repetition.get("series", {}).items() if isinstance(values, list)}
+    count = len(series.get("seconds", []))
+    for i in range(count):
+        window = i * len(repetition["windows"]) // count + 1  # every window has as many
+        yield {"window": window, "interval": i + 1, **{key: values[i] for key, values in series.items()}}
+
+
+def _rows(name, document, measured_in):
     of_run = {"result": name, "point": None, "unit": document["throughput"]["unit"]}
     for column, path in WHOSE.items():
         of_run[column] = _at(document, path)
@@ -72,10 +89,9 @@ def _rows(name, document):
     for r, repetition in enumerate(document["repetitions"]):
         whole = {key: value for key, value in repetition.items() if key not in LISTS}
         of_repetition = {f"repetition.{key}": value for key, value in flat(whole) if value is not None}
-        for w, window in enumerate(repetition["windows"]):
-            rate = window["operations"] / window["seconds"]
-            measured = {key: window.get(key) for key in IN_WINDOW}
-            yield {**of_run, "repetition": r + 1, "window": w + 1, **measured, "rate": rate, **of_repetition}
+        for measured in measured_in(repetition):
+            rate = measured["operations"] / measured["seconds"]
+            yield {**of_run, "repetition": r + 1, **measured, "rate": rate, **of_repetition}
 
 
 def _at(document, path):
@@ -84,10 +100,10 @@ def _at(document, path):
     return document
 
 
-def encoded(kind, columns, rows):
-    """The bytes of a file of that kind."""
+def encoded(kind, columns, rows, name):
+    """The bytes of a file of that kind; in a database the table has that name."""
     if kind == ".sqlite":
-        return _database(columns, rows)
+        return _database(columns, rows, name)
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
@@ -103,15 +119,15 @@ def _cell(value):
     return str(value) if isinstance(value, (bool, list)) else value
 
 
-def _database(columns, rows):
+def _database(columns, rows, name):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "table.sqlite"
         connection = sqlite3.connect(path)
         names = ", ".join(f'"{column}"' for column in columns)
-        connection.execute(f"CREATE TABLE {TABLE} ({names})")
+        connection.execute(f"CREATE TABLE {name} ({names})")
         marks = ", ".join("?" * len(columns))
         values = ([_field(row.get(column)) for column in columns] for row in rows)
-        connection.executemany(f"INSERT INTO {TABLE} VALUES ({marks})", values)
+        connection.executemany(f"INSERT INTO {name} VALUES ({marks})", values)
         connection.commit()
         connection.close()
         return path.read_bytes()

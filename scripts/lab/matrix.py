@@ -92,6 +92,11 @@ def read(path):
         raise RequestError.of("matrix", str(path), f"JSON in UTF-8 ({error})") from error
     except RecursionError as error:
         raise RequestError.of("matrix", str(path), f"JSON with at most {DEPTH_MAX} brackets inside each other") from error
+    return checked(document)
+
+
+def checked(document):
+    """A matrix whose form is right, its defaults filled in."""
     _check_values("", document)
     _check_keys("matrix", document, KEYS)
     repetitions = document.setdefault("repetitions", 1)

@@ -172,7 +172,7 @@ def _add_benchmarks(side, name, document):
     if "placement" in known:  # a sentence for all of them, no key of each
         side.facts["placement"].setdefault(known["placement"], name)
     for run_name, values in repetitions.items():
-        side.add(name, point_of(_configuration_of(run_name)), known, known, values, (name, run_name))
+        side.add(name, point_of(configuration_of(run_name)), known, known, values, (name, run_name))
     side.files = 1
 
 
@@ -193,7 +193,7 @@ def _of_benchmark(name, entry):
 HOW = ("iterations", "min_time", "repeats", "real_time", "manual_time", "process_time")
 
 
-def _configuration_of(run_name):
+def configuration_of(run_name):
     """append/mutex/bytes:120/threads:2: the first two words are what and of whom, the rest keys."""
     family, *rest = run_name.split("/")
     configuration = {"benchmark": family}

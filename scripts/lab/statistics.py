@@ -183,6 +183,20 @@ def sign_flip_interval(differences, confidence=0.95, seed=1):
     return (float(means[outside - 1]), float(means[-outside]))
 
 
+def median_interval(values, confidence=0.95):
+    """(low, high): an interval of the median that supposes nothing of the distribution, two order statistics as close
+    to the middle as the confidence allows. None where even the extremes are not enough: below 6 values for 0.95."""
+    ordered, count = sorted(values), len(values)
+    outside, tail = 0, 0.5**count  # the probability that the median lies below the smallest value
+    if 2 * tail > 1 - confidence:
+        return None
+    while True:
+        tail += math.comb(count, outside + 1) * 0.5**count
+        if 2 * tail > 1 - confidence:
+            return ordered[outside], ordered[-1 - outside]
+        outside += 1
+
+
 def wilson(found, trials, confidence=0.95):
     """(low, high): Wilson's interval of a share."""
     z = statistics.NormalDist().inv_cdf((1 + confidence) / 2)

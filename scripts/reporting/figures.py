@@ -157,20 +157,23 @@ def over_time(group):
     """Of the largest number of threads; every repetition is a line of its own, one behind the other in time."""
 
     def values(repetition):
-        interval, counts = number(get(repetition, "series", "interval_s")), get(repetition, "series", "operations")
-        if interval and isinstance(counts, list):
-            return [(interval, None if number(count) is None else count / interval) for count in counts]
-        return [(w["seconds"], w["operations"] / w["seconds"]) for w in repetition["windows"]]
+        found = _column(repetition, "operations") or [(w["seconds"], w["operations"]) for w in repetition["windows"]]
+        return [(seconds, None if count is None else count / seconds) for seconds, count in found]
 
     return [_time_figure(group, "Over time", {"title": group.unit, "scale": "linear"}, values)]
 
 
 def latency_over_time(group):
     def values(repetition):
-        interval, found = number(get(repetition, "series", "interval_s")), get(repetition, "series", "commit_latency_p99_us")
-        return [(interval, number(value)) for value in found] if interval and isinstance(found, list) else []
+        return _column(repetition, "commit_latency_p99_us")
 
     return [_time_figure(group, "Commit latency p99 over time", {"title": "us", "scale": "log"}, values)]
+
+
+def _column(repetition, name):
+    """[(seconds, value)] of each interval of the series; nothing where the result has no such column."""
+    seconds, values = get(repetition, "series", "seconds"), get(repetition, "series", name)
+    return list(zip(seconds, values)) if seconds and values else []
 
 
 def _time_figure(group, title, y, values):

@@ -141,6 +141,13 @@ TEST_CASE("bad configurations: one line with key, value and what would do") {
   CHECK(
       append_error("append.bytes=[48,16777217]").starts_with("append.bytes = [48,16777217]: want 16777216"));
   CHECK(append_error("append.bytes=[]").starts_with("append.bytes = []: want an integer"));
+  CHECK(append_error("append.idle_workers=5000") ==
+        "append.idle_workers = 5000: want an integer from 0 to 4096");
+  CHECK(error(R"({"workload": "append", "algorithm": "mutex", "log_buffer": {"capacity": 4096}})",
+              {"append.idle_workers=18"}) ==
+        "append.idle_workers = 18: want 17 at most: their records fill half of the ring");
+  CHECK(append_error("append.straggler_us=5") ==
+        "append.straggler_us = 5: want 0, or threads = 2 at least: beside a straggler others append");
   CHECK(append_error("log_buffer.hop_bits=25") ==
         "log_buffer.hop_bits = 25: want 0, or 1 to 24, log2 of the capacity");
   CHECK(append_error("log_buffer.lock=spin") ==

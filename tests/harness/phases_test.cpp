@@ -40,6 +40,7 @@ class Scripted final : public Workload {
     total += increments[samples++ % increments.size()];
     return {total, total * 10};
   }
+  void window_edge(const Progressed& done) override { edges.push_back(done.operations); }
   RepetitionReport finish() override { return {}; }
   std::vector<Check> close() override { return {}; }
 
@@ -47,6 +48,7 @@ class Scripted final : public Workload {
   std::size_t samples = 0;
   std::uint64_t total = 0;
   Progressed last_counted;
+  std::vector<std::uint64_t> edges;
   std::atomic<int> left{0};
   int left_before_drainer = -1;
   std::uint32_t failing_worker = 99;
@@ -75,6 +77,28 @@ TEST_CASE("phases: each window counts what was done in it alone, and warm-up in 
   for (const Window& window : measured.windows) CHECK(window.seconds >= 0.005);
   CHECK(workload.last_counted.operations > 0);
   CHECK(workload.last_counted.bytes >= workload.last_counted.operations);
+}
+
+TEST_CASE("phases: a window's intervals are its time and its work, some 100 ms each") {
+  Scripted workload;
+  workload.increments = {1000, 100, 300, 200};
+  const PhasePlan plan{.warmup = std::chrono::duration<double>(0.005),
+                       .window = std::chrono::duration<double>(0.16),  // nearest to 100 ms: two of 80
+                       .windows = 2};
+  const Measured measured = run_phases(workload, Topology::this_machine(), unpinned(1), plan, kNoHooks);
+  CHECK(measured.interval_s == 0.08);
+  REQUIRE(measured.intervals.size() == 4);
+  REQUIRE(measured.windows.size() == 2);
+  CHECK(measured.intervals[2].operations == 200);
+  CHECK(workload.edges == std::vector<std::uint64_t>{1000, 1400, 2600});
+  for (std::size_t window = 0; window < 2; ++window) {
+    const Window& first = measured.intervals[2 * window];
+    const Window& second = measured.intervals[2 * window + 1];
+    CHECK(measured.windows[window].operations == first.operations + second.operations);
+    CHECK(measured.windows[window].bytes == first.bytes + second.bytes);
+    CHECK(measured.windows[window].seconds == Approx(first.seconds + second.seconds));
+    CHECK(measured.windows[window].seconds >= 0.16);
+  }
 }
 
 TEST_CASE(

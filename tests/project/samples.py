@@ -405,6 +405,25 @@ def google_benchmarks(threads=2, algorithms=RATES, repetitions=3):
 PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="300" height="150"><path d="M10 140L290 10" stroke="#0072B2"/></svg>'
 
 
+def series(windows, chance):
+    """Five intervals a window, nothing acknowledged in the first of all."""
+    seconds = [w["seconds"] / 5 for w in windows for _ in range(5)]
+    some = len(seconds) - 1
+    return {
+        "interval_s": 0.1,
+        "start_s": [sum(seconds[:i]) for i in range(len(seconds))],
+        "seconds": seconds,
+        "operations": [chance.randrange(900, 1100) for _ in seconds],
+        "bytes": [chance.randrange(9000, 11000) for _ in seconds],
+        "commit_latency_p50_us": [None] + [150.0] * some,
+        "commit_latency_p99_us": [None] + [chance.uniform(200, 400) for _ in range(some)],
+        "commit_latency_p999_us": [None] + [450.0] * some,
+        "commit_latency_max_us": [None] + [500.0] * some,
+        "boundary_lag_max_bytes": [None] + [480] * some,
+        "durable_lag_bytes": [960] + [0] * some,
+    }
+
+
 def whole(made, disturbed=()):
     """A result with every optional field that a report shows."""
     chance = random.Random(1)
@@ -412,12 +431,7 @@ def whole(made, disturbed=()):
         repetition["distributions"] = {
             "commit_latency": {"unit": "ns", "max": 10**7, "buckets": [[1000 * 2**i, 10 ** max(0, 6 - i // 2)] for i in range(14)]}
         }
-        repetition["series"] = {
-            "interval_s": 0.1,
-            "operations": [chance.randrange(900, 1100) for _ in range(20)],
-            "commit_latency_p99_us": [None] + [chance.uniform(200, 400) for _ in range(19)],
-            "commit_latency_max_us": [None] + [500.0] * 19,
-        }
+        repetition["series"] = series(repetition["windows"], chance)
         repetition["activity"] = {"steal_share": 0.01, "migrations": 3, "disturbed": list(disturbed)}
     made["not_measured"] = [{"what": "cycles", "reason": "no counters here", "remedy": "a machine that has them"}]
     return made

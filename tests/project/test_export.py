@@ -60,6 +60,27 @@ class Export(unittest.TestCase):
                 repetitions[row["seed"]].add(row["repetition"])
         self.assertEqual(repetitions, {"1": {"1"}, "2": {"2", "3"}, "9": {"4", "5"}, "10": {"6", "7"}})
 
+    def test_the_series_has_every_interval_once_in_its_window(self):
+        with_series = samples.whole(samples.result("ycsb", windows=3))
+        (self.sweep / "0.json").write_text(json.dumps(with_series), encoding="utf-8")
+        table, base = self.folder / "table.csv", self.folder / "table.sqlite"
+        for out in (table, base):
+            self.assertEqual(self.export("--series", "--out", out).returncode, 0)
+        rows = self.rows(table.read_text(encoding="utf-8"))
+        series = with_series["repetitions"][0]["series"]
+        self.assertEqual([int(row["operations"]) for row in rows], series["operations"])
+        self.assertEqual([float(row["start_s"]) for row in rows], series["start_s"])
+        self.assertEqual([row["commit_latency_p99_us"] for row in rows[:2]], ["", str(series["commit_latency_p99_us"][1])])
+        self.assertEqual([(row["repetition"], row["window"], row["interval"]) for row in rows[4:6]], [("1", "1", "5"), ("1", "2", "6")])
+        self.assertEqual({row["threads"] for row in rows}, {"1"})
+        with sqlite3.connect(base) as connection:
+            self.assertEqual(connection.execute("SELECT sum(operations) FROM series").fetchone(), (sum(series["operations"]),))
+
+    def test_results_without_a_series_are_refused_in_a_line(self):
+        done = self.export("--series", "--out", self.folder / "table.csv")
+        self.assertEqual((done.returncode, len(done.stderr.splitlines())), (2, 1), done.stderr)
+        self.assertIn("a result with a series", done.stderr)
+
     def test_formats_hold_the_same(self):
         plain, packed, base = (self.folder / f"table{kind}" for kind in (".csv", ".csv.xz", ".sqlite"))
         for out in (plain, packed, base):

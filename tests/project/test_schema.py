@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import random
 import re
 import tempfile
 import unittest
@@ -56,6 +57,21 @@ class RealOutput(unittest.TestCase):
         ):
             with self.subTest(settings=" ".join(settings)):
                 self.fits("workload=ycsb", *settings)
+
+    def test_the_series_is_of_the_same_time_and_work_as_the_windows(self):
+        found = self.fits("workload=commit", "algorithm=mutex", "log.device=memory", "window_s=0.25", "windows=2", "load.rate=2000")
+        (repetition,) = found["repetitions"]
+        series, windows = repetition["series"], repetition["windows"]
+        self.assertEqual((len(series["seconds"]), series["interval_s"]), (6, 0.25 / 3))
+        self.assertEqual({len(column) for column in series.values() if isinstance(column, list)}, {6})
+        self.assertIn("commit_latency_p999_us", series)
+        for key in ("operations", "bytes", "seconds"):
+            self.assertAlmostEqual(sum(series[key]), sum(w[key] for w in windows), places=6)
+        for before, seconds, start in zip(series["start_s"], series["seconds"], series["start_s"][1:]):
+            self.assertAlmostEqual(before + seconds, start, places=6)
+        lag = measured("workload=append", "algorithm=mutex")["repetitions"][0]["series"]
+        self.assertNotIn("commit_latency_p50_us", lag)
+        self.assertIn("boundary_lag_max_bytes", lag)
 
     def test_a_workload_without_rows_in_the_schema_fits(self):
         document = self.fits("workload=commit", "algorithm=mutex", "log.device=memory")
@@ -116,6 +132,25 @@ class Schema(unittest.TestCase):
                         if ".".join(map(str, (*path, key))) not in self.OPTIONAL:
                             self.refused(workload, lambda d: at(d, path).pop(key))
                         self.refused(workload, lambda d: at(d, path).update({key: {"another": "type"}}))
+
+    def test_a_series_is_optional_and_each_of_its_columns_a_list(self):
+        def with_series(change):
+            def apply(document):
+                (repetition,) = document["repetitions"]
+                repetition["series"] = samples.series(repetition["windows"], random.Random(1))
+                change(repetition["series"])
+
+            return apply
+
+        document = samples.result("ycsb")
+        with_series(lambda series: None)(document)
+        results.check(document, "ycsb")
+        for key in document["repetitions"][0]["series"]:
+            with self.subTest(key=key):
+                self.refused("ycsb", with_series(lambda series: series.update({key: "another"})))
+        self.refused("ycsb", with_series(lambda series: series.update(unknown=[1])))
+        self.refused("ycsb", with_series(lambda series: series.pop("seconds")))
+        self.refused("ycsb", with_series(lambda series: series["operations"].append(None)))
 
     def test_what_belongs_to_the_other_workload_is_refused(self):
         self.refused("append", lambda d: d["repetitions"][0].update(transactions={"committed": 1, "aborted": 0, "deadlocks": 0}))

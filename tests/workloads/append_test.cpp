@@ -8,6 +8,7 @@
 
 #include "algorithms/all.h"
 #include "algorithms/border_collie.h"
+#include "algorithms/border_collie_naive.h"
 #include "algorithms/null.h"
 #include "tests/catch.h"
 #include "tests/workloads/drive_workload.h"
@@ -239,6 +240,26 @@ TEST_CASE("append: an unsafe algorithm is named as not verified, with the number
   REQUIRE(ran.checks.size() == 1);
   CHECK(has(ran.checks[0].name, {"not verified", "unsafe"}));
   CHECK(ran.checks[0].count == ran.appended);
+}
+
+TEST_CASE(
+    "append: idle workers hold back only the algorithm that stalls on them, and their records are compared") {
+  const AppendOptions idle{.bytes = {120}, .idle_workers = 3};
+  const Ran ran = run<BorderCollie<>>(idle, {.threads = 2});
+  CHECK(ran.checks.at(2).count == ran.appended + 3);
+  // The naive one appends until the ring is full, and no more: 65 records fit beside those of the idle ones. The 66th
+  // waits until these leave.
+  const Ran stalled = run<BorderCollieNaive<>>(idle, {.warm_up = 0, .records = 64});
+  CHECK(stalled.appended >= 64);
+  CHECK(stalled.checks.at(2).count <= 3 + 65 + 8);  // eight are appended between two looks at the stop
+}
+
+TEST_CASE("append: beside a straggler the boundary stays below its record") {
+  const AppendOptions slow{.bytes = {120, 240}, .straggler = std::chrono::milliseconds(5)};
+  const Ran ran = run<BorderCollie<>>(slow, {.threads = 2, .warm_up = 0, .records = 2'000});
+  CHECK(ran.checks.at(2).count == ran.appended);
+  CHECK(ran.report.boundary_lag_bytes.max >
+        kSmallRing.capacity / 2);  // the other one fills the ring meanwhile
 }
 
 #ifndef __SANITIZE_THREAD__  // what these do wrong is a data race

@@ -18,14 +18,15 @@ struct Ran {
   std::vector<Check> checks;
 };
 
-Ran run(CommitPolicy policy, std::uint32_t threads, std::uint32_t value_bytes, Fault fault = Fault::none) {
+Ran run(CommitPolicy policy, std::uint32_t threads, std::uint32_t value_bytes, Fault fault = Fault::none,
+        const LoadOptions& load = {}) {
   const TemporaryDirectory folder;
   DatabaseOptions database;
   database.directory = folder.path();
   database.log.device = "memory";
   database.frames = 1024;
   const auto workload =
-      make_commit({.value_bytes = value_bytes}, database, policy, threads, testing::erring(fault));
+      make_commit({.value_bytes = value_bytes}, {database, policy, threads, 1, load}, testing::erring(fault));
   workload->load([] { return false; });
   Ran ran;
   for (int repetition = 0; repetition < 2; ++repetition) {
@@ -49,6 +50,24 @@ TEST_CASE("commit: every policy and size runs, and every transaction is found in
       CHECK(ran.report.log->bytes > ran.report.transactions->committed * bytes);
     }
   }
+}
+
+TEST_CASE("commit: of an open loop the latency counts from when a transaction was due") {
+  for (const Arrivals arrivals : {Arrivals::constant, Arrivals::poisson}) {
+    const Ran ran = run(CommitPolicy::durable, 2, 100, Fault::none, {.rate = 1e8, .arrivals = arrivals});
+    REQUIRE(ran.report.load);
+    CHECK(ran.report.load->offered == 1e8);
+    CHECK(ran.report.load->saturated);
+    REQUIRE(ran.report.service_time_us);
+    REQUIRE(ran.report.start_delay_us);
+    CHECK(ran.report.service_time_us->count == ran.report.commit_latency_us->count);
+    // No machine keeps up: the last one has waited for nearly all before it.
+    CHECK(ran.report.commit_latency_us->max > ran.report.service_time_us->p50);
+  }
+  const Ran closed = run(CommitPolicy::durable, 2, 100);
+  CHECK(!closed.report.load);
+  CHECK(!closed.report.service_time_us);
+  CHECK(!closed.report.start_delay_us);
 }
 
 TEST_CASE("commit: updates that are lost fail the run, which names the worker, expected and found") {

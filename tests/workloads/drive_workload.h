@@ -20,7 +20,7 @@ inline std::uint64_t drive(Workload& workload, std::uint32_t threads, std::uint6
   std::vector<std::exception_ptr> failures(threads);
   const auto measure = [&] {
     control.measure();
-    workload.sample({});
+    workload.window_edge(workload.sample({}));
   };
   if (warm_up == 0) measure();
   const auto counted = [&] {
@@ -47,7 +47,7 @@ inline std::uint64_t drive(Workload& workload, std::uint32_t threads, std::uint6
   wait_for(warm_up);
   if (warm_up != 0) measure();
   wait_for(operations);
-  workload.sample({counted(), 0});
+  workload.window_edge(workload.sample({counted(), 0}));
   control.stop();
   for (std::thread& worker : workers) worker.join();
   control.workers_left();

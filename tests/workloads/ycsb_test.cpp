@@ -1,10 +1,8 @@
 #include "workloads/ycsb.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "engine/io/memory_log_device.h"
@@ -40,8 +38,8 @@ struct Ran {
 };
 
 Ran run(const YcsbOptions& options, const DatabaseOptions& database, CommitPolicy policy,
-        std::uint32_t threads, Fault fault = Fault::none) {
-  const auto workload = make_ycsb(options, database, policy, threads, 3, testing::erring(fault));
+        std::uint32_t threads, Fault fault = Fault::none, const LoadOptions& load = {}) {
+  const auto workload = make_ycsb(options, {database, policy, threads, 3, load}, testing::erring(fault));
   workload->load([] { return false; });
   Ran ran;
   for (int repetition = 0; repetition < 2; ++repetition) {
@@ -132,20 +130,6 @@ TEST_CASE("YCSB: a torn value, and another key's, fail the run when they are rea
   CHECK(error(YcsbMix::c, Fault::reads_a_stranger).find("expected a whole value") != std::string::npos);
 }
 
-/// A log in memory, one of whose syncs takes long.
-class StallingDevice : public MemoryLogDevice {
- public:
-  StallingDevice() : MemoryLogDevice(std::chrono::microseconds(0)) {}
-  void sync() override {
-    if (++syncs_ == 2'000) std::this_thread::sleep_for(kStall);
-    MemoryLogDevice::sync();
-  }
-  static constexpr std::chrono::milliseconds kStall{300};
-
- private:
-  int syncs_ = 0;
-};
-
 TEST_CASE("YCSB: constant arrivals of all workers are equally far apart") {
   std::vector<double> due;
   for (std::uint32_t worker = 0; worker < 3; ++worker) {
@@ -170,35 +154,10 @@ TEST_CASE("YCSB: Poisson arrivals keep the rate, and lie apart as an exponential
   CHECK(longer == Approx(kArrivals * std::exp(-1)).epsilon(0.02));
 }
 
-TEST_CASE(
-    "YCSB: an open loop counts from when a transaction was due, so that a stall is seen by all it held up") {
-  const TemporaryDirectory folder;
-  YcsbOptions options = small(YcsbMix::a);
-  options.load.rate = 20'000;
-  DatabaseOptions database = in_memory(folder);
-  database.make_log_device = [](const LogOptions&, Lsn) { return std::make_unique<StallingDevice>(); };
-  const auto workload = make_ycsb(options, database, CommitPolicy::durable, 1, 3);
-  workload->load([] { return false; });
-  testing::drive(*workload, 1, 16'000);
-  const RepetitionReport report = workload->finish();
-  workload->close();
-  constexpr double kStall_us = 1e3 * StallingDevice::kStall.count();
-  REQUIRE(report.commit_latency_us);
-  REQUIRE(report.service_time_us);
-  CHECK(report.commit_latency_us->max >= kStall_us);
-  CHECK(report.service_time_us->max >= kStall_us);
-  // 20,000 a second for 0.3 s: over a third of all waited for a third of that at least. One was in service meanwhile.
-  CHECK(report.commit_latency_us->p95 > kStall_us / 3);
-  CHECK(report.service_time_us->p999 < kStall_us / 3);
-  REQUIRE(report.load);
-  CHECK(report.load->offered == 20'000);
-}
-
 TEST_CASE("YCSB: a load beyond what the machine can do is saturated") {
   const TemporaryDirectory folder;
-  YcsbOptions options = small(YcsbMix::a);
-  options.load = {.rate = 1e8, .arrivals = Arrivals::poisson};
-  const Ran ran = run(options, in_memory(folder), CommitPolicy::pipelined, 2);
+  const Ran ran = run(small(YcsbMix::a), in_memory(folder), CommitPolicy::pipelined, 2, Fault::none,
+                      {.rate = 1e8, .arrivals = Arrivals::poisson});
   REQUIRE(ran.report.load);
   CHECK(ran.report.load->saturated);
   CHECK(ran.report.load->backlog > 0);

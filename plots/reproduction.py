@@ -1,0 +1,112 @@
+#!/usr/bin/python3
+"""A figure of scripts/reproduce: its recipe's panels, median and quartiles over repetitions."""
+
+import textwrap
+from pathlib import Path
+
+import style  # first: it finds scripts/ and sets matplotlib up
+import benchmark_files
+import command
+import plot
+from matplotlib import pyplot, ticker
+
+from lab import recipes
+from lab.algorithms import Algorithms
+from lab.command import Parser
+from lab.measures import Measure
+from lab.results import natural
+from lab.series import Chart, Point, Series
+from lab.statistics import Spread
+
+def chart_of(panel, table):
+    """The panel's lines: a point of a line is the spread over repetitions."""
+    lines = {}
+    for point, of in table.values.items():
+        keys = dict(point)
+        if panel["x"] in keys:
+            name = words([(key, keys.get(key)) for key in panel["by"]])
+            kinds = sorted(table.disturbed.get(point, ()))
+            lines.setdefault(name, []).append(Point(keys[panel["x"]], Spread.of(list(of.values())), kinds))
+    series = [Series(name, sorted(lines[name], key=lambda point: point.x)) for name in sorted(lines, key=natural)]
+    return Chart(panel["x"], None, Measure(panel["y"], table.unit), series, True)
+
+
+def words(keys):
+    """A line's name: an algorithm by its own name, so that the figure gives it its colour."""
+    said = []
+    for key, value in keys:
+        if key in ("algorithm", "engine.policy"):
+            said.append(str(value))
+        elif isinstance(value, bool):
+            said += [key.split(".")[-1].replace("_", " ")] if value else []
+        else:
+            said.append(f"{key.split('.')[-1].replace('_', ' ')} {value}")
+    return ", ".join(said)
+
+
+def draw(recipe, folder, out):
+    tables, found, benchmarks = recipe.tables(folder)
+    figure, all_axes = pyplot.subplots(1, len(recipe.panels), figsize=(6.2 * len(recipe.panels), 3.6), squeeze=False)
+    known = Algorithms.of_results(found) if found else Algorithms.of_list(benchmarks.get("algorithms", []))
+    drawn, kinds = [], set()
+    for axes, panel in zip(all_axes[0], recipe.panels):
+        table = tables[panel["name"]]
+        chart, log = chart_of(panel, table), panel.get("log", "")
+        ends = plot.draw_lines(axes, chart, log if least_x(chart) > 0 else "")
+        axes.set_xlabel(panel["x"])
+        axes.set_ylabel(textwrap.fill(", ".join(part for part in (table.title, table.unit) if part), 36))
+        scale(axes, chart, log)
+        drawn.append((axes, ends))
+        kinds |= set(chart.disturbed())
+    figure.suptitle(f"{recipe.number}. {recipe.title}", x=0.01, ha="left", fontsize=11, fontweight="bold")
+    figure.tight_layout()
+    for axes, ends in drawn:
+        style.label_ends(axes, ends)
+    repetitions = sorted({len(of) for table in tables.values() for of in table.values.values()})
+    counts = " to ".join(str(n) for n in sorted({repetitions[0], repetitions[-1]}))
+    caption = [
+        f"Source: {recipe.source}. Published: {recipe.published}",
+        f"Here: {recipe.differs} Points: median of {counts} interleaved repetitions; bars: first to third quartile.",
+        *style.hollow_lines(sorted(kinds)),
+        style.machine_line(found) + "." if found else benchmark_files.machine_line({**benchmarks["context"], "known": known}),
+    ]
+    return style.finish(figure, [axes for axes, _ in drawn], caption, out)
+
+
+def least_x(chart):
+    return chart.xs()[0]
+
+
+def scale(axes, chart, log):
+    """As plot.py's, but a 0 stays on a logarithmic axis: it is linear below the least value above 0."""
+    xs = chart.xs()
+    plot.scale_x(axes, chart, log if xs[0] > 0 else "")
+    if xs[0] <= 0 and len(xs) > 2 and xs[-1] > 20 * xs[1]:
+        axes.set_xscale("symlog", linthresh=xs[1], linscale=0.5)
+        axes.set_xlim(-0.3 * xs[1], 1.5 * xs[-1])
+        axes.set_xticks(xs, [f"{x:g}" for x in xs])
+        axes.xaxis.set_minor_locator(ticker.NullLocator())
+    values = [value for line in chart.series for point in line.points for value in (point.spread.q1, point.spread.q3)]
+    if "y" in log and min(values) <= 0:
+        least = min(value for value in values if value > 0)
+        axes.set_yscale("symlog", linthresh=least, linscale=0.4)
+        axes.set_ylim(bottom=-0.3 * least)
+        axes.yaxis.set_major_formatter(ticker.EngFormatter(sep="\N{THIN SPACE}"))
+    else:
+        plot.scale_y(axes, chart, log)
+
+
+def main():
+    parser = Parser(prog="reproduction.py", description=__doc__)
+    parser.add_argument("recipe", metavar="FIGURE", help="of scripts/figures: its number or name")
+    parser.add_argument("results", metavar="DIR", type=Path, help="the --out of scripts/reproduce")
+
+    def drawn(arguments):
+        (recipe,) = recipes.chosen(recipes.load(), [arguments.recipe])
+        return draw(recipe, arguments.results, arguments.out)
+
+    command.report("reproduction", parser, drawn)
+
+
+if __name__ == "__main__":
+    main()

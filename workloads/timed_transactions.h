@@ -1,0 +1,50 @@
+#pragma once
+
+#include <optional>
+
+#include "engine/database.h"
+#include "workloads/arrivals.h"
+#include "workloads/commit_latency.h"
+#include "workloads/workload.h"
+
+namespace muster {
+
+/// When one worker's transactions begin, and how long they take. Its worker alone calls the first part, while any thread
+/// may ask for what has been measured.
+class TimedTransactions {
+ public:
+  /// Before the worker starts: its loop is open.
+  void paced_by(const Pacer& pacer) { pacer_.emplace(pacer); }
+
+  /// Of an open loop: waits until the next transaction is due. False where the run was stopped before.
+  bool wait_for_start(const RunControl& control, Phase phase) {
+    if (!pacer_) return true;
+    start_ = pacer_->next(control);
+    if (control.stopped()) return false;
+    if (phase == Phase::measure) start_delay_.record(start_.delay);
+    return true;
+  }
+
+  /// Commits. Timed are, while measuring, transactions that wrote, and all of an open loop.
+  void commit(Session& session, bool wrote, const RunControl& control, Phase phase) {
+    if (phase != Phase::measure || !(wrote || pacer_)) {
+      session.commit();
+      return;
+    }
+    latency_.timed(
+        start_.due, start_.begun,
+        [&](auto acknowledge, void* context) { session.commit(acknowledge, context); },
+        [&] { return control.stopped(); });
+  }
+
+  const CommitLatency& latency() const { return latency_; }
+  const Histogram& start_delay() const { return start_delay_; }
+
+ private:
+  std::optional<Pacer> pacer_;  // of an open loop
+  Pacer::Start start_;          // of an open loop's transaction
+  Histogram start_delay_;
+  CommitLatency latency_;
+};
+
+}  // namespace muster
