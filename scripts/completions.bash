@@ -97,6 +97,7 @@ _muster_condition() {
 _muster_argument() {
   case $1 in
     sweep.py) _muster_sweep_argument ;;
+    reproduce) _muster_offer "list all $(cd "$_muster_scripts/figures" && printf '%s ' *.json | sed 's/\.json//g')" "$current" ;;
     export | hgrm | report | table.py | history | latency.py | plot.py | throughput.py) _muster_offer_files .jsonl.gz ;;
   esac
 }
@@ -112,6 +113,6 @@ _muster_sweep_argument() {
 }
 
 complete -o default -F _muster muster
-complete -o default -F _muster_script compare crash_loop export gate_honesty hgrm history model quickstart regress report setup sweep.py \
+complete -o default -F _muster_script compare crash_loop export gate_honesty hgrm history model quickstart regress report reproduce setup sweep.py \
   table.py test append_benchmarks.py advance_benchmarks.py lag_benchmarks.py harness_cost.py instructions.py \
   latency.py plot.py throughput.py

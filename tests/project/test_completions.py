@@ -74,6 +74,11 @@ class Completions(unittest.TestCase):
         self.assertEqual(complete("scripts/export --sq"), ["--sqlite"])
         self.assertEqual(complete("scripts/report results --out "), [], "bash's own: any file")
 
+    def test_figures_of_papers(self):
+        kept = {path.stem for path in (ROOT / "scripts/figures").glob("*.json")}
+        self.assertEqual(set(complete("scripts/reproduce ")), kept | {"list", "all"})
+        self.assertEqual(complete("scripts/reproduce --preset sm"), ["smoke"])
+
     def test_every_command_that_people_type_is_there(self):
         said = (ROOT / "scripts/completions.bash").read_text(encoding="utf-8")
         for path in (ROOT / "scripts").iterdir():
