@@ -2,7 +2,7 @@
 """Latency: percentile curves, or (--load) percentiles against the offered load, with the knee.
 
 Percentile curves need whole distributions, which results of this version hold. Against load, a point is the median over
-repetitions; hollow ones could not keep up with the load.
+repetitions; of hollow ones a repetition was disturbed, or could not keep up with the load.
 """
 
 import math
@@ -18,6 +18,7 @@ from lab.statistics import Spread
 PANELS_MAX = 12
 PERCENTS = (0, 50, 90, 99, 99.9, 99.99, 99.999)
 AGAINST_LOAD = (("p50", "#56B4E9", "o"), ("p99", "#0072B2", "s"), ("p999", "#D55E00", "D"))
+MICROSECONDS = ticker.FuncFormatter(lambda y, _: f"{y:,.0f}" if y >= 1 else f"{y:g}")
 KNEE = 2  # times the p99 at the least load: from there on it counts as risen
 
 
@@ -63,7 +64,7 @@ def draw_curves(found, arguments):
         panel.set_yscale("log")
         panel.set_xticks([1 / (1 - percent / 100) for percent in PERCENTS], [f"{percent:g}" for percent in PERCENTS])
         panel.xaxis.set_minor_locator(ticker.NullLocator())
-        panel.yaxis.set_major_formatter(ticker.FuncFormatter(lambda y, _: f"{y:g}"))
+        panel.yaxis.set_major_formatter(MICROSECONDS)
         panel.set_xlabel("per cent of transactions")
         panel.set_ylabel("latency, µs, at most")
         style.panel_title(panel, title)
@@ -107,7 +108,7 @@ def draw_load(found, arguments):
         draw_against_load(panel, of_rate)
         panel.set_title(f"{known.title(algorithm)}, {threads} {'thread' if threads == 1 else 'threads'}")
     caption = [
-        "Points: median over repetitions; bars: first to third quartile. Hollow: the backlog only grew. "
+        "Points: median over repetitions; bars: first to third quartile. Hollow: the backlog only grew, or disturbed. "
         f"Dotted: the knee, the least load whose p99 is {KNEE} times that at the least load of all.",
         meaning(found),
         style.machine_line(found) + ".",
@@ -117,21 +118,21 @@ def draw_load(found, arguments):
 
 def draw_against_load(panel, of_rate):
     rates = sorted(of_rate)
-    saturated = [any(is_saturated(r) for result in of_rate[rate] for r in result["repetitions"]) for rate in rates]
+    hollow_at = [any(map(is_hollow, of_rate[rate])) for rate in rates]
     spreads = {}
     for key, colour, marker in AGAINST_LOAD:
         spreads[key] = [Spread.of([r["commit_latency_us"][key] for x in of_rate[rate] for r in x["repetitions"]]) for rate in rates]
         bars = [[s.median - s.q1 for s in spreads[key]], [s.q3 - s.median for s in spreads[key]]]
         medians = [s.median for s in spreads[key]]
         panel.errorbar(rates, medians, yerr=bars, color=colour, linestyle="-", label="p99.9" if key == "p999" else key)
-        for rate, median, hollow in zip(rates, medians, saturated):
+        for rate, median, hollow in zip(rates, medians, hollow_at):
             face = "white" if hollow else colour
             panel.plot(rate, median, marker, color=colour, markerfacecolor=face, gid=style.ORNAMENT)
     knee = next((r for r, s in zip(rates, spreads["p99"]) if s.median > KNEE * spreads["p99"][0].median), None)
     if knee is not None:
         panel.axvline(knee, color="#777777", linestyle=":", linewidth=1)
     panel.set_yscale("log")
-    panel.yaxis.set_major_formatter(ticker.FuncFormatter(lambda y, _: f"{y:g}"))
+    panel.yaxis.set_major_formatter(MICROSECONDS)
     panel.xaxis.set_major_formatter(ticker.EngFormatter(sep="\N{THIN SPACE}"))
     panel.set_xlabel("offered load, transactions per second")
     panel.set_ylabel("latency, µs")
@@ -139,6 +140,10 @@ def draw_against_load(panel, of_rate):
 
 def has_latencies(repetition):
     return all(key in (repetition.get("commit_latency_us") or {}) for key, _, _ in AGAINST_LOAD)
+
+
+def is_hollow(result):
+    return any(is_saturated(repetition) for repetition in result["repetitions"]) or any(results.disturbances(result))
 
 
 def is_saturated(repetition):

@@ -113,7 +113,7 @@ class Chart {
     if (low > high) [low, high] = [0, 1];
     if (axis.scale === "linear") return [0, high * 1.06 || 1];
     if (axis.scale === "percentile") return [0, high + 0.1];
-    const pad = axis.scale === "log2" ? 0.35 : Math.max(0.08 * (high - low) + 0.05, (1 - high + low) / 2);  // a decade at least
+    const pad = axis.scale === "log2" ? Math.max(0.35, 0.08 * (high - low)) : Math.max(0.08 * (high - low) + 0.05, (1 - high + low) / 2);  // a decade at least
     return [low - pad, high + pad];
   }
 
@@ -141,8 +141,8 @@ class Chart {
 
   shown() { return this.data.series.map((s, i) => [s, i]).filter(([, i]) => !this.hidden.has(i)); }
 
-  draw() {
-    const width = Math.max(280, this.plot.clientWidth || 480);
+  draw(wanted = this.plot.clientWidth || 480) {
+    const width = Math.max(280, wanted);
     const sx = scaleOf(this.data.x), sy = scaleOf(this.data.y);
     const [x0, x1, y0, y1] = this.zoom || this.whole();
     const px = (at) => LEFT + ((at - x0) / (x1 - x0)) * (width - LEFT - RIGHT);
@@ -273,14 +273,15 @@ theme.onclick = () => setTheme(document.documentElement.dataset.theme !== "dark"
 prefersDark.onchange = () => setTheme(prefersDark.matches);
 setTheme(prefersDark.matches);
 
-// A figure is drawn when it comes near the window, and all of them before printing.
-const charts = new Map();
-function show(figure) {
+// A figure is drawn when it comes near the window. Before printing all are, as wide as a column of the paper.
+const PAPER_COLUMN = 350, charts = new Map();
+function show(figure, width) {
   if (!charts.has(figure)) charts.set(figure, new Chart(figure));
-  charts.get(figure).draw();
+  charts.get(figure).draw(width);
 }
 const seen = new IntersectionObserver((entries) => { for (const e of entries) if (e.isIntersecting && !charts.has(e.target)) show(e.target); }, { rootMargin: "600px" });
 for (const figure of document.querySelectorAll("figure[data-figure]")) seen.observe(figure);
-addEventListener("beforeprint", () => document.querySelectorAll("figure[data-figure]").forEach((figure) => { if (!charts.has(figure)) show(figure); }));
+addEventListener("beforeprint", () => { for (const figure of document.querySelectorAll("figure[data-figure]")) show(figure, PAPER_COLUMN); });
+addEventListener("afterprint", () => { for (const chart of charts.values()) chart.draw(); });
 let resizing;
 addEventListener("resize", () => { clearTimeout(resizing); resizing = setTimeout(() => { for (const chart of charts.values()) chart.draw(); }, 100); });

@@ -53,6 +53,8 @@ def read(place):
         for folder in [place, *folders]:
             _read_folder(material, folder.name if folder != place else place.resolve().name, folder)
     if not material.sections and not material.figures:
+        if not place.is_dir() and material.skipped:
+            raise ResultError(material.skipped[0])
         reason = f"; the first of {len(material.skipped)} skipped: {material.skipped[0]}" if material.skipped else ""
         raise ResultError(f"{place}: holds no results: scripts/sweep.py and scripts/reproduce write them{reason}")
     return material

@@ -1,6 +1,7 @@
 """Whole latency distributions: merged, as HdrHistogram's text, and drawn; curves and latency against load."""
 
 import json
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -84,6 +85,17 @@ class Commands(unittest.TestCase):
             for text in said:
                 self.assertIn(text, texts)
             self.assertTrue(any("from when a transaction was due" in text for text in texts), texts)
+
+    def test_a_point_against_load_is_hollow_where_it_was_saturated_or_disturbed(self):
+        sys.path.insert(0, str(ROOT / "plots"))
+        import latency
+
+        of_rate = {rate: [loaded(rate, stalls=rate == 4000)] for rate in (1000, 2000, 4000)}
+        of_rate[2000][0]["repetitions"][0]["activity"] = samples.activity(["steal: 7 %; limit 2 %"])
+        _, axes = latency.pyplot.subplots()
+        latency.draw_against_load(axes, of_rate)
+        hollow = {line.get_xdata()[0] for line in axes.lines if line.get_markerfacecolor() == "white"}
+        self.assertEqual(hollow, {2000, 4000})
 
     def test_a_load_without_latencies_and_half_a_distribution_are_refused_in_a_line(self):
         damaged = loaded(1000)

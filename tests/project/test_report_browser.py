@@ -70,12 +70,16 @@ class InABrowser(unittest.TestCase):
             time.sleep(0.05)
         return found
 
+    def draw_all(self):
+        """As printing does, and as it is afterwards."""
+        self.browser.execute_script("dispatchEvent(new Event('beforeprint')); dispatchEvent(new Event('afterprint'))")
+
     def click(self, element):
         self.browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
         element.click()
 
     def test_nothing_fails_and_nothing_is_requested(self):
-        self.browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+        self.draw_all()
         drawn = "return [...document.querySelectorAll('figure[data-figure]')].map((f) => f.querySelectorAll('.plot .dot, .plot .line').length)"
         counts = self.browser.execute_script(drawn)
         self.assertGreater(len(counts), 5)
@@ -144,7 +148,7 @@ class InABrowser(unittest.TestCase):
         self.assertEqual(self.browser.switch_to.active_element, plot, "the figure keeps the focus")
 
     def test_disturbed_points_are_hollow(self):
-        self.browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+        self.draw_all()
         self.assertTrue(self.browser.find_elements(By.CSS_SELECTOR, ".plot .hollow"))
 
     def test_a_table_and_a_figure_are_downloaded(self):
@@ -176,13 +180,17 @@ class InABrowser(unittest.TestCase):
                 self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]})
                 self.browser.refresh()
                 self.assertEqual(self.browser.execute_script("return document.documentElement.dataset.theme"), theme)
-                self.browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+                self.draw_all()
                 wide = self.browser.execute_script("return document.documentElement.scrollWidth - innerWidth")
                 self.assertLessEqual(wide, 0, "it scrolls sideways")
                 shot = self.browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True})
                 (self.kept / f"{name}-{theme}.png").write_bytes(base64.b64decode(shot["data"]))
                 self.browser.execute_script("document.querySelector('figure[data-figure]').scrollIntoView()")
                 self.browser.save_screenshot(str(self.kept / f"{name}-{theme}-figures.png"))
+        widths = "return [...document.querySelectorAll('.plot svg')].map((s) => s.viewBox.baseVal.width)"
+        self.browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+        self.assertEqual(set(self.browser.execute_script(widths)), {350}, "one size of letters on paper")
+        self.browser.execute_script("dispatchEvent(new Event('afterprint'))")
         pdf = base64.b64decode(self.browser.print_page())
         (self.kept / "paper.pdf").write_bytes(pdf)
         self.assertEqual(pdf[:5], b"%PDF-")
