@@ -3,12 +3,15 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <atomic>
 #include <bit>
 #include <charconv>
 #include <stdexcept>
 
 #include "algorithms/registry.h"
 #include "engine/catalogue.h"
+#include "engine/checkpointer.h"
 #include "engine/error.h"
 #include "engine/io/file.h"
 #include "engine/txn/engine.h"
@@ -60,6 +63,14 @@ DatabaseOptions checked(DatabaseOptions options) {
     throw ConfigError("engine.frames", std::to_string(options.frames),
                       fmt::format("want {} at least", BufferManager::kFramesMin));
   }
+  if (options.log.device == "file" && options.checkpoint_bytes != 0 &&
+      options.checkpoint_bytes < options.log.segment_bytes) {
+    throw ConfigError(
+        "engine.checkpoint_bytes", std::to_string(options.checkpoint_bytes),
+        fmt::format(
+            "want 0 (never), or log.segment_bytes at least, {}: a checkpoint gives back whole segments",
+            options.log.segment_bytes));
+  }
   check(options.log, options.algorithm);
   make_log_buffer(options.algorithm, options.log_buffer);  // checks the rest, before anything is touched
   ++options.log_buffer.max_workers;                        // one more for what the database itself appends
@@ -106,6 +117,8 @@ class OpenDatabase final : public Database {
   std::unique_ptr<Session> attach(CommitPolicy policy) override;
   LogManager& log() override { return *log_; }
   void check() const override;
+  void checkpoint() override;
+  Lsn log_begin() const override { return log_begin_.load(std::memory_order_relaxed); }
   BufferStatistics buffer_statistics() const override { return buffers_.statistics(); }
   void close() override;
 
@@ -120,6 +133,8 @@ class OpenDatabase final : public Database {
   void start_engine(TransactionId next_transaction);
   void remove_orphans() const;
   void advance_master(bool clean);
+  void start_checkpointer();
+  void forget_log_below(Lsn lsn);
   File create_table_file(TableId id) const;
 
   const DatabaseOptions options_;
@@ -129,10 +144,14 @@ class OpenDatabase final : public Database {
   Tables tables_;
   std::unique_ptr<Engine> engine_;
   bool closed_ = false;
+  std::mutex checkpointing_;       // held by one checkpoint at a time
+  std::atomic<Lsn> log_begin_{0};  // relaxed: a number, which publishes nothing
 
   mutable std::mutex creating_;  // guards what follows, and lets one table at a time be made
   Catalogue catalogue_;
   TableId next_table_ = 1;
+
+  std::optional<Checkpointer> checkpointer_;  // last: its thread uses the others
 };
 
 OpenDatabase::OpenDatabase(const DatabaseOptions& options)
@@ -146,6 +165,7 @@ OpenDatabase::OpenDatabase(const DatabaseOptions& options)
   }
   if (!fs::exists(master_path())) create_files();
   open_files();
+  start_checkpointer();
 }
 
 /// The master comes last: without it, what a crash leaves here is not a database yet.
@@ -159,7 +179,12 @@ void OpenDatabase::create_files() const {
   // A process that was killed may have made them and not come to this.
   for (const fs::path& made : {options_.directory, options_.log.directory}) sync_directory(parent_of(made));
   Catalogue().write(catalogue_path());
-  Master{.log_begin = kFirstLsn, .next_transaction = 1, .clean = true}.write(master_path());
+  Master{.log_begin = kFirstLsn,
+         .redo_begin = kFirstLsn,
+         .settled = kFirstLsn,
+         .next_transaction = 1,
+         .clean = true}
+      .write(master_path());
 }
 
 void OpenDatabase::open_files() {
@@ -193,8 +218,11 @@ void OpenDatabase::open_files() {
   }
   restart.undo(*log_, tables_);
   start_engine(restart.next_transaction());
-  if (!restart.log_is_empty()) advance_master(false);
-  log_->remove_below(restart.log_is_empty() ? master.log_begin : restart.log_end());
+  if (restart.log_is_empty()) {
+    forget_log_below(master.log_begin);
+  } else {
+    advance_master(false);
+  }
   remove_orphans();
 }
 
@@ -230,9 +258,53 @@ void OpenDatabase::advance_master(bool clean) {
   const Lsn log_begin = log_->reserved();
   log_->flush(log_begin);
   buffers_.flush_all();
-  Master{.log_begin = log_begin, .next_transaction = engine_->next_transaction(), .clean = clean}.write(
-      master_path());
-  log_->remove_below(log_begin);
+  Master{.log_begin = log_begin,
+         .redo_begin = log_begin,
+         .settled = log_begin,
+         .next_transaction = engine_->next_transaction(),
+         .clean = clean}
+      .write(master_path());
+  forget_log_below(log_begin);
+}
+
+void OpenDatabase::start_checkpointer() {
+  const Checkpointer::Interval interval{options_.checkpoint_bytes, options_.checkpoint_time};
+  if (interval.bytes == 0 && interval.time.count() == 0) return;
+  checkpointer_.emplace(
+      interval, [this] { return log_->reserved(); },
+      [this] {
+        try {
+          checkpoint();
+        } catch (const std::exception&) {
+          engine_->fail(std::current_exception());  // it is thrown to everybody from now on
+        }
+      });
+}
+
+/// Fuzzy: pages go to the files one by one, each under its own latch, and change again behind.
+///
+/// A page that a record below `redo_begin` changes is latched from before the record is appended until it is changed, so that
+/// flush_all() meets it latched, dirty, or written already; the sync that ends flush_all() is for those, too.
+void OpenDatabase::checkpoint() {
+  if (!outlives_process()) return;
+  const std::lock_guard one_at_a_time(checkpointing_);
+  engine_->throw_if_failed();
+  Master master{.redo_begin = log_->reserved()};
+  // Behind the log's end, so that no transaction that began below it is missed (active_transactions.h).
+  master.log_begin = std::min(master.redo_begin, engine_->active.oldest());
+  // Behind the slots: those that had ended by then did so below this.
+  master.settled = log_->reserved();
+  master.next_transaction = engine_->next_transaction();
+  log_->flush(master.settled);
+  buffers_.flush_all();
+  engine_->throw_if_failed();
+  master.write(master_path());
+  forget_log_below(master.log_begin);
+}
+
+void OpenDatabase::forget_log_below(Lsn lsn) {
+  log_begin_.store(lsn, std::memory_order_relaxed);
+  log_->remove_below(lsn);
 }
 
 File OpenDatabase::create_table_file(TableId id) const {
@@ -291,6 +363,7 @@ void OpenDatabase::close() {
   if (closed_) return;
   if (engine_->sessions() != 0) throw std::logic_error("close: a session is attached");
   closed_ = true;
+  checkpointer_.reset();
   engine_->throw_if_failed();
   if (outlives_process()) advance_master(true);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -23,6 +24,10 @@ struct DatabaseOptions {
   LogOptions log;
   /// Pages of 4 KiB that may be in memory at a time.
   std::size_t frames = 65536;
+  /// A checkpoint is taken beside running transactions when the log has grown by so many bytes since the last one (0: none
+  /// on this account), or so much time has passed; log.device "file". At least log.segment_bytes, or nothing could go.
+  std::uint64_t checkpoint_bytes = std::uint64_t{256} << 20;
+  std::chrono::milliseconds checkpoint_time{0};
   /// Locks are released when the commit record is in the log buffer instead of when it is durable.
   bool early_lock_release = false;
   /// Makes the device that the log goes to from the given LSN on, instead of the one that `log` names. For tests
@@ -52,6 +57,12 @@ class Database {
 
   virtual LogManager& log() = 0;
   virtual BufferStatistics buffer_statistics() const = 0;
+  /// Writes what was changed before the call to the files and syncs them, while transactions run on, so that restart needs
+  /// no older log but for transactions that were running; removes the log below. Any thread. Blocks create_table. Throws
+  /// what failed: after a failed sync of a table nothing is committed any more, and the log that repairs it stays.
+  virtual void checkpoint() = 0;
+  /// The log is kept from here on, where a record begins. Rises with checkpoints. log.device "file".
+  virtual Lsn log_begin() const = 0;
   /// Walks every tree while no session is at work. Throws DamageError with what is wrong.
   virtual void check() const = 0;
   /// Writes everything back and marks a clean end. No session may be attached. Throws what has failed, if

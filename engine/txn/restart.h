@@ -13,6 +13,7 @@ namespace muster {
 
 struct RestartStatistics {
   std::uint64_t records = 0;  ///< read by the analysis
+  std::uint64_t below = 0;    ///< of those, below master.redo_begin: the files have them
   std::uint64_t redone = 0;   ///< page changes that the files did not have
   std::uint64_t losers = 0;   ///< transactions that the crash cut off
   std::uint64_t undone = 0;   ///< their changes that were taken back
@@ -62,6 +63,8 @@ class Restart {
 
   const std::filesystem::path log_directory_;
   const Lsn log_begin_;
+  const Lsn redo_begin_;
+  const Lsn settled_;
   LogReader reader_;  // before the log is opened, and again behind: opening removes what lies above the end
   Lsn reader_end_ = 0;
   Lsn last_record_ = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 #include "engine/txn/undo.h"
 
@@ -84,6 +85,8 @@ Lsn TransactionSession::change(const RecordChange& change) {
       next_number_ = engine_.take_transactions();
       numbers_end_ = next_number_ + Engine::kTransactionBlock;
     }
+    engine_.active.begins(worker_, engine_.log.reserved());
+    is_registered_ = true;
     position = engine_.log.append_begin_and_change(worker_, next_number_, change);
     transaction_ = next_number_++;
   } else {
@@ -100,6 +103,7 @@ Lsn TransactionSession::restructure(std::span<const PageImage> pages) {
 
 void TransactionSession::finish() {
   active_ = false;
+  if (std::exchange(is_registered_, false)) engine_.active.ended(worker_);
   transaction_ = 0;
   last_ = 0;
   undo_.clear();

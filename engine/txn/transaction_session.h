@@ -75,6 +75,7 @@ class TransactionSession final : public Session, private ChangeLog {
   const WorkerId worker_;
   LockHolder locks_;
   bool active_ = false;
+  bool is_registered_ = false;     // in engine_.active
   TransactionId transaction_ = 0;  // 0 until the first change
   TransactionId next_number_ = 0;  // [next_number_, numbers_end_) are this session's
   TransactionId numbers_end_ = 0;
