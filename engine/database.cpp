@@ -170,7 +170,9 @@ void OpenDatabase::open_files() {
   catalogue_ = Catalogue::read(catalogue_path());
   next_table_ = catalogue_.next_id();
 
-  // Up to here and in these two nothing on the disk changes.
+  // Up to here and in these two nothing on the disk changes. After a failed sync the kernel may remember a log
+  // that the disk does not hold.
+  if (!master.clean) forget_cached_segments(options_.log.directory);
   Restart restart(options_.log.directory, master, catalogue_);
   for (const Catalogue::Table& table : catalogue_.tables()) {
     const fs::path path = table_path(options_.directory, table.id);
