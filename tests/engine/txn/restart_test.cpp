@@ -291,6 +291,35 @@ TEST_CASE("restart: pages that look up to date are written again, since the disk
   CHECK(written.size() >= pages);
 }
 
+TEST_CASE("restart: a disk without room for a whole segment is opened, and goes on when there is some") {
+  Interrupted i;
+  i.change_without_commit();
+  i.flush_log();
+  const Killed killed(i.directory.path());
+  DatabaseOptions options = killed.options();
+  options.log.segment_bytes = std::uint64_t{16} << 20;
+  std::unique_ptr<Database> database;
+  {
+    const Judge full([&](const FileOperation& operation) {
+      const bool fits = operation.kind != FileOperation::Kind::allocate || operation.size < std::uint64_t{2}
+                                                                                                << 20;
+      return FileVerdict{.error = fits ? 0 : ENOSPC};
+    });
+    database = Database::open(options);
+  }
+  CHECK(contents(*database, "t") == i.committed);
+  const auto session = database->attach(kDurable);
+  for (int n = 0; n < 3000; ++n) {
+    session->begin();
+    REQUIRE(session->insert(i.table, as_bytes(key_of(90'000'000 + static_cast<std::uint64_t>(n))),
+                            as_bytes(std::string(900, 'x'))) == Status::ok);
+    session->commit();
+  }
+  const auto segments = list_segments(killed.path() / "log");
+  CHECK(segments.front().bytes < std::uint64_t{2} << 20);
+  CHECK(segments.back().bytes == options.log.segment_bytes);
+}
+
 TEST_CASE("restart: a table whose creation was cut off is not there, and neither is its file") {
   Interrupted i(50);
   const Killed before(i.directory.path());
