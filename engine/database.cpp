@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <stdexcept>
@@ -45,6 +46,17 @@ fs::path parent_of(const fs::path& directory) {
   return whole.has_filename() ? whole.parent_path() : whole.parent_path().parent_path();
 }
 
+/// Each session may be in the middle of a structure change in a table of its own. With fewer frames all of them
+/// may come to wait for one that none gives back.
+void check_frames(const DatabaseOptions& options) {
+  const std::uint32_t workers = options.log_buffer.max_workers;
+  const std::size_t least = std::max(BufferManager::kFramesMin, BTree::kLatchedPagesMax * workers);
+  if (options.frames >= least) return;
+  throw ConfigError("engine.frames", std::to_string(options.frames),
+                    fmt::format("want {} at least, {} for each of {} workers (log_buffer.max_workers)", least,
+                                BTree::kLatchedPagesMax, workers));
+}
+
 /// As the engine takes them. Throws ConfigError.
 DatabaseOptions checked(DatabaseOptions options) {
   if (options.directory.empty()) throw ConfigError("engine.directory", "\"\"", "want a directory");
@@ -56,10 +68,7 @@ DatabaseOptions checked(DatabaseOptions options) {
   if (options.log.device == "file" && options.log.directory.empty()) {
     options.log.directory = options.directory / "log";
   }
-  if (options.frames < BufferManager::kFramesMin) {
-    throw ConfigError("engine.frames", std::to_string(options.frames),
-                      fmt::format("want {} at least", BufferManager::kFramesMin));
-  }
+  check_frames(options);
   check(options.log, options.algorithm);
   make_log_buffer(options.algorithm, options.log_buffer);  // checks the rest, before anything is touched
   ++options.log_buffer.max_workers;                        // one more for what the database itself appends

@@ -21,7 +21,7 @@ struct DatabaseOptions {
   std::string algorithm = "border_collie";
   LogBufferOptions log_buffer;
   LogOptions log;
-  /// Pages of 4 KiB that may be in memory at a time.
+  /// Pages of 4 KiB that may be in memory at a time: 4 at least for each of log_buffer.max_workers, and 16.
   std::size_t frames = 65536;
   /// Locks are released when the commit record is in the log buffer instead of when it is durable.
   bool early_lock_release = false;
