@@ -48,6 +48,17 @@ fs::path parent_of(const fs::path& directory) {
   return whole.has_filename() ? whole.parent_path() : whole.parent_path().parent_path();
 }
 
+/// Each session may be in the middle of a structure change in a table of its own. With fewer frames all of them
+/// may come to wait for one that none gives back.
+void check_frames(const DatabaseOptions& options) {
+  const std::uint32_t workers = options.log_buffer.max_workers;
+  const std::size_t least = std::max(BufferManager::kFramesMin, BTree::kLatchedPagesMax * workers);
+  if (options.frames >= least) return;
+  throw ConfigError("engine.frames", std::to_string(options.frames),
+                    fmt::format("want {} at least, {} for each of {} workers (log_buffer.max_workers)", least,
+                                BTree::kLatchedPagesMax, workers));
+}
+
 /// As the engine takes them. Throws ConfigError.
 DatabaseOptions checked(DatabaseOptions options) {
   if (options.directory.empty()) throw ConfigError("engine.directory", "\"\"", "want a directory");
@@ -59,10 +70,6 @@ DatabaseOptions checked(DatabaseOptions options) {
   if (options.log.device == "file" && options.log.directory.empty()) {
     options.log.directory = options.directory / "log";
   }
-  if (options.frames < BufferManager::kFramesMin) {
-    throw ConfigError("engine.frames", std::to_string(options.frames),
-                      fmt::format("want {} at least", BufferManager::kFramesMin));
-  }
   if (options.log.device == "file" && options.checkpoint_bytes != 0 &&
       options.checkpoint_bytes < options.log.segment_bytes) {
     throw ConfigError(
@@ -71,6 +78,7 @@ DatabaseOptions checked(DatabaseOptions options) {
             "want 0 (never), or log.segment_bytes at least, {}: a checkpoint gives back whole segments",
             options.log.segment_bytes));
   }
+  check_frames(options);
   check(options.log, options.algorithm);
   make_log_buffer(options.algorithm, options.log_buffer);  // checks the rest, before anything is touched
   ++options.log_buffer.max_workers;                        // one more for what the database itself appends
@@ -195,7 +203,9 @@ void OpenDatabase::open_files() {
   catalogue_ = Catalogue::read(catalogue_path());
   next_table_ = catalogue_.next_id();
 
-  // Up to here and in these two nothing on the disk changes.
+  // Up to here and in these two nothing on the disk changes. After a failed sync the kernel may remember a log
+  // that the disk does not hold.
+  if (!master.clean) forget_cached_segments(options_.log.directory);
   Restart restart(options_.log.directory, master, catalogue_);
   for (const Catalogue::Table& table : catalogue_.tables()) {
     const fs::path path = table_path(options_.directory, table.id);

@@ -22,7 +22,7 @@ struct DatabaseOptions {
   std::string algorithm = "border_collie";
   LogBufferOptions log_buffer;
   LogOptions log;
-  /// Pages of 4 KiB that may be in memory at a time.
+  /// Pages of 4 KiB that may be in memory at a time: 4 at least for each of log_buffer.max_workers, and 16.
   std::size_t frames = 65536;
   /// A checkpoint is taken beside running transactions when the log has grown by so many bytes since the last one (0: none
   /// on this account), or so much time has passed; log.device "file". At least log.segment_bytes, or nothing could go.

@@ -17,6 +17,13 @@ ExclusiveGuard fix(BufferManager& buffers, TableId table, PageNumber page, Lsn r
   return {buffers, buffers.space(table), page};
 }
 
+/// After a failed sync the kernel shows what was never written: a page that seems to be up to date may be so in
+/// the page cache only.
+bool written_again(ExclusiveGuard& guard) {
+  guard.mark_changed();
+  return false;
+}
+
 bool apply(PageEditor page, const RecordChange& change) {
   const PageShape shape = page.shape();
   if (shape.kind != PageKind::leaf) return false;
@@ -39,7 +46,7 @@ bool apply(PageEditor page, const RecordChange& change) {
 bool redo(BufferManager& buffers, const RecordChange& change, Lsn record_end) {
   ExclusiveGuard guard = fix(buffers, change.table, change.page, record_end);
   PageEditor page(guard.bytes());
-  if (page.lsn() >= record_end) return false;
+  if (page.lsn() >= record_end) return written_again(guard);
   if (!apply(page, change)) {
     throw DamageError(
         fmt::format("the log record that ends at {} does not fit page {} of table {}, which has LSN {}",
@@ -53,7 +60,7 @@ bool redo(BufferManager& buffers, const RecordChange& change, Lsn record_end) {
 bool redo(BufferManager& buffers, const PageImage& image, Lsn record_end) {
   ExclusiveGuard guard = fix(buffers, image.table, image.page, record_end);
   PageEditor page(guard.bytes());
-  if (page.lsn() >= record_end) return false;
+  if (page.lsn() >= record_end) return written_again(guard);
   page.install(image.bytes);
   page.set_lsn(record_end);
   guard.mark_changed();

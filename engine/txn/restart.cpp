@@ -83,6 +83,7 @@ void Restart::note(const LogRecord& record, const Catalogue& catalogue) {
 
 void Restart::check_pages(const std::filesystem::path& table_file) const {
   const File file = File::open(table_file, O_RDONLY);
+  file.forget_cached();
   std::vector<std::byte> buffer(kScanBytes);
   for (std::uint64_t offset = 0;; offset += buffer.size()) {
     const std::size_t got = file.read_at(offset, buffer);

@@ -42,7 +42,7 @@ class Restart {
   /// No smaller number has been used by a transaction.
   TransactionId next_transaction() const { return next_transaction_; }
 
-  /// Throws DamageError when a page in the file has been changed by a record that the log does not have: what
+  /// Looks at what the disk holds, whatever the kernel remembers. Throws DamageError when a page in the file has been changed by a record that the log does not have: what
   /// was durable once has been lost since.
   void check_pages(const std::filesystem::path& table_file) const;
 

@@ -2,6 +2,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <thread>
+#include <vector>
+
 #include "engine/catalogue.h"
 #include "engine/io/segments.h"
 #include "tests/catch.h"
@@ -111,6 +115,40 @@ TEST_CASE("Database: options out of range are refused and nothing is created") {
   }
   CHECK_FALSE(refusal(options).empty());
   CHECK_FALSE(std::filesystem::exists(directory.path() / "none"));
+}
+
+TEST_CASE("Database: too few frames for the sessions are refused when it opens, and the fewest do") {
+  TemporaryDirectory directory;
+  DatabaseOptions options = memory_database(directory.path());
+  options.log_buffer.max_workers = 16;
+  options.frames = 63;
+  CHECK(refusal(options) ==
+        "engine.frames = 63: want 64 at least, 4 for each of 16 workers (log_buffer.max_workers)");
+  options.frames = 64;
+  const auto database = Database::open(options);
+  std::vector<std::thread> threads;
+  std::atomic<int> failed{0};
+  for (int thread = 0; thread < 16; ++thread) {
+    const TableId table = database->create_table(std::to_string(thread));
+    threads.emplace_back([&, table] {
+      try {
+        const auto session = database->attach(CommitPolicy::async);
+        const std::string value(900, 'v');
+        for (int round = 0; round < 4; ++round) {  // grows by splits, and shrinks again by merges
+          session->begin();
+          for (std::uint64_t i = 0; i < 200; ++i) {
+            failed += session->insert(table, as_bytes(key_of(i)), as_bytes(value)) == Status::ok ? 0 : 1;
+          }
+          session->abort();
+        }
+      } catch (const std::exception&) {
+        ++failed;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(failed == 0);
+  database->check();
 }
 
 TEST_CASE("Database: an unknown algorithm is refused with the known ones") {
