@@ -12,7 +12,7 @@ namespace {
 using Random = std::mt19937_64;
 
 constexpr std::uint64_t kAccounts = 24;
-constexpr std::uint64_t kChurnKeys = 64;
+constexpr std::uint64_t kChurnKeys = 160;
 constexpr const char* kTables[] = {History::kAccounts, History::kChurn, History::kJournal};
 
 Bytes bytes(const std::string& text) {
@@ -55,9 +55,9 @@ class Load::Worker {
     done_ = {};
     session_->begin();
     const bool alive = move_money(number) && churn(number) &&
-                       put({History::kJournal, History::journal_key(number)}, number, padding(40));
+                       put({History::kJournal, History::journal_key(number)}, number, padding(300));
     if (!alive) return;  // a deadlock's victim, rolled back
-    if (random_() % 8 == 0) return session_->abort();
+    if (random_() % 4 == 0) return session_->abort();
     Promise* promise = nullptr;
     {
       const std::lock_guard guard(load_.mutex_);
@@ -94,7 +94,7 @@ class Load::Worker {
   }
 
   bool churn(TransactionNumber number) {
-    for (std::uint64_t i = random_() % 3; i > 0; --i) {
+    for (std::uint64_t i = random_() % 6; i > 0; --i) {
       const RecordName record{History::kChurn, fmt::format("{:04}", random_() % kChurnKeys)};
       std::optional<std::string> value;
       if (!read(record, value, true)) return false;
