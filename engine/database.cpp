@@ -267,13 +267,13 @@ void OpenDatabase::remove_orphans() const {
 void OpenDatabase::advance_master(bool clean) {
   const Lsn log_begin = log_->reserved();
   log_->flush(log_begin);
+  const Master master{.log_begin = log_begin,
+                      .redo_begin = log_begin,
+                      .settled = log_begin,
+                      .next_transaction = engine_->next_transaction(),
+                      .clean = clean};
   buffers_.flush_all();
-  Master{.log_begin = log_begin,
-         .redo_begin = log_begin,
-         .settled = log_begin,
-         .next_transaction = engine_->next_transaction(),
-         .clean = clean}
-      .write(master_path());
+  master.write(master_path());
   forget_log_below(log_begin);
 }
 

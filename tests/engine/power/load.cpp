@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <exception>
 #include <stdexcept>
 #include <thread>
+
+#include "engine/index/btree.h"
 
 namespace muster::power {
 namespace {
@@ -12,7 +15,8 @@ namespace {
 using Random = std::mt19937_64;
 
 constexpr std::uint64_t kAccounts = 24;
-constexpr std::uint64_t kChurnKeys = 64;
+constexpr std::uint64_t kChurnKeys = 160;
+constexpr std::uint64_t kBetweenCheckpoints = 12;  // transactions of a thread
 constexpr const char* kTables[] = {History::kAccounts, History::kChurn, History::kJournal};
 
 Bytes bytes(const std::string& text) {
@@ -33,11 +37,12 @@ DatabaseOptions options_of(const Setting& setting, const std::filesystem::path& 
   options.directory = directory;
   options.algorithm = setting.algorithm;
   options.log_buffer.capacity = 64 << 10;
-  options.log_buffer.max_workers = 8;
+  options.log_buffer.max_workers = 4;
   options.log.segment_bytes = 64 << 10;
   options.log.direct = setting.direct;
   options.log.group_commits = 2;
-  options.frames = BufferManager::kFramesMin;
+  options.frames =
+      std::max(BufferManager::kFramesMin, BTree::kLatchedPagesMax * options.log_buffer.max_workers);
   options.early_lock_release = setting.early_lock_release;
   return options;
 }
@@ -55,9 +60,9 @@ class Load::Worker {
     done_ = {};
     session_->begin();
     const bool alive = move_money(number) && churn(number) &&
-                       put({History::kJournal, History::journal_key(number)}, number, padding(40));
+                       put({History::kJournal, History::journal_key(number)}, number, padding(300));
     if (!alive) return;  // a deadlock's victim, rolled back
-    if (random_() % 8 == 0) return session_->abort();
+    if (random_() % 4 == 0) return session_->abort();
     Promise* promise = nullptr;
     {
       const std::lock_guard guard(load_.mutex_);
@@ -94,7 +99,7 @@ class Load::Worker {
   }
 
   bool churn(TransactionNumber number) {
-    for (std::uint64_t i = random_() % 3; i > 0; --i) {
+    for (std::uint64_t i = random_() % 6; i > 0; --i) {
       const RecordName record{History::kChurn, fmt::format("{:04}", random_() % kChurnKeys)};
       std::optional<std::string> value;
       if (!read(record, value, true)) return false;
@@ -167,7 +172,10 @@ void Load::run(CommitPolicy policy, std::uint32_t threads, std::uint32_t transac
   const auto work = [&](std::uint32_t thread) {
     try {
       Worker worker(*this, policy, seed * 64 + thread);
-      for (std::uint32_t i = 0; i < transactions; ++i) worker.run();
+      for (std::uint32_t i = 0; i < transactions; ++i) {
+        worker.run();
+        if ((seed + thread + i) % kBetweenCheckpoints == 0) database_.checkpoint();
+      }
       worker.finish();
     } catch (...) {
       const std::lock_guard guard(failing);

@@ -26,7 +26,7 @@ DatabaseOptions options_of(const Setting& setting, const std::filesystem::path& 
 /// Sessions at work on one database, which write down what they did.
 ///
 /// A transaction moves an amount between two accounts (their sum is always 0), reads a third, inserts, changes
-/// or removes a few records of any length, and inserts its number into the journal; one in eight is rolled back.
+/// or removes a few records of any length, and inserts its number into the journal; one in four is rolled back.
 class Load {
  public:
   /// `history` is continued. `recorder` may be null: nobody asks what was promised when.

@@ -66,12 +66,22 @@ MUTANTS = [
         "master_before_tables",
         "the master is written before the tables are",
         "engine/database.cpp",
-        "  buffers_.flush_all();\n"
-        "  Master{.log_begin = log_begin, .next_transaction = engine_->next_transaction(), .clean = clean}.write(\n"
-        "      master_path());\n",
-        "  Master{.log_begin = log_begin, .next_transaction = engine_->next_transaction(), .clean = clean}.write(\n"
-        "      master_path());\n"
-        "  buffers_.flush_all();\n",
+        "  buffers_.flush_all();\n  master.write(master_path());\n",
+        "  master.write(master_path());\n  buffers_.flush_all();\n",
+    ),
+    Mutant(
+        "checkpoint_before_tables",
+        "a checkpoint writes the master before the tables are written",
+        "engine/database.cpp",
+        "  buffers_.flush_all();\n  engine_->throw_if_failed();\n  master.write(master_path());\n",
+        "  engine_->throw_if_failed();\n  master.write(master_path());\n  buffers_.flush_all();\n",
+    ),
+    Mutant(
+        "checkpoint_forgets_the_running",
+        "a checkpoint keeps the log from its own beginning, whatever runs beside it",
+        "engine/database.cpp",
+        "std::min(master.redo_begin, engine_->active.oldest())",
+        "master.redo_begin",
     ),
     Mutant(
         "table_before_log",

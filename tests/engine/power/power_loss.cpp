@@ -131,7 +131,7 @@ int run(const Request& request) {
     for (const std::string& policy : request.policies) {
       const Clock::time_point since = Clock::now();
       // Each run is another one; early lock release and the direct device take their turns.
-      ExplorerOptions options = options_of(request, request.seed * 1000 + (runs - left), algorithm, policy);
+      ExplorerOptions options = options_of(request, request.seed + (runs - left), algorithm, policy);
       options.images = std::max<std::uint64_t>(1, request.images / runs);
       const double until = elapsed() + (request.budget_s - elapsed()) / static_cast<double>(left);
       if (request.budget_s > 0) options.is_enough = [&, until] { return elapsed() >= until; };
@@ -156,12 +156,14 @@ int parse_and_run(int argc, char** argv) {
   app.add_option("--algorithm", request.algorithms, "mutex, eleda, border_collie and consolidation")
       ->check(CLI::IsMember(usable_algorithms()));
   app.add_option("--policy", request.policies, "durable and pipelined")->check(CLI::IsMember(kPolicies));
-  app.add_option("--seed", request.seed, "what all random choices follow from (1)");
+  app.add_option("--seed", request.seed, "of the first run; the next one has the next (1)");
   app.add_option("--images", request.images, "in all, shared by the algorithms and policies (2000)")
       ->check(CLI::Range(1, 1'000'000'000));
   app.add_option("--budget-s", request.budget_s, "ends after this time, with fewer images")
       ->check(CLI::PositiveNumber);
   app.add_option("--fault", request.fault, "a planted fault")->check(CLI::IsMember(fault_names()));
+  bool list_faults = false;
+  app.add_flag("--faults", list_faults, "lists the faults that can be planted");
   app.add_flag("--expect-violation", request.expect_violation, "stops at the first, which must come");
   app.add_flag("--torn", request.torn, "tears pages of tables, too");
   app.add_option("--directory", request.directory, "for the databases (power-loss)");
@@ -173,6 +175,10 @@ int parse_and_run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
+  for (const Fault& fault : faults()) {
+    if (list_faults) fmt::print("{}\t{}\n", fault.name, fault.what);
+  }
+  if (list_faults) return 0;
   for (const int signal : {SIGSEGV, SIGABRT, SIGBUS}) std::signal(signal, report_death);
   return request.image.empty() ? run(request) : replay(request);
 }

@@ -33,6 +33,7 @@ Kind kind_of(FileOperation::Kind kind) {
       return Kind::sync_directory;
     case FileOperation::Kind::open:
     case FileOperation::Kind::read:
+    case FileOperation::Kind::forget_cached:
       break;
   }
   return Kind::nothing;
@@ -136,11 +137,11 @@ std::size_t Recorder::begin(const FileOperation& operation) {
 
 void Recorder::after(const FileOperation& operation, std::int64_t result) {
   const std::lock_guard guard(mutex_);
-  if (operation.kind == FileOperation::Kind::read) return;
   if (operation.kind == FileOperation::Kind::open) {
     if (result >= 0) opened(operation, result);
     return;
   }
+  if (kind_of(operation.kind) == Kind::nothing) return;
   auto& mine = under_way_[this_thread()];
   const auto found = std::find_if(mine.begin(), mine.end(),
                                   [&](const auto& one) { return one.first == kind_of(operation.kind); });
