@@ -49,6 +49,8 @@ const char* name_of(Damage damage) {
       return "lost";
     case Damage::kept:
       return "kept";
+    case Damage::files:
+      return "files";
     case Damage::calls:
       return "calls";
     case Damage::sectors:
@@ -78,11 +80,17 @@ class Disk::Chooser {
 
   Variant variant() const { return variant_; }
 
-  void begin_call() { call_ = variant_.damage != Damage::calls || next(); }
+  void begin_file() {
+    if (variant_.damage == Damage::files) call_ = next();
+  }
+  void begin_call() {
+    if (variant_.damage == Damage::calls) call_ = next();
+  }
   bool has_size() {
     switch (variant_.damage) {
       case Damage::lost:
         return false;
+      case Damage::files:
       case Damage::calls:
         return call_;
       case Damage::sizes:
@@ -101,6 +109,7 @@ class Disk::Chooser {
     switch (variant_.damage) {
       case Damage::lost:
         return false;
+      case Damage::files:
       case Damage::calls:
         return call_;
       case Damage::sectors:
@@ -220,8 +229,9 @@ std::vector<std::size_t> Disk::pending_by_directory() const {
 }
 
 std::vector<Variant> Disk::variants(bool torn) const {
-  std::size_t calls = 0, sectors = 0, sizes = 0, table_writes = 0;
+  std::size_t files = 0, calls = 0, sectors = 0, sizes = 0, table_writes = 0;
   for (const auto& [id, file] : files_) {
+    files += !file.pending.empty();
     for (const Pending& one : file.pending) {
       ++calls;
       table_writes += one.event.kind == Kind::write && is_table(one.event);
@@ -239,6 +249,7 @@ std::vector<Variant> Disk::variants(bool torn) const {
   };
   add(Damage::lost, 1);
   add(Damage::kept, 1);
+  if (files > 1) add(Damage::files, subsets(files));
   if (calls > 0) add(Damage::calls, subsets(calls));
   if (sectors > calls) add(Damage::sectors, subsets(sectors));
   if (sizes > 0) add(Damage::sizes, 2);
@@ -288,6 +299,7 @@ Disk::Content Disk::content(const File& file, Chooser& chooser) {
   const auto reach = [&](std::uint64_t end) {
     if (bytes.size() < end) bytes.resize(end);
   };
+  if (!file.pending.empty()) chooser.begin_file();
   for (const Pending& one : file.pending) {
     const Event& event = one.event;
     chooser.begin_call();
@@ -312,6 +324,10 @@ Disk::Content Disk::content(const File& file, Chooser& chooser) {
 Disk::Image Disk::image(Variant variant) const {
   std::size_t changes = 0;
   for (const auto& [id, file] : files_) {
+    if (variant.damage == Damage::files) {
+      changes += !file.pending.empty();
+      continue;
+    }
     for (const Pending& one : file.pending) {
       if (variant.damage != Damage::sectors) {
         ++changes;

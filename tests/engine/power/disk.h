@@ -14,6 +14,7 @@ namespace muster::power {
 enum class Damage : std::uint8_t {
   lost,             ///< nothing of it is there
   kept,             ///< all of it is there
+  files,            ///< of each file all of it or nothing is there
   calls,            ///< some calls' effects are there, each as a whole
   sectors,          ///< some sectors of 512 bytes (of tables: pages of 4 KiB) are there
   sizes,            ///< the bytes without the files' sizes, or the sizes without the bytes
@@ -22,9 +23,9 @@ enum class Damage : std::uint8_t {
   mixed,            ///< some sectors, some sizes, the first changes of each directory
   torn,             ///< as mixed, and pages of tables are torn at sectors
 };
-inline constexpr Damage kDamages[] = {Damage::lost,  Damage::kept,  Damage::calls,           Damage::sectors,
-                                      Damage::sizes, Damage::names, Damage::unordered_names, Damage::mixed,
-                                      Damage::torn};
+inline constexpr Damage kDamages[] = {Damage::lost,    Damage::files, Damage::kept,  Damage::calls,
+                                      Damage::sectors, Damage::sizes, Damage::names, Damage::unordered_names,
+                                      Damage::mixed,   Damage::torn};
 const char* name_of(Damage damage);
 
 /// One of a damage's outcomes; which one `choice` is, follows from what is pending alone.

@@ -92,6 +92,26 @@ TEST_CASE("Disk: each subset of a few writes, in their order where they overlap"
         Outcomes{"......", "aa....", ".bb...", "....cc", "abb...", "aa..cc", ".bb.cc", "abb.cc"});
 }
 
+TEST_CASE("Disk: one file's changes may be there without another's") {
+  const Recorded recorded([](const auto& root) {
+    File a = File::open(root / "a", O_RDWR | O_CREAT);
+    File b = File::open(root / "b", O_RDWR | O_CREAT);
+    sync_directory(root);
+    write(a, 0, "1");
+    write(b, 0, "2");
+    write(a, 1, "3");
+  });
+  Outcomes pairs;
+  for (const Variant variant : recorded.disk.variants(false)) {
+    if (variant.damage != Damage::files) continue;
+    std::string both;
+    for (const auto& [name, bytes] : recorded.disk.image(variant).files)
+      both += name + std::to_string(bytes.size());
+    pairs.insert(both);
+  }
+  CHECK(pairs == Outcomes{"a0b0", "a2b0", "a0b1", "a2b1"});
+}
+
 TEST_CASE("Disk: a write is torn at sectors of 512 bytes, a table's at none but if asked for") {
   for (const char* const name : {"1.log", "1.table"}) {
     const Recorded recorded([&](const auto& root) {
