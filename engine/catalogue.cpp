@@ -69,6 +69,15 @@ const Catalogue::Table* Catalogue::find(TableId id) const {
   return found == tables_.end() ? nullptr : &*found;
 }
 
+bool Catalogue::can_hold(std::string_view name) {
+  try {
+    static_cast<void>(Json(name).dump());
+    return true;
+  } catch (const Json::type_error&) {
+    return false;
+  }
+}
+
 TableId Catalogue::next_id() const {
   TableId next = 1;
   for (const Table& table : tables_) next = std::max(next, table.id + 1);

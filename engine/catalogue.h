@@ -26,6 +26,8 @@ class Catalogue {
   const std::vector<Table>& tables() const { return tables_; }
   const Table* find(std::string_view name) const;
   const Table* find(TableId id) const;
+  /// Whether the file can hold a table of this name: it has to be UTF-8.
+  static bool can_hold(std::string_view name);
   void add(Table table) { tables_.push_back(std::move(table)); }
   /// Larger than any id in use.
   TableId next_id() const;

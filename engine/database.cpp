@@ -85,6 +85,16 @@ DatabaseOptions checked(DatabaseOptions options) {
   return options;
 }
 
+/// Of a name that is no text.
+std::string escaped(std::string_view name) {
+  std::string text;
+  for (const char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    text += byte >= 0x20 && byte < 0x7f ? std::string(1, c) : fmt::format("\\x{:02x}", byte);
+  }
+  return text;
+}
+
 File lock_directory(const fs::path& directory) {
   make_directories(directory);
   File lock = File::open(directory / "lock", O_RDWR | O_CREAT);
@@ -115,20 +125,24 @@ class CreationLog : public ChangeLog {
   Lsn end_ = 0;
 };
 
-class OpenDatabase final : public Database {
+/// What a database has open, from its files to its transactions. Its sessions own it, too.
+class OpenDatabase {
  public:
   explicit OpenDatabase(const DatabaseOptions& options);
-  ~OpenDatabase() override;
 
-  TableId create_table(std::string_view name) override;
-  std::optional<TableId> find_table(std::string_view name) const override;
-  std::unique_ptr<Session> attach(CommitPolicy policy) override;
-  LogManager& log() override { return *log_; }
-  void check() const override;
-  void checkpoint() override;
-  Lsn log_begin() const override { return log_begin_.load(std::memory_order_relaxed); }
-  BufferStatistics buffer_statistics() const override { return buffers_.statistics(); }
-  void close() override;
+  TableId create_table(std::string_view name);
+  std::optional<TableId> find_table(std::string_view name) const;
+  LogManager& log() { return *log_; }
+  /// Throws std::logic_error behind close().
+  Engine& engine_in_use() const;
+  void check() const;
+  /// As Database::checkpoint.
+  void checkpoint();
+  Lsn log_begin() const { return log_begin_.load(std::memory_order_relaxed); }
+  BufferStatistics buffer_statistics() const { return buffers_.statistics(); }
+  void close();
+  /// Nobody holds the database any more but its sessions, which can only roll back from now on.
+  void abandon() noexcept;
 
  private:
   bool outlives_process() const { return options_.log.device == "file"; }
@@ -152,6 +166,7 @@ class OpenDatabase final : public Database {
   Tables tables_;
   std::unique_ptr<Engine> engine_;
   bool closed_ = false;
+  std::exception_ptr close_failure_;
   std::mutex checkpointing_;       // held by one checkpoint at a time
   std::atomic<Lsn> log_begin_{0};  // relaxed: a number, which publishes nothing
 
@@ -329,16 +344,18 @@ File OpenDatabase::create_table_file(TableId id) const {
 /// a record that redo passes over. A number is not used again before the log has forgotten such a record.
 TableId OpenDatabase::create_table(std::string_view name) {
   const std::lock_guard guard(creating_);
-  engine_->throw_if_failed();
+  engine_in_use().throw_if_failed();
   if (name.empty()) throw ConfigError("table", "\"\"", "want a name");
+  if (!Catalogue::can_hold(name)) throw ConfigError("table", escaped(name), "want a name in UTF-8");
   if (catalogue_.find(name) != nullptr)
     throw ConfigError("table", std::string(name), "want a name that is not taken");
   if (next_table_ >= BufferManager::kMaxTables) {
     throw ConfigError("table", std::string(name),
                       fmt::format("want fewer than {} tables", BufferManager::kMaxTables));
   }
-  const TableId id = next_table_++;
+  const TableId id = next_table_;
   buffers_.open_table(id, create_table_file(id));
+  ++next_table_;  // from here on the log may name it
   {
     CreationLog creation(*log_);
     BTree::create(buffers_, id, creation);
@@ -361,8 +378,9 @@ std::optional<TableId> OpenDatabase::find_table(std::string_view name) const {
   return table != nullptr ? std::optional(table->id) : std::nullopt;
 }
 
-std::unique_ptr<Session> OpenDatabase::attach(CommitPolicy policy) {
-  return std::make_unique<TransactionSession>(*engine_, policy);
+Engine& OpenDatabase::engine_in_use() const {
+  if (closed_) throw std::logic_error("the database has been closed");
+  return *engine_;
 }
 
 void OpenDatabase::check() const {
@@ -370,20 +388,59 @@ void OpenDatabase::check() const {
 }
 
 void OpenDatabase::close() {
-  if (closed_) return;
+  if (closed_) {
+    if (close_failure_) std::rethrow_exception(close_failure_);
+    return;
+  }
   if (engine_->sessions() != 0) throw std::logic_error("close: a session is attached");
   closed_ = true;
   checkpointer_.reset();
-  engine_->throw_if_failed();
-  if (outlives_process()) advance_master(true);
+  try {
+    engine_->throw_if_failed();
+    if (outlives_process()) advance_master(true);
+  } catch (...) {
+    close_failure_ = std::current_exception();
+    throw;
+  }
 }
 
-OpenDatabase::~OpenDatabase() {
+void OpenDatabase::abandon() noexcept {
   try {
     close();
   } catch (const std::exception&) {  // the next opening recovers
   }
+  if (closed_) return;
+  checkpointer_.reset();
+  engine_->fail(std::make_exception_ptr(std::logic_error("the session's database is gone")));
 }
+
+/// What users hold.
+class DatabaseHandle final : public Database {
+ public:
+  explicit DatabaseHandle(const DatabaseOptions& options) : open_(std::make_shared<OpenDatabase>(options)) {}
+  ~DatabaseHandle() override { open_->abandon(); }
+  DatabaseHandle(const DatabaseHandle&) = delete;
+  DatabaseHandle& operator=(const DatabaseHandle&) = delete;
+
+  TableId create_table(std::string_view name) override { return open_->create_table(name); }
+  std::optional<TableId> find_table(std::string_view name) const override { return open_->find_table(name); }
+  std::unique_ptr<Session> attach(CommitPolicy policy) override {
+    const std::shared_ptr<Engine> engine(open_, &open_->engine_in_use());  // owns all that is open
+    return std::make_unique<TransactionSession>(engine, policy);
+  }
+  LogManager& log() override { return open_->log(); }
+  BufferStatistics buffer_statistics() const override { return open_->buffer_statistics(); }
+  void checkpoint() override {
+    open_->engine_in_use();
+    open_->checkpoint();
+  }
+  Lsn log_begin() const override { return open_->log_begin(); }
+  void check() const override { open_->check(); }
+  void close() override { open_->close(); }
+
+ private:
+  const std::shared_ptr<OpenDatabase> open_;
+};
 
 }  // namespace
 
@@ -392,7 +449,7 @@ void check(const DatabaseOptions& options) {
 }
 
 std::unique_ptr<Database> Database::open(const DatabaseOptions& options) {
-  return std::make_unique<OpenDatabase>(options);
+  return std::make_unique<DatabaseHandle>(options);
 }
 
 }  // namespace muster

@@ -46,9 +46,11 @@ class Database {
   /// Opens or creates, and recovers what a crash left. Throws ConfigError (an unsafe or stalling algorithm,
   /// an option out of range, a directory that another process has open), DamageError, std::system_error.
   static std::unique_ptr<Database> open(const DatabaseOptions& options);
-  virtual ~Database() = default;  ///< close() if that was not called; errors are lost then
+  /// close() if that was not called; errors are lost then. Where sessions are attached it is not a clean end: they
+  /// refuse everything, and what is open is released with the last of them.
+  virtual ~Database() = default;
 
-  /// Durable when it returns. ConfigError when the name is taken.
+  /// Durable when it returns. ConfigError when the name is taken or not UTF-8.
   virtual TableId create_table(std::string_view name) = 0;
   virtual std::optional<TableId> find_table(std::string_view name) const = 0;
 
@@ -66,7 +68,8 @@ class Database {
   /// Walks every tree while no session is at work. Throws DamageError with what is wrong.
   virtual void check() const = 0;
   /// Writes everything back and marks a clean end. No session may be attached. Throws what has failed, if
-  /// anything has: the next opening recovers then.
+  /// anything has, and so does every further call: the next opening recovers then. attach() and create_table() throw
+  /// std::logic_error from now on.
   virtual void close() = 0;
 };
 

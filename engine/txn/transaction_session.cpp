@@ -8,8 +8,12 @@
 
 namespace muster {
 
-TransactionSession::TransactionSession(Engine& engine, CommitPolicy policy)
-    : engine_(engine), registration_(engine), policy_(policy), worker_(engine.log.attach()) {}
+TransactionSession::TransactionSession(std::shared_ptr<Engine> engine, CommitPolicy policy)
+    : owned_(std::move(engine)),
+      engine_(*owned_),
+      registration_(engine_),
+      policy_(policy),
+      worker_(engine_.log.attach()) {}
 
 TransactionSession::~TransactionSession() {
   try {

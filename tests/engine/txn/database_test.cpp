@@ -9,6 +9,7 @@
 #include "engine/catalogue.h"
 #include "engine/io/segments.h"
 #include "tests/catch.h"
+#include "tests/engine/file_judge.h"
 #include "tests/engine/txn/database_testing.h"
 
 namespace muster {
@@ -233,6 +234,65 @@ TEST_CASE("Database: is not closed under a session") {
   CHECK_THROWS_AS(database->close(), std::logic_error);
   session.reset();
   CHECK_NOTHROW(database->close());
+}
+
+TEST_CASE("Database: a close that failed is reported by every later one") {
+  TemporaryDirectory directory;
+  const auto database = Database::open(small_database(directory.path()));
+  fill(*database, database->create_table("t"), 100);
+  {
+    const Judge full([&](const FileOperation& operation) {
+      const bool table = operation.path.extension() == ".table";
+      return FileVerdict{.error = table && operation.kind == FileOperation::Kind::sync ? EIO : 0};
+    });
+    CHECK_THROWS_AS(database->close(), std::system_error);
+  }
+  CHECK_THROWS_AS(database->close(), std::system_error);
+  CHECK_FALSE(Master::read(directory.path() / "master").clean);
+}
+
+TEST_CASE("Database: nothing is begun behind close()") {
+  TemporaryDirectory directory;
+  const auto database = Database::open(small_database(directory.path()));
+  database->create_table("t");
+  database->close();
+  CHECK_NOTHROW(database->close());
+  CHECK_THROWS_AS(database->attach(CommitPolicy::durable), std::logic_error);
+  CHECK_THROWS_AS(database->create_table("u"), std::logic_error);
+  CHECK(Master::read(directory.path() / "master").clean);
+}
+
+TEST_CASE("Database: a session that outlives it is refused everything, and takes back what it had begun") {
+  TemporaryDirectory directory;
+  const bool begun = GENERATE(false, true);
+  auto database = Database::open(small_database(directory.path()));
+  const TableId table = database->create_table("t");
+  fill(*database, table, 100);
+  auto session = database->attach(CommitPolicy::durable);
+  if (begun) {
+    session->begin();
+    REQUIRE(session->insert(table, as_bytes("late"), as_bytes("value")) == Status::ok);
+  }
+  database.reset();
+  if (begun) {
+    CHECK_THROWS_AS(session->commit(), std::logic_error);
+  } else {
+    CHECK_THROWS_AS(session->begin(), std::logic_error);
+  }
+  CHECK(refusal(small_database(directory.path())).find("engine.directory") == 0);
+  session.reset();
+  database = Database::open(small_database(directory.path()));
+  CHECK(contents(*database, table).size() == 100);
+}
+
+TEST_CASE("Database: a table's name that is not UTF-8 is refused, and costs nothing") {
+  TemporaryDirectory directory;
+  const auto database = Database::open(small_database(directory.path()));
+  const Lsn before = database->log().reserved();
+  for (int i = 0; i < 300; ++i) CHECK_THROWS_AS(database->create_table("t\xff"), ConfigError);
+  CHECK_THROWS_WITH(database->create_table("t\xff"), "table = t\\xff: want a name in UTF-8");
+  CHECK(database->log().reserved() == before);
+  CHECK(database->create_table("t\u00e4") == 1);
 }
 
 TEST_CASE("Database: an interrupted creation is made good, but files without a master are not touched") {
