@@ -151,7 +151,7 @@ std::vector<ConfigKey> engine_keys() {
   return {
       directory_key(),
       integer("engine.frames", UsedBy::engine, [](auto& c) -> auto& { return c.database.frames; }, 64, kMany,
-              "pages of 4 KiB that may be in memory at a time"),
+              "pages of 4 KiB that may be in memory at a time: 4 at least for each worker and for one more"),
       boolean("engine.early_lock_release", UsedBy::engine, [](auto& c) -> auto& { return c.database.early_lock_release; },
               "release locks once the commit record is in the log buffer, not once it is durable"),
       choice_of("engine.policy", UsedBy::engine, [](auto& c) -> auto& { return c.policy; }, kPolicies,
