@@ -176,7 +176,8 @@ void OpenDatabase::open_files() {
     const fs::path path = table_path(options_.directory, table.id);
     if (!fs::exists(path))
       throw DamageError(fmt::format("{}: the file of table {} is missing", path.string(), table.name));
-    if (!master.clean) restart.check_pages(path);
+    check_table_file(File::open(path, O_RDONLY), table.id, master.log_begin, master.clean);
+    if (!master.clean) restart.check_pages(path, table.id);
   }
 
   if (master.clean) {

@@ -42,8 +42,8 @@ class Restart {
   TransactionId next_transaction() const { return next_transaction_; }
 
   /// Throws DamageError when a page in the file has been changed by a record that the log does not have: what
-  /// was durable once has been lost since.
-  void check_pages(const std::filesystem::path& table_file) const;
+  /// was durable once has been lost since. Passes over a page whose checksum does not fit: who reads it is told.
+  void check_pages(const std::filesystem::path& table_file, TableId table) const;
 
   void redo(BufferManager& buffers);
   /// All losers in one pass backwards through the log.
