@@ -5,6 +5,7 @@
 
 #include <bit>
 #include <charconv>
+#include <map>
 #include <stdexcept>
 
 #include "algorithms/registry.h"
@@ -113,8 +114,11 @@ class OpenDatabase final : public Database {
   bool outlives_process() const { return options_.log.device == "file"; }
   fs::path master_path() const { return options_.directory / "master"; }
   fs::path catalogue_path() const { return options_.directory / "catalogue"; }
+  fs::path double_write_path() const { return options_.directory / "doublewrite"; }
 
   void create_files() const;
+  std::map<TableId, File> open_table_files() const;
+  void begin_double_write();
   void open_files();
   void open_log(Lsn scan_from, Lsn log_end);
   void start_engine(TransactionId next_transaction);
@@ -170,14 +174,13 @@ void OpenDatabase::open_files() {
   catalogue_ = Catalogue::read(catalogue_path());
   next_table_ = catalogue_.next_id();
 
-  // Up to here and in these two nothing on the disk changes.
+  // Up to here nothing on the disk changes, and then nothing but torn pages until damage is ruled out.
   Restart restart(options_.log.directory, master, catalogue_);
-  for (const Catalogue::Table& table : catalogue_.tables()) {
-    const fs::path path = table_path(options_.directory, table.id);
-    if (!fs::exists(path))
-      throw DamageError(fmt::format("{}: the file of table {} is missing", path.string(), table.name));
-    check_table_file(File::open(path, O_RDONLY), table.id, master.log_begin, master.clean);
-    if (!master.clean) restart.check_pages(path, table.id);
+  std::map<TableId, File> files = open_table_files();
+  if (fs::exists(double_write_path())) restore_torn_pages(File::open(double_write_path(), O_RDONLY), files);
+  for (const auto& [id, file] : files) {
+    check_table_file(file, id, master.log_begin, master.clean);
+    if (!master.clean) restart.check_pages(file.path(), id);
   }
 
   if (master.clean) {
@@ -185,9 +188,8 @@ void OpenDatabase::open_files() {
     master.write(master_path());
   }
   open_log(restart.last_record(), restart.log_end());
-  for (const Catalogue::Table& table : catalogue_.tables()) {
-    buffers_.open_table(table.id, File::open(table_path(options_.directory, table.id), O_RDWR));
-  }
+  begin_double_write();
+  for (auto& [id, file] : files) buffers_.open_table(id, std::move(file));
   restart.redo(buffers_);
   for (const Catalogue::Table& table : catalogue_.tables()) {
     tables_.add(table.id, std::make_unique<BTree>(buffers_, table.id));
@@ -197,6 +199,23 @@ void OpenDatabase::open_files() {
   if (!restart.log_is_empty()) advance_master(false);
   log_->remove_below(restart.log_is_empty() ? master.log_begin : restart.log_end());
   remove_orphans();
+}
+
+std::map<TableId, File> OpenDatabase::open_table_files() const {
+  std::map<TableId, File> files;
+  for (const Catalogue::Table& table : catalogue_.tables()) {
+    const fs::path path = table_path(options_.directory, table.id);
+    if (!fs::exists(path))
+      throw DamageError(fmt::format("{}: the file of table {} is missing", path.string(), table.name));
+    files.emplace(table.id, File::open(path, O_RDWR));
+  }
+  return files;
+}
+
+/// The tables' files are sound and durable: what the area holds is not needed any more.
+void OpenDatabase::begin_double_write() {
+  buffers_.write_twice(File::open(double_write_path(), O_RDWR | O_CREAT | O_TRUNC));
+  sync_directory(options_.directory);
 }
 
 void OpenDatabase::open_log(Lsn scan_from, Lsn log_end) {

@@ -79,13 +79,6 @@ void TableSpace::read(PageNumber number, std::span<std::byte, kPageBytes> into) 
                   number, id_, file_.path().string(), PageView(into.data()).lsn()));
 }
 
-void TableSpace::write(PageNumber number) {
-  alignas(kWordBytes) std::array<std::byte, kPageBytes> sealed;
-  std::copy_n(page(number), kPageBytes, sealed.data());
-  seal_page(sealed, id_, number);
-  file_.write_at(number * kPageBytes, sealed);
-}
-
 void TableSpace::release_memory(PageNumber number) {
   if (::madvise(page(number), kPageBytes, MADV_DONTNEED) != 0) {
     throw std::system_error(errno, std::generic_category(), "give a page's memory back");
