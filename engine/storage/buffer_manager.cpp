@@ -13,7 +13,9 @@
 namespace muster {
 namespace {
 
-constexpr std::size_t kStretch = 64;  // frames that one call of the clock hand looks at
+// Frames that one call of the clock hand looks at, and so the pages that share a sync.
+constexpr std::size_t kStretch = WriteBatch::kPagesMax;
+constexpr std::size_t kCleanPagesMin = 32;
 constexpr int kPatience = 10'000;     // pauses until "every frame is latched" is believed: a second or two
 constexpr std::uint64_t kNoPage = 0;  // in frames_
 constexpr unsigned kPageNumberBits = 40;  // below the table's id, in frames_
@@ -34,6 +36,20 @@ bool copy_unchanged(const TableSpace& space, PageNumber page, std::uint64_t seen
   if (!unchanged_since(space.state(page), seen)) return false;
   batch.add(space.id(), page);
   return true;
+}
+
+/// Whether reads can go on without a dirty page being written: on fewer pages than a few paths of a tree take they
+/// would push each other out for ever.
+bool enough_are_clean(const BufferManager& buffers, const std::vector<std::atomic<std::uint64_t>>& frames) {
+  const std::size_t enough = std::min(kCleanPagesMin, frames.size() / 4);
+  std::size_t clean = 0;
+  for (const auto& frame : frames) {
+    const std::uint64_t who = frame.load(std::memory_order_relaxed);  // relaxed, as below: an estimate
+    if (who == kNoPage) continue;
+    const PageState& state = buffers.space(table_of(who)).state(page_of(who));
+    if (!is_dirty(state.load(std::memory_order_relaxed)) && ++clean >= enough) return true;
+  }
+  return false;
 }
 
 void clear_dirty(PageState& state) {
@@ -193,30 +209,51 @@ FrameIndex BufferManager::take_frame() {
 /// Evicts what one stretch of the clock finds. Returns one of the freed frames, the others go to free_.
 std::optional<FrameIndex> BufferManager::evict_some() {
   std::vector<Victim> victims;
-  choose_victims(victims);
-  std::ranges::sort(victims, {}, &Victim::resident);  // writes go forward
-  WriteBatch batch(victims.size());
-  std::erase_if(victims, [&](const Victim& victim) {
-    return is_dirty(victim.seen) && !copy_unchanged(*victim.space, victim.page, victim.seen, batch);
-  });
-  const auto area = make_safe(batch);  // while none of them is latched
+  choose_victims(Candidates::all, victims);
+  WriteBatch batch = copy_dirty(victims);
+  if (batch.lsn() > 0) flush_log_(batch.lsn());  // the WAL rule, once for all and while none is latched
+  std::exception_ptr failure;
+  std::optional<FrameIndex> mine = evict(victims, batch, failure);
+  if (mine || !failure) return mine;
+  if (!enough_are_clean(*this, frames_)) std::rethrow_exception(failure);
+  victims.clear();
+  choose_victims(Candidates::clean, victims);
+  WriteBatch none(0);
+  mine = evict(victims, none, failure);
+  if (!mine) std::rethrow_exception(failure);
+  return mine;
+}
+
+/// `batch`: copies of the dirty victims. `failure`: why a victim stays, if one does that was still unused.
+std::optional<FrameIndex> BufferManager::evict(const std::vector<Victim>& victims, WriteBatch& batch,
+                                               std::exception_ptr& failure) {
+  std::unique_lock<std::mutex> area;
+  bool kept = true;
+  try {
+    area = keep_copies(batch);
+  } catch (...) {
+    failure = std::current_exception();
+    kept = false;
+  }
   std::optional<FrameIndex> mine;
   std::size_t copies = 0;
-  try {
-    for (const Victim& victim : victims) {
-      const Bytes copy = is_dirty(victim.seen) ? batch.copy(copies++) : Bytes();
+  for (const Victim& victim : victims) {
+    const bool dirty = is_dirty(victim.seen);
+    if (dirty && !kept) continue;
+    const Bytes copy = dirty ? batch.copy(copies++) : Bytes();
+    try {
       if (!latch_clean(victim, copy) || !release_victim(victim)) continue;
-      if (mine) free_.give(*mine);
-      mine = victim.frame;
+    } catch (...) {
+      failure = std::current_exception();
+      continue;
     }
-  } catch (...) {
     if (mine) free_.give(*mine);
-    throw;
+    mine = victim.frame;
   }
   return mine;
 }
 
-void BufferManager::choose_victims(std::vector<Victim>& victims) {
+void BufferManager::choose_victims(Candidates candidates, std::vector<Victim>& victims) {
   const std::size_t stretch = std::min(kStretch, std::max<std::size_t>(1, frames_.size() / 8));
   for (std::size_t walked = 0; walked < 2 * frames_.size() && victims.empty(); walked += stretch) {
     // Relaxed: it only hands out stretches.
@@ -228,6 +265,7 @@ void BufferManager::choose_victims(std::vector<Victim>& victims) {
       TableSpace& owner = space(table_of(who));
       PageState& state = owner.state(page_of(who));
       std::uint64_t seen = state.load(std::memory_order_acquire);  // [latch]
+      if (candidates == Candidates::clean && is_dirty(seen)) continue;
       if (latch_of(seen) == kMarked) {
         victims.push_back({frame, who, &owner, page_of(who), seen});
       } else if (latch_of(seen) == kUnlocked) {
@@ -239,10 +277,20 @@ void BufferManager::choose_victims(std::vector<Victim>& victims) {
   }
 }
 
-/// What must be durable before these copies go to the files: the log, once for all of them, and in the area
-/// the copies themselves. The lock, if there is an area, keeps them there.
-std::unique_lock<std::mutex> BufferManager::make_safe(WriteBatch& batch) {
-  if (batch.lsn() > 0) flush_log_(batch.lsn());
+/// Copies of those that are dirty, in the order of `victims`: writes go forward. One that has changed since it
+/// was chosen is dropped.
+WriteBatch BufferManager::copy_dirty(std::vector<Victim>& victims) const {
+  std::ranges::sort(victims, {}, &Victim::resident);
+  const auto dirty = [](const Victim& victim) { return is_dirty(victim.seen); };
+  WriteBatch batch(static_cast<std::size_t>(std::ranges::count_if(victims, dirty)));
+  std::erase_if(victims, [&](const Victim& victim) {
+    return dirty(victim) && !copy_unchanged(*victim.space, victim.page, victim.seen, batch);
+  });
+  return batch;
+}
+
+/// Makes the copies durable in the area, if there is one. The lock keeps them there until the pages are written.
+std::unique_lock<std::mutex> BufferManager::keep_copies(WriteBatch& batch) {
   if (!double_write_ || batch.size() == 0) return {};
   return double_write_->keep(batch);
 }
@@ -318,7 +366,8 @@ void BufferManager::write_back(std::span<const std::uint64_t> pages) {
     (still ? copied : changed).push_back(victim);
   }
   {
-    const auto area = make_safe(batch);
+    if (batch.lsn() > 0) flush_log_(batch.lsn());
+    const auto area = keep_copies(batch);
     for (std::size_t i = 0; i < copied.size(); ++i) {
       if (!write_unchanged(*copied[i].space, copied[i].page, copied[i].seen, batch.copy(i))) {
         changed.push_back(copied[i]);
@@ -356,7 +405,8 @@ void BufferManager::write_latched(TableSpace& owner, PageNumber page) {
     WriteBatch batch(1);
     copy_from_page(batch.room(), owner.page(page), kPageBytes);
     batch.add(owner.id(), page);
-    const auto area = make_safe(batch);
+    if (batch.lsn() > 0) flush_log_(batch.lsn());
+    const auto area = keep_copies(batch);
     write_in_place(owner, page, batch.copy(0));
   } catch (...) {
     unlock_shared(state);

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -50,8 +51,9 @@ struct BufferStatistics {
 ///              is one, and then each is written that has not changed since.
 /// WAL rule     A page is written only after flush_log(page LSN) has returned. It is called with no latch held
 ///              but that of a missing page, which its loader has, or a shared one in flush_all.
-/// Errors       Whatever fails (a read, a write, the log) is thrown to the thread that missed; no latch or frame is lost,
-///              and a page that could not be written stays, dirty.
+/// Errors       A page that cannot be written (the disk is full) stays, dirty, and a clean one is evicted in its place.
+///              Where few are clean, where the log has failed and where a read fails, the thread that missed is
+///              told. No latch or frame is lost.
 /// Differs      from the paper: sharers are counted in 16 bits; dirtiness is a bit of the state word; frames
 ///              are an array instead of a hash table of resident pages.
 class BufferManager {
@@ -101,8 +103,12 @@ class BufferManager {
   std::optional<std::uint64_t> load(TableSpace& owner, PageNumber page);
   FrameIndex take_frame();
   std::optional<FrameIndex> evict_some();
-  void choose_victims(std::vector<Victim>& victims);
-  std::unique_lock<std::mutex> make_safe(WriteBatch& batch);
+  std::optional<FrameIndex> evict(const std::vector<Victim>& victims, WriteBatch& batch,
+                                  std::exception_ptr& failure);
+  enum class Candidates : std::uint8_t { all, clean };
+  void choose_victims(Candidates candidates, std::vector<Victim>& victims);
+  WriteBatch copy_dirty(std::vector<Victim>& victims) const;
+  std::unique_lock<std::mutex> keep_copies(WriteBatch& batch);
   bool latch_clean(const Victim& victim, Bytes copy);
   bool release_victim(const Victim& victim);
   void write_back(std::span<const std::uint64_t> pages);

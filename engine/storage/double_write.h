@@ -52,7 +52,7 @@ class WriteBatch {
 ///             disk has.
 class DoubleWrite {
  public:
-  static constexpr std::uint64_t kBytes = std::uint64_t{16} << 20;
+  static constexpr std::uint64_t kBytes = std::uint64_t{64} << 20;
 
   /// `file` is empty. `sync_tables` returns when all that was written to the tables' files is durable.
   DoubleWrite(File file, std::function<void()> sync_tables, std::uint64_t bytes = kBytes)

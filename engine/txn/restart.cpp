@@ -23,18 +23,26 @@ constexpr std::size_t kScanBytes = std::size_t{1} << 20;
 Restart::Restart(const std::filesystem::path& log_directory, const Master& master, const Catalogue& catalogue)
     : log_directory_(log_directory),
       log_begin_(master.log_begin),
+      redo_begin_(master.redo_begin),
+      settled_(master.settled),
       reader_(log_directory, master.log_begin),
       last_record_(master.log_begin),
       next_transaction_(master.next_transaction) {
   while (const auto record = reader_.next()) note(*record, catalogue);
   const LogEnd& end = reader_.end();
   if (end.kind == LogEnd::Kind::damaged || end.kind == LogEnd::Kind::truncated) throw DamageError(end.what);
+  if (end.lsn < settled_) {
+    throw DamageError(
+        fmt::format("the log ends at LSN {}, but the master was written when it was durable up to {}",
+                    end.lsn, settled_));
+  }
   reader_end_ = end.lsn;
   statistics_.losers = losers_.size();
 }
 
 void Restart::note(const LogRecord& record, const Catalogue& catalogue) {
   ++statistics_.records;
+  if (record.lsn < redo_begin_) ++statistics_.below;
   last_record_ = record.lsn;
   next_transaction_ = std::max(next_transaction_, record.transaction + 1);
   Loser* loser = nullptr;
@@ -52,6 +60,7 @@ void Restart::note(const LogRecord& record, const Catalogue& catalogue) {
     case RecordType::compensation:
     case RecordType::abort: {
       const auto found = losers_.find(record.transaction);
+      if (found == losers_.end() && record.lsn < settled_) return;  // it has ended; its begin lies below
       if (found == losers_.end()) {
         throw DamageError(fmt::format("log at LSN {}: a record of transaction {}, which has no begin record",
                                       record.lsn, record.transaction));
@@ -75,6 +84,7 @@ void Restart::note(const LogRecord& record, const Catalogue& catalogue) {
 
 void Restart::check_pages(const std::filesystem::path& table_file, TableId table) const {
   const File file = File::open(table_file, O_RDONLY);
+  file.forget_cached();
   std::vector<std::byte> buffer(kScanBytes);
   for (std::uint64_t offset = 0;; offset += buffer.size()) {
     const std::size_t got = file.read_at(offset, buffer);
@@ -96,6 +106,7 @@ void Restart::redo(BufferManager& buffers) {
   for (Lsn position = log_begin_; position < reader_end_;) {
     const LogRecord record = next();
     position = record.end;
+    if (record.lsn < redo_begin_) continue;
     if (record.type == RecordType::update || record.type == RecordType::compensation) {
       statistics_.redone += muster::redo(buffers, change_of(record), record.end);
     } else if (record.type == RecordType::structure) {

@@ -13,6 +13,7 @@ namespace muster {
 
 struct RestartStatistics {
   std::uint64_t records = 0;  ///< read by the analysis
+  std::uint64_t below = 0;    ///< of those, below master.redo_begin: the files have them
   std::uint64_t redone = 0;   ///< page changes that the files did not have
   std::uint64_t losers = 0;   ///< transactions that the crash cut off
   std::uint64_t undone = 0;   ///< their changes that were taken back
@@ -41,8 +42,9 @@ class Restart {
   /// No smaller number has been used by a transaction.
   TransactionId next_transaction() const { return next_transaction_; }
 
-  /// Throws DamageError when a page in the file has been changed by a record that the log does not have: what
-  /// was durable once has been lost since. Passes over a page whose checksum does not fit: who reads it is told.
+  /// Looks at what the disk holds, whatever the kernel remembers. Throws DamageError when a page in the file has
+  /// been changed by a record that the log does not have: what was durable once has been lost since. Passes over
+  /// a page whose checksum does not fit: who reads it is told.
   void check_pages(const std::filesystem::path& table_file, TableId table) const;
 
   void redo(BufferManager& buffers);
@@ -62,6 +64,8 @@ class Restart {
 
   const std::filesystem::path log_directory_;
   const Lsn log_begin_;
+  const Lsn redo_begin_;
+  const Lsn settled_;
   LogReader reader_;  // before the log is opened, and again behind: opening removes what lies above the end
   Lsn reader_end_ = 0;
   Lsn last_record_ = 0;
