@@ -37,6 +37,12 @@ class WithoutSyncs final : public FileObserver {
   void after(const FileOperation&, std::int64_t) override {}
 };
 
+Load::Note notes_for(Recorder* recorder) {
+  return [recorder](Kind kind, TransactionNumber number) {
+    if (recorder != nullptr) recorder->note(kind, number);
+  };
+}
+
 /// A place at which a scenario is cut: what is on the disk, what was promised.
 struct Cut {
   std::size_t place = 0;  // events before it have happened
@@ -100,7 +106,7 @@ void open_and_work(const Setting& setting, const fs::path& root, History& histor
     if (recorder != nullptr) {
       for (const TransactionNumber number : survivors) recorder->note(Kind::promised, number);
     }
-    Load load(*database, history, recorder, next);
+    Load load(*database, history, notes_for(recorder), next);
     load.create_tables();
     load.run(CommitPolicy::durable, 1, 3, seed);
     next = load.next();
@@ -277,7 +283,7 @@ Scenario record(const ExplorerOptions& options) {
   Recorder recorder(root, {}, 0);
   for (const bool again : {false, true}) {
     const auto database = Database::open(database_options);
-    Load load(*database, scenario.history, &recorder, scenario.next);
+    Load load(*database, scenario.history, notes_for(&recorder), scenario.next);
     load.create_tables();
     load.run(options.setting.policy, kThreads, kTransactions, options.seed * 2 + again);
     scenario.next = load.next();

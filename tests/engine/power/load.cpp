@@ -67,9 +67,9 @@ class Load::Worker {
     {
       const std::lock_guard guard(load_.mutex_);
       load_.history_.add(number, std::move(done_));
-      promise = &load_.promises_.emplace_back(Promise{load_.recorder_, number});
+      promise = &load_.promises_.emplace_back(Promise{load_.note_, number});
     }
-    if (load_.recorder_ != nullptr) load_.recorder_->note(Event::Kind::begun, number);
+    load_.note_(Event::Kind::begun, number);
     session_->commit(on_acknowledged, promise);
   }
 
@@ -78,7 +78,7 @@ class Load::Worker {
  private:
   static void on_acknowledged(void* context) noexcept {
     const auto& promise = *static_cast<Promise*>(context);
-    if (promise.recorder != nullptr) promise.recorder->note(Event::Kind::promised, promise.number);
+    promise.note(Event::Kind::promised, promise.number);
   }
 
   bool move_money(TransactionNumber number) {

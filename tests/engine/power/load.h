@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <random>
 #include <string>
@@ -29,9 +30,12 @@ DatabaseOptions options_of(const Setting& setting, const std::filesystem::path& 
 /// or removes a few records of any length, and inserts its number into the journal; one in four is rolled back.
 class Load {
  public:
-  /// `history` is continued. `recorder` may be null: nobody asks what was promised when.
-  Load(Database& database, History& history, Recorder* recorder, TransactionNumber next)
-      : database_(database), history_(history), recorder_(recorder), next_(next) {}
+  /// Told of every transaction that asks to be committed, and of every promise. Called by any thread.
+  using Note = std::function<void(Event::Kind begun_or_promised, TransactionNumber number)>;
+
+  /// `history` is continued.
+  Load(Database& database, History& history, Note note, TransactionNumber next)
+      : database_(database), history_(history), note_(std::move(note)), next_(next) {}
 
   /// The tables that are missing.
   void create_tables();
@@ -42,14 +46,14 @@ class Load {
 
  private:
   struct Promise {
-    Recorder* recorder;
+    const Note& note;
     TransactionNumber number;
   };
   class Worker;
 
   Database& database_;
   History& history_;
-  Recorder* const recorder_;
+  const Note note_;
   std::mutex mutex_;  // guards history_ and promises_
   std::deque<Promise> promises_;
   std::atomic<TransactionNumber> next_;
