@@ -1,6 +1,7 @@
 #include "engine/catalogue.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -13,8 +14,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// What DESIGN of a file this version reads and writes.
-constexpr int kFormat = 1;
+/// Of a database's files, all of them. 2: pages have checksums.
+constexpr int kFormat = 2;
 
 /// `take` turns the document into what it says.
 template <class Take>
@@ -26,8 +27,9 @@ auto read_document(const std::filesystem::path& path, Take take) {
     const auto* text = reinterpret_cast<const char*>(content.data());
     const Json document = Json::parse(text, text + content.size());
     if (document.at("format") != kFormat) {
-      throw DamageError(path.string() + ": format " + document.at("format").dump() + ", want " +
-                        std::to_string(kFormat));
+      throw DamageError(fmt::format(
+          "{}: a database of format {}, want format {}: only the version of Muster that made it can open it",
+          path.string(), document.at("format").dump(), kFormat));
     }
     return take(document);
   } catch (const Json::exception& error) {

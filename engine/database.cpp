@@ -7,6 +7,7 @@
 #include <atomic>
 #include <bit>
 #include <charconv>
+#include <map>
 #include <stdexcept>
 
 #include "algorithms/registry.h"
@@ -148,8 +149,11 @@ class OpenDatabase {
   bool outlives_process() const { return options_.log.device == "file"; }
   fs::path master_path() const { return options_.directory / "master"; }
   fs::path catalogue_path() const { return options_.directory / "catalogue"; }
+  fs::path double_write_path() const { return options_.directory / "doublewrite"; }
 
   void create_files() const;
+  std::map<TableId, File> open_table_files() const;
+  void begin_double_write();
   void open_files();
   void open_log(Lsn scan_from, Lsn log_end);
   void start_engine(TransactionId next_transaction);
@@ -218,15 +222,16 @@ void OpenDatabase::open_files() {
   catalogue_ = Catalogue::read(catalogue_path());
   next_table_ = catalogue_.next_id();
 
-  // Up to here and in these two nothing on the disk changes. After a failed sync the kernel may remember a log
-  // that the disk does not hold.
+  // Up to here nothing on the disk changes, and then nothing but torn pages until damage is ruled out. After a
+  // failed sync the kernel may remember a log and pages that the disk does not hold.
   if (!master.clean) forget_cached_segments(options_.log.directory);
   Restart restart(options_.log.directory, master, catalogue_);
-  for (const Catalogue::Table& table : catalogue_.tables()) {
-    const fs::path path = table_path(options_.directory, table.id);
-    if (!fs::exists(path))
-      throw DamageError(fmt::format("{}: the file of table {} is missing", path.string(), table.name));
-    if (!master.clean) restart.check_pages(path);
+  std::map<TableId, File> files = open_table_files();
+  if (!master.clean) std::ranges::for_each(files, [](auto& entry) { entry.second.forget_cached(); });
+  if (fs::exists(double_write_path())) restore_torn_pages(File::open(double_write_path(), O_RDONLY), files);
+  for (const auto& [id, file] : files) {
+    check_table_file(file, id, master.log_begin, master.clean);
+    if (!master.clean) restart.check_pages(file.path(), id);
   }
 
   if (master.clean) {
@@ -234,9 +239,8 @@ void OpenDatabase::open_files() {
     master.write(master_path());
   }
   open_log(restart.last_record(), restart.log_end());
-  for (const Catalogue::Table& table : catalogue_.tables()) {
-    buffers_.open_table(table.id, File::open(table_path(options_.directory, table.id), O_RDWR));
-  }
+  begin_double_write();
+  for (auto& [id, file] : files) buffers_.open_table(id, std::move(file));
   restart.redo(buffers_);
   for (const Catalogue::Table& table : catalogue_.tables()) {
     tables_.add(table.id, std::make_unique<BTree>(buffers_, table.id));
@@ -249,6 +253,23 @@ void OpenDatabase::open_files() {
     advance_master(false);
   }
   remove_orphans();
+}
+
+std::map<TableId, File> OpenDatabase::open_table_files() const {
+  std::map<TableId, File> files;
+  for (const Catalogue::Table& table : catalogue_.tables()) {
+    const fs::path path = table_path(options_.directory, table.id);
+    if (!fs::exists(path))
+      throw DamageError(fmt::format("{}: the file of table {} is missing", path.string(), table.name));
+    files.emplace(table.id, File::open(path, O_RDWR));
+  }
+  return files;
+}
+
+/// The tables' files are sound and durable: what the area holds is not needed any more.
+void OpenDatabase::begin_double_write() {
+  buffers_.write_twice(File::open(double_write_path(), O_RDWR | O_CREAT | O_TRUNC));
+  sync_directory(options_.directory);
 }
 
 void OpenDatabase::open_log(Lsn scan_from, Lsn log_end) {

@@ -13,7 +13,8 @@
 namespace muster {
 namespace {
 
-constexpr std::size_t kStretch = 64;  // frames that one call of the clock hand looks at
+// Frames that one call of the clock hand looks at, and so the pages that share a sync.
+constexpr std::size_t kStretch = WriteBatch::kPagesMax;
 constexpr std::size_t kCleanPagesMin = 32;
 constexpr int kPatience = 10'000;     // pauses until "every frame is latched" is believed: a second or two
 constexpr std::uint64_t kNoPage = 0;  // in frames_
@@ -29,8 +30,12 @@ PageNumber page_of(std::uint64_t resident) {
   return (resident - 1) & ((std::uint64_t{1} << kPageNumberBits) - 1);
 }
 
-Lsn page_lsn(const TableSpace& space, PageNumber page) {
-  return load_word(space.page(page));
+/// Adds the page to the batch as it was when `seen` was its state word, or does not if it has changed since.
+bool copy_unchanged(const TableSpace& space, PageNumber page, std::uint64_t seen, WriteBatch& batch) {
+  copy_from_page(batch.room(), space.page(page), kPageBytes);
+  if (!unchanged_since(space.state(page), seen)) return false;
+  batch.add(space.id(), page);
+  return true;
 }
 
 /// Whether reads can go on without a dirty page being written: on fewer pages than a few paths of a tree take they
@@ -61,7 +66,6 @@ struct BufferManager::Victim {
   TableSpace* space;
   PageNumber page;
   std::uint64_t seen;  // its state word: marked
-  Lsn lsn;             // of a dirty page
 };
 
 BufferManager::BufferManager(const BufferOptions& options, std::function<void(Lsn)> flush_log)
@@ -80,6 +84,10 @@ BufferManager::BufferManager(const BufferOptions& options, std::function<void(Ls
 }
 
 BufferManager::~BufferManager() = default;
+
+void BufferManager::write_twice(File file) {
+  double_write_ = std::make_unique<DoubleWrite>(std::move(file), [this] { sync_tables(); });
+}
 
 void BufferManager::open_table(TableId id, File file) {
   if (id >= kMaxTables)
@@ -202,25 +210,39 @@ FrameIndex BufferManager::take_frame() {
 std::optional<FrameIndex> BufferManager::evict_some() {
   std::vector<Victim> victims;
   choose_victims(Candidates::all, victims);
-  const Lsn durable = flush_log_for(victims);
+  WriteBatch batch = copy_dirty(victims);
+  if (batch.lsn() > 0) flush_log_(batch.lsn());  // the WAL rule, once for all and while none is latched
   std::exception_ptr failure;
-  std::optional<FrameIndex> mine = evict(victims, durable, failure);
+  std::optional<FrameIndex> mine = evict(victims, batch, failure);
   if (mine || !failure) return mine;
   if (!enough_are_clean(*this, frames_)) std::rethrow_exception(failure);
   victims.clear();
   choose_victims(Candidates::clean, victims);
-  mine = evict(victims, 0, failure);
+  WriteBatch none(0);
+  mine = evict(victims, none, failure);
   if (!mine) std::rethrow_exception(failure);
   return mine;
 }
 
-/// `failure`: why a victim stays, if one does that was still unused.
-std::optional<FrameIndex> BufferManager::evict(const std::vector<Victim>& victims, Lsn durable,
+/// `batch`: copies of the dirty victims. `failure`: why a victim stays, if one does that was still unused.
+std::optional<FrameIndex> BufferManager::evict(const std::vector<Victim>& victims, WriteBatch& batch,
                                                std::exception_ptr& failure) {
+  std::unique_lock<std::mutex> area;
+  bool kept = true;
+  try {
+    area = keep_copies(batch);
+  } catch (...) {
+    failure = std::current_exception();
+    kept = false;
+  }
   std::optional<FrameIndex> mine;
+  std::size_t copies = 0;
   for (const Victim& victim : victims) {
+    const bool dirty = is_dirty(victim.seen);
+    if (dirty && !kept) continue;
+    const Bytes copy = dirty ? batch.copy(copies++) : Bytes();
     try {
-      if (!latch_clean(victim, durable) || !release_victim(victim)) continue;
+      if (!latch_clean(victim, copy) || !release_victim(victim)) continue;
     } catch (...) {
       failure = std::current_exception();
       continue;
@@ -245,7 +267,7 @@ void BufferManager::choose_victims(Candidates candidates, std::vector<Victim>& v
       std::uint64_t seen = state.load(std::memory_order_acquire);  // [latch]
       if (candidates == Candidates::clean && is_dirty(seen)) continue;
       if (latch_of(seen) == kMarked) {
-        victims.push_back({frame, who, &owner, page_of(who), seen, 0});
+        victims.push_back({frame, who, &owner, page_of(who), seen});
       } else if (latch_of(seen) == kUnlocked) {
         // Relaxed: a mark says nothing about the bytes. When it fails, the page is in use.
         state.compare_exchange_strong(seen, with_latch(seen, kMarked), std::memory_order_relaxed,
@@ -255,34 +277,32 @@ void BufferManager::choose_victims(Candidates candidates, std::vector<Victim>& v
   }
 }
 
-/// The WAL rule, once for all victims and while none of them is latched. What changed meanwhile is dropped.
-Lsn BufferManager::flush_log_for(std::vector<Victim>& victims) {
-  Lsn needed = 0;
-  std::erase_if(victims, [&](Victim& victim) {
-    if (!is_dirty(victim.seen)) return false;
-    victim.lsn = page_lsn(*victim.space, victim.page);
-    if (!unchanged_since(victim.space->state(victim.page), victim.seen)) return true;
-    needed = std::max(needed, victim.lsn);
-    return false;
+/// Copies of those that are dirty, in the order of `victims`: writes go forward. One that has changed since it
+/// was chosen is dropped.
+WriteBatch BufferManager::copy_dirty(std::vector<Victim>& victims) const {
+  std::ranges::sort(victims, {}, &Victim::resident);
+  const auto dirty = [](const Victim& victim) { return is_dirty(victim.seen); };
+  WriteBatch batch(static_cast<std::size_t>(std::ranges::count_if(victims, dirty)));
+  std::erase_if(victims, [&](const Victim& victim) {
+    return dirty(victim) && !copy_unchanged(*victim.space, victim.page, victim.seen, batch);
   });
-  if (needed > 0) flush_log_(needed);
-  std::sort(victims.begin(), victims.end(),
-            [](const Victim& a, const Victim& b) { return a.resident < b.resident; });  // writes go forward
-  return needed;
+  return batch;
+}
+
+/// Makes the copies durable in the area, if there is one. The lock keeps them there until the pages are written.
+std::unique_lock<std::mutex> BufferManager::keep_copies(WriteBatch& batch) {
+  if (!double_write_ || batch.size() == 0) return {};
+  return double_write_->keep(batch);
 }
 
 /// Takes the exclusive latch of a page that nobody has used since it was chosen, once the file holds it.
-bool BufferManager::latch_clean(const Victim& victim, Lsn durable) {
+bool BufferManager::latch_clean(const Victim& victim, Bytes copy) {
   PageState& state = victim.space->state(victim.page);
   if (!is_dirty(victim.seen)) return try_lock_exclusive(state, victim.seen);
   if (!try_lock_shared(state, victim.seen)) return false;
   std::uint64_t shared = with_latch(victim.seen, kOneSharer);
   try {
-    if (page_lsn(*victim.space, victim.page) > durable) {
-      unlock_shared(state);
-      return false;
-    }
-    victim.space->write(victim.page);
+    victim.space->write(victim.page, copy);
   } catch (...) {
     unlock_shared(state);
     throw;
@@ -319,60 +339,98 @@ bool BufferManager::release_victim(const Victim& victim) {
 
 void BufferManager::flush_all() {
   const std::lock_guard lock(tables_mutex_);
-  if (sync_failed_)
-    throw std::system_error(EIO, std::generic_category(), "sync the tables after a failed sync");
   std::vector<std::uint64_t> pages;
   for (const auto& frame : frames_) {
     const std::uint64_t who = frame.load(std::memory_order_relaxed);  // who comes later is not ours to write
     if (who != kNoPage) pages.push_back(who);
   }
-  std::sort(pages.begin(), pages.end());
-  Lsn needed = 0;  // one flush of the log for nearly all
-  for (const std::uint64_t who : pages) {
-    TableSpace& owner = space(table_of(who));
-    const PageState& state = owner.state(page_of(who));
-    const std::uint64_t seen = state.load(std::memory_order_acquire);  // [latch]
-    if (!is_dirty(seen) || !(is_idle(seen) || latch_of(seen) >= kOneSharer)) continue;
-    const Lsn lsn = page_lsn(owner, page_of(who));
-    if (unchanged_since(state, seen)) needed = std::max(needed, lsn);
+  std::ranges::sort(pages);
+  for (std::size_t done = 0; done < pages.size(); done += WriteBatch::kPagesMax) {
+    write_back(std::span(pages).subspan(done, std::min(WriteBatch::kPagesMax, pages.size() - done)));
   }
-  if (needed > 0) flush_log_(needed);
-  for (const std::uint64_t who : pages) write_if_dirty(space(table_of(who)), page_of(who), needed);
-  sync_failed_ = true;
-  for (const auto& owner : owned_) {
-    if (owner) owner->sync();
-  }
-  sync_failed_ = false;
+  sync_tables();
 }
 
-void BufferManager::write_if_dirty(TableSpace& owner, PageNumber page, Lsn durable) {
-  PageState& state = owner.state(page);
-  for (Backoff backoff;;) {
-    const std::uint64_t seen = state.load(std::memory_order_acquire);  // [latch]
-    if (latch_of(seen) == kEvicted) return;
-    if (latch_of(seen) != kExclusive && !is_dirty(seen)) return;
-    if (!try_lock_shared(state, seen)) {
-      backoff.pause();
-      continue;
-    }
-    const Lsn lsn = page_lsn(owner, page);
-    if (lsn > durable) {
-      unlock_shared(state);
-      flush_log_(lsn);
-      durable = lsn;
-      continue;
-    }
-    try {
-      owner.write(page);
-    } catch (...) {
-      unlock_shared(state);
-      throw;
-    }
-    clear_dirty(state);
-    unlock_shared(state);
-    counters().writes.fetch_add(1, std::memory_order_relaxed);
-    return;
+/// Writes those of a batch's pages that are dirty.
+void BufferManager::write_back(std::span<const std::uint64_t> pages) {
+  WriteBatch batch(pages.size());
+  std::vector<Victim> copied;
+  std::vector<Victim> changed;
+  for (const std::uint64_t who : pages) {
+    TableSpace& owner = space(table_of(who));
+    const PageNumber page = page_of(who);
+    const std::uint64_t seen = owner.state(page).load(std::memory_order_acquire);  // [latch]
+    const Victim victim{0, who, &owner, page, seen};
+    if (latch_of(seen) == kEvicted || (latch_of(seen) != kExclusive && !is_dirty(seen))) continue;
+    const bool still = latch_of(seen) != kExclusive && copy_unchanged(owner, page, seen, batch);
+    (still ? copied : changed).push_back(victim);
   }
+  {
+    if (batch.lsn() > 0) flush_log_(batch.lsn());
+    const auto area = keep_copies(batch);
+    for (std::size_t i = 0; i < copied.size(); ++i) {
+      if (!write_unchanged(*copied[i].space, copied[i].page, copied[i].seen, batch.copy(i))) {
+        changed.push_back(copied[i]);
+      }
+    }
+  }
+  for (const Victim& victim : changed) write_latched(*victim.space, victim.page);
+}
+
+/// Writes the copy of a page, made when `seen` was its state word. False if it has changed since.
+bool BufferManager::write_unchanged(TableSpace& owner, PageNumber page, std::uint64_t seen, Bytes copy) {
+  PageState& state = owner.state(page);
+  const std::uint64_t now = state.load(std::memory_order_relaxed);  // the compare-and-swap acquires
+  if (version_of(now) != version_of(seen) || !try_lock_shared(state, now)) return false;
+  try {
+    if (is_dirty(now)) write_in_place(owner, page, copy);
+  } catch (...) {
+    unlock_shared(state);
+    throw;
+  }
+  unlock_shared(state);
+  return true;
+}
+
+/// Writes a page that changes faster than a batch is made safe, or waits for one that is being changed: under
+/// its shared latch.
+void BufferManager::write_latched(TableSpace& owner, PageNumber page) {
+  PageState& state = owner.state(page);
+  for (Backoff backoff;; backoff.pause()) {
+    const std::uint64_t seen = state.load(std::memory_order_relaxed);  // the compare-and-swap acquires
+    if (latch_of(seen) == kEvicted || (latch_of(seen) != kExclusive && !is_dirty(seen))) return;
+    if (try_lock_shared(state, seen)) break;
+  }
+  try {
+    WriteBatch batch(1);
+    copy_from_page(batch.room(), owner.page(page), kPageBytes);
+    batch.add(owner.id(), page);
+    if (batch.lsn() > 0) flush_log_(batch.lsn());
+    const auto area = keep_copies(batch);
+    write_in_place(owner, page, batch.copy(0));
+  } catch (...) {
+    unlock_shared(state);
+    throw;
+  }
+  unlock_shared(state);
+}
+
+/// Under a shared latch.
+void BufferManager::write_in_place(TableSpace& owner, PageNumber page, Bytes copy) {
+  owner.write(page, copy);
+  clear_dirty(owner.state(page));
+  counters().writes.fetch_add(1, std::memory_order_relaxed);
+}
+
+void BufferManager::sync_tables() {
+  const std::lock_guard lock(syncing_);
+  if (sync_failed_)
+    throw std::system_error(EIO, std::generic_category(), "sync the tables after a failed sync");
+  sync_failed_ = true;
+  for (TableId id = 0; id < kMaxTables; ++id) {
+    if (is_open(id)) space(id).sync();
+  }
+  sync_failed_ = false;
 }
 
 }  // namespace muster

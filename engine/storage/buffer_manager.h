@@ -9,9 +9,11 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "algorithms/backoff.h"
+#include "engine/storage/double_write.h"
 #include "engine/storage/free_frames.h"
 #include "engine/storage/page_state.h"
 #include "engine/storage/table_space.h"
@@ -45,8 +47,10 @@ struct BufferStatistics {
 /// Replacement  A clock walks the frames; a page is marked when it is loaded and when the hand passes, and evicted
 ///              when the hand comes and finds it marked: unless somebody used it in between. Dirty victims
 ///              are written back, a batch for one flush of the log.
+/// Write-back   Pages are copied, their log is flushed, the copies made durable in the double-write area if there
+///              is one, and then each is written that has not changed since.
 /// WAL rule     A page is written only after flush_log(page LSN) has returned. It is called with no latch held
-///              but that of a missing page, which its loader has.
+///              but that of a missing page, which its loader has, or a shared one in flush_all.
 /// Errors       A page that cannot be written (the disk is full) stays, dirty, and a clean one is evicted in its place.
 ///              Where few are clean, where the log has failed and where a read fails, the thread that missed is
 ///              told. No latch or frame is lost.
@@ -63,6 +67,9 @@ class BufferManager {
   BufferManager& operator=(const BufferManager&) = delete;
   ~BufferManager();  ///< throws away what was not flushed
 
+  /// From now on no power loss leaves a torn page that `file`, an empty one, has no copy of. Before the first
+  /// page is changed.
+  void write_twice(File file);
   /// Makes the pages of `file` (also an empty or an unnamed one) reachable as table `id`, below kMaxTables
   /// and not open yet: ConfigError otherwise.
   void open_table(TableId id, File file);
@@ -70,7 +77,7 @@ class BufferManager {
   /// The table must be open. Valid as long as the BufferManager is.
   TableSpace& space(TableId id) const;
 
-  /// Writes everything that is dirty and syncs the files. After a failed sync every later call fails as well:
+  /// Writes everything that was dirty and syncs the files. After a failed sync every later call fails as well:
   /// nobody knows what the disk holds.
   void flush_all();
   BufferStatistics statistics() const;
@@ -96,22 +103,29 @@ class BufferManager {
   std::optional<std::uint64_t> load(TableSpace& owner, PageNumber page);
   FrameIndex take_frame();
   std::optional<FrameIndex> evict_some();
-  std::optional<FrameIndex> evict(const std::vector<Victim>& victims, Lsn durable,
+  std::optional<FrameIndex> evict(const std::vector<Victim>& victims, WriteBatch& batch,
                                   std::exception_ptr& failure);
   enum class Candidates : std::uint8_t { all, clean };
   void choose_victims(Candidates candidates, std::vector<Victim>& victims);
-  Lsn flush_log_for(std::vector<Victim>& victims);
-  bool latch_clean(const Victim& victim, Lsn durable);
+  WriteBatch copy_dirty(std::vector<Victim>& victims) const;
+  std::unique_lock<std::mutex> keep_copies(WriteBatch& batch);
+  bool latch_clean(const Victim& victim, Bytes copy);
   bool release_victim(const Victim& victim);
-  void write_if_dirty(TableSpace& owner, PageNumber page, Lsn durable);
+  void write_back(std::span<const std::uint64_t> pages);
+  bool write_unchanged(TableSpace& owner, PageNumber page, std::uint64_t seen, Bytes copy);
+  void write_latched(TableSpace& owner, PageNumber page);
+  void write_in_place(TableSpace& owner, PageNumber page, Bytes copy);
+  void sync_tables();
   Counters& counters() { return counters_[FreeFrames::own_shard()]; }
 
   const std::function<void(Lsn)> flush_log_;
   const std::uint64_t table_bytes_max_;
   std::vector<std::atomic<std::uint64_t>> frames_;  // which page is in it; changed under that page's latch
   FreeFrames free_;
-  std::mutex tables_mutex_;   // held by open_table and flush_all
-  bool sync_failed_ = false;  // under tables_mutex_
+  std::unique_ptr<DoubleWrite> double_write_;  // null: pages go straight to their places
+  std::mutex tables_mutex_;                    // held by open_table and flush_all
+  std::mutex syncing_;        // one sync of the tables at a time: only one is told of an error
+  bool sync_failed_ = false;  // under syncing_
   std::array<std::unique_ptr<TableSpace>, kMaxTables> owned_;
   std::array<std::atomic<TableSpace*>, kMaxTables> tables_{};
   alignas(kCacheLine) std::atomic<std::uint64_t> hand_{

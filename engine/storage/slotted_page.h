@@ -20,7 +20,8 @@ namespace muster {
 ///            header page: first free page, 0: none
 ///   word 3   inner page: child for keys from the last separator on; free page: the next one, 0: none;
 ///            header page: pages of the table that have ever been in use
-///   slots    from word 4 on, in key order: head of the key 32 bits | heap offset / 8: 10 | key bytes 10 |
+///   word 4   in the file: checksum (page_checksum.h); in memory: zero
+///   slots    from word 5 on, in key order: head of the key 32 bits | heap offset / 8: 10 | key bytes 10 |
 ///   value bytes 11 heap     from the page's end downwards: lower fence, upper fence, then cells: value, key,
 ///   each padded to words
 ///
@@ -48,7 +49,7 @@ struct PagePosition {
   bool equal = false;
 };
 
-inline constexpr std::size_t kPageHeaderBytes = 4 * kWordBytes;
+inline constexpr std::size_t kPageHeaderBytes = 5 * kWordBytes;
 inline constexpr std::size_t kSlotBytes = kWordBytes;
 inline constexpr std::size_t kHeadBytes = sizeof(std::uint32_t);
 inline constexpr std::uint32_t kSlotsMax = (kPageBytes - kPageHeaderBytes) / kSlotBytes;

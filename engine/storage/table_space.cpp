@@ -4,9 +4,15 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <string>
 #include <system_error>
 #include <utility>
+
+#include "engine/error.h"
+#include "engine/storage/page_checksum.h"
+#include "engine/storage/slotted_page.h"
 
 namespace muster {
 namespace {
@@ -22,6 +28,28 @@ void* reserve_addresses(std::size_t bytes) {
 }
 
 }  // namespace
+
+void check_table_file(const File& file, TableId id, Lsn log_begin, bool clean) {
+  const auto wrong = [&](const std::string& what) {
+    return DamageError(fmt::format("{}: {}", file.path().string(), what));
+  };
+  const std::uint64_t bytes = file.size();
+  if (bytes < kPageBytes && clean) {
+    throw wrong(fmt::format("{} bytes, fewer than a table's header has: cut, or no table's file", bytes));
+  }
+  alignas(kWordBytes) std::array<std::byte, kPageBytes> content{};
+  file.read_at(0, content);
+  const bool sound = unseal_page(content, id, 0);
+  const PageView header(content.data());
+  const PageKind kind = header.shape().kind;
+  if (!sound || (kind != PageKind::header && (clean || kind != PageKind::unused))) {
+    throw wrong(fmt::format("its first page is not the header of table {}: damaged, or no table's file", id));
+  }
+  const PageNumber pages = header.link();
+  if (header.lsn() <= log_begin && bytes / kPageBytes < pages) {
+    throw wrong(fmt::format("cut: {} bytes, but its header counts {} pages of {}", bytes, pages, kPageBytes));
+  }
+}
 
 TableSpace::TableSpace(TableId id, File file, std::uint64_t bytes_max)
     : id_(id), file_(std::move(file)), pages_max_(bytes_max / kPageBytes) {
@@ -45,10 +73,10 @@ TableSpace::~TableSpace() {
 void TableSpace::read(PageNumber number, std::span<std::byte, kPageBytes> into) const {
   const std::size_t read = file_.read_at(number * kPageBytes, into);
   std::fill(into.begin() + static_cast<std::ptrdiff_t>(read), into.end(), std::byte{0});
-}
-
-void TableSpace::write(PageNumber number) {
-  file_.write_at(number * kPageBytes, {page(number), kPageBytes});
+  if (unseal_page(into, id_, number)) return;
+  throw DamageError(
+      fmt::format("page {} of table {} ({}), LSN {}: its checksum does not fit, it is torn or damaged",
+                  number, id_, file_.path().string(), PageView(into.data()).lsn()));
 }
 
 void TableSpace::release_memory(PageNumber number) {

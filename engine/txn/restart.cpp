@@ -9,6 +9,7 @@
 
 #include "engine/error.h"
 #include "engine/index/redo.h"
+#include "engine/storage/page_checksum.h"
 #include "engine/storage/slotted_page.h"
 #include "engine/txn/undo.h"
 
@@ -81,7 +82,7 @@ void Restart::note(const LogRecord& record, const Catalogue& catalogue) {
   }
 }
 
-void Restart::check_pages(const std::filesystem::path& table_file) const {
+void Restart::check_pages(const std::filesystem::path& table_file, TableId table) const {
   const File file = File::open(table_file, O_RDONLY);
   file.forget_cached();
   std::vector<std::byte> buffer(kScanBytes);
@@ -90,8 +91,10 @@ void Restart::check_pages(const std::filesystem::path& table_file) const {
     for (std::size_t at = 0; at + kPageBytes <= got; at += kPageBytes) {
       const Lsn lsn = PageView(buffer.data() + at).lsn();
       if (lsn <= reader_end_) continue;
+      const PageNumber page = (offset + at) / kPageBytes;
+      if (!unseal_page(std::span(buffer).subspan(at).first<kPageBytes>(), table, page)) continue;
       throw DamageError(fmt::format("the log ends at LSN {}, but page {} of {} holds a change up to LSN {}",
-                                    reader_end_, (offset + at) / kPageBytes, table_file.string(), lsn));
+                                    reader_end_, page, table_file.string(), lsn));
     }
     if (got < buffer.size()) return;
   }

@@ -42,9 +42,10 @@ class Restart {
   /// No smaller number has been used by a transaction.
   TransactionId next_transaction() const { return next_transaction_; }
 
-  /// Looks at what the disk holds, whatever the kernel remembers. Throws DamageError when a page in the file has been changed by a record that the log does not have: what
-  /// was durable once has been lost since.
-  void check_pages(const std::filesystem::path& table_file) const;
+  /// Looks at what the disk holds, whatever the kernel remembers. Throws DamageError when a page in the file has
+  /// been changed by a record that the log does not have: what was durable once has been lost since. Passes over
+  /// a page whose checksum does not fit: who reads it is told.
+  void check_pages(const std::filesystem::path& table_file, TableId table) const;
 
   void redo(BufferManager& buffers);
   /// All losers in one pass backwards through the log.
