@@ -45,8 +45,15 @@ MUTANTS = [
         "page_before_log",
         "a page is evicted before the log that says why is durable",
         "engine/storage/buffer_manager.cpp",
-        "  if (needed > 0) flush_log_(needed);\n  std::sort(victims",
-        "  std::sort(victims",
+        "  if (batch.lsn() > 0) flush_log_(batch.lsn());  // the WAL rule, once for all and while none is latched\n",
+        "",
+    ),
+    Mutant(
+        "copies_not_kept",
+        "a page is written to its place and its copy nowhere else before",
+        "engine/storage/buffer_manager.cpp",
+        "  return double_write_->keep(batch);\n",
+        "  return {};\n",
     ),
     Mutant(
         "undo_next_lost",
