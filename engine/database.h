@@ -93,7 +93,8 @@ class Session {
 
   /// Ends the transaction; throws std::system_error when the log has failed. A read-only one logs nothing.
   /// `acknowledge(context)`, if given, is called once when the commit is acknowledged as the policy says:
-  /// before this returns, or (pipelined) later by the log's drainer; never when the log fails first.
+  /// before this returns, or (pipelined) later by the log's own thread; never when the log fails first. It may use
+  /// other sessions, as long as it waits for no lock of a transaction that is acknowledged later.
   virtual void commit(void (*acknowledge)(void* context) noexcept = nullptr, void* context = nullptr) = 0;
   /// Pipelined: blocks until everything is acknowledged.
   virtual void wait_for_acknowledgements() = 0;

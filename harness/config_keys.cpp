@@ -179,7 +179,7 @@ std::vector<ConfigKey> engine_keys() {
                 "of an open loop: constant, equally far apart; poisson, at random, each worker's independently"),
       directory_key(),
       integer("engine.frames", UsedBy::engine, [](auto& c) -> auto& { return c.database.frames; }, 64, kMany,
-              "pages of 4 KiB that may be in memory at a time"),
+              "pages of 4 KiB that may be in memory at a time: 4 at least for each worker and for one more"),
       integer("engine.checkpoint_bytes", UsedBy::engine, [](auto& c) -> auto& { return c.database.checkpoint_bytes; }, 0,
               std::uint64_t{1} << 40,
               "bytes of log between two checkpoints, log.segment_bytes at least; 0: only when the database opens and closes; log.device file"),

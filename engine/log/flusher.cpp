@@ -295,9 +295,27 @@ void Flusher::settle() {
   const Lsn durable_end = durable();
   const bool has_failed = failed();
   const std::uint32_t slots = slots_used_.load(std::memory_order_seq_cst);
+  for (std::uint32_t i = 0; i < slots; ++i) wake(slots_[i], durable_end, has_failed);
+}
+
+void Flusher::wake(Slot& slot, Lsn durable_end, bool has_failed) {
+  if (slot.parked.load(std::memory_order_seq_cst) == 1 &&
+      (has_failed || slot.target.load(std::memory_order_relaxed) <= durable_end) &&
+      slot.parked.exchange(0, std::memory_order_seq_cst) == 1) {
+    futex_wake_one(slot.parked);
+  }
+}
+
+// --- the flusher's thread ---
+
+/// With nothing held: what the callbacks do may need a page, a latch or a flush.
+void Flusher::acknowledge() {
+  const bool has_failed = failed();  // before durable_, which stays where it is from then on
+  const Lsn durable_end = durable();
+  const std::uint32_t slots = slots_used_.load(std::memory_order_seq_cst);
   for (std::uint32_t i = 0; i < slots; ++i) {
     Slot& slot = slots_[i];
-    std::size_t head = slot.head.load(std::memory_order_relaxed);        // [lock]
+    std::size_t head = slot.head.load(std::memory_order_relaxed);        // this thread's
     const std::size_t tail = slot.tail.load(std::memory_order_acquire);  // [queue]
     const std::size_t first = head;
     std::uint64_t acknowledged = 0;
@@ -308,17 +326,12 @@ void Flusher::settle() {
       if (is_durable) ++acknowledged;
       commit.acknowledge(commit, is_durable);  // it may be gone when this returns
     }
-    if (acknowledged != 0) acknowledged_.add(acknowledged);
-    if (head != first) slot.head.store(head, std::memory_order_seq_cst);  // [queue], [park]
-    if (slot.parked.load(std::memory_order_seq_cst) == 1 &&
-        (has_failed || slot.target.load(std::memory_order_relaxed) <= durable_end) &&
-        slot.parked.exchange(0, std::memory_order_seq_cst) == 1) {
-      futex_wake_one(slot.parked);
-    }
+    if (head == first) continue;
+    acknowledged_.add(acknowledged);
+    slot.head.store(head, std::memory_order_seq_cst);  // [queue], [park]
+    wake(slot, durable_end, has_failed);
   }
 }
-
-// --- the flusher's thread ---
 
 void Flusher::run() {
   if (options_.on_start) options_.on_start();
@@ -347,6 +360,7 @@ void Flusher::run() {
     } else if (try_take()) {
       const bool moved = drain();
       release();
+      acknowledge();
       if (moved) {
         hole = Backoff();
       } else {
@@ -356,6 +370,7 @@ void Flusher::run() {
       drained_at_ = Clock::now();
       idle_flush = drained_at_ + kIdleFlush;
     } else {
+      acknowledge();
       wait_for_drainer();
     }
   }

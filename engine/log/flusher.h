@@ -20,7 +20,8 @@ namespace muster {
 /// A pipelined commit that waits for the log. Intrusive, so that a commit allocates nothing.
 struct PendingCommit {
   Lsn end = 0;  ///< of the commit record
-  /// Called exactly once, by the drainer, with no latch held; must not append, block or throw.
+  /// Called exactly once, by the flusher's thread, which holds nothing. It may use the log and the database, but must
+  /// not wait for a lock or an acknowledgement that a later commit's acknowledgement gives.
   /// `durable` is false when the log has failed.
   void (*acknowledge)(PendingCommit& commit, bool durable) noexcept = nullptr;
 };
@@ -35,9 +36,11 @@ struct FlusherOptions {
 
 /// Moves the log from its buffer to its device and tells the threads that wait for that.
 ///
-/// Protocol    One thread at a time drains: advance, write, sync, durable_, recycle, then acknowledge and wake.
+/// Protocol    One thread at a time drains: advance, write, sync, durable_, recycle, then wake.
 ///             It owns draining_. That is the flusher's thread, or a committer that found nobody draining and
 ///             works for all (so that one client pays for no hand-over).
+///             Pipelined commits are acknowledged by the flusher's thread alone, and behind its drain: a
+///             drainer may be evicting a page, whose latch it holds, and what a commit calls may need that page.
 ///             A worker that wants something makes that visible in its slot and then kicks the flusher if it
 ///             sleeps. The flusher says that it sleeps and then looks through the slots once more. One of the
 ///             two sees the other. Where a committer is draining, the flusher leaves a note (blocked_) and
@@ -62,7 +65,7 @@ struct FlusherOptions {
 ///                        those that it finds and did not cover.
 ///             [lock]     draining_: acquired by exchange, released by store; guards what only a drainer
 ///                        touches.
-///             [queue]    tail released by the worker, head by the drainer; each acquires the other's.
+///             [queue]    tail released by the worker, head by the flusher; each acquires the other's.
 /// Failure     After an error of the device nothing is written any more. The drainer goes on finding the
 ///             boundary and recycling, so that no worker waits for room for ever; a committer that waits gets the error.
 class Flusher {
@@ -102,7 +105,7 @@ class Flusher {
   // sleep_: a flusher that naps will look soon by itself, so that a pipelined commit need not wake it.
   static constexpr std::uint32_t kAwake = 0, kNapping = 1, kAsleep = 2;
 
-  /// One worker's. Written by the worker but for parked (both) and head (the drainer).
+  /// One worker's. Written by the worker but for parked (it and the drainer) and head (the flusher's thread).
   struct alignas(kCacheLine) Slot {
     std::atomic<std::uint32_t> parked{0};        // 1: sleeps, or is about to
     std::atomic<Lsn> target{0};                  // what it waits for; stored before parked
@@ -124,6 +127,7 @@ class Flusher {
   bool asked_soon() const;
   void sleep_until(Clock::time_point time);
   void wait_for_drainer();
+  void acknowledge();
 
   // Draining: between try_take() and release().
   bool try_take();
@@ -132,6 +136,7 @@ class Flusher {
   void write(Lsn begin, Lsn end);
   void settle();
   void gather();
+  void wake(Slot& slot, Lsn durable_end, bool has_failed);
   void lead(Lsn end);
   void fail(const std::error_code& code, const std::string& what);
 

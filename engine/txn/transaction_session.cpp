@@ -202,7 +202,7 @@ void TransactionSession::acknowledge_later(Pending& pending, Lsn end, LockReques
   engine_.log.acknowledge_later(worker_, pending);
 }
 
-/// In the log's drainer: takes bucket latches for moments, and who has one never waits for the log.
+/// In the log's own thread: takes bucket latches for moments, and who has one never waits for the log.
 void TransactionSession::on_durable(PendingCommit& commit, bool durable) noexcept {
   auto& pending = static_cast<Pending&>(commit);
   TransactionSession& session = *pending.session;

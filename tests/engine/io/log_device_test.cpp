@@ -147,44 +147,47 @@ TEST_CASE("Log devices: what cannot be preallocated is an error of the write tha
   }
 }
 
+/// Refuses to allocate, as long as `error` says so, and counts that. Outlives the devices whose helpers it meets.
+struct FullDisk {
+  std::atomic<int> error{0};
+  std::atomic<int> refused{0};
+  const Judge judge{[this](const FileOperation& operation) {
+    const int now = operation.kind == FileOperation::Kind::allocate ? error.load() : 0;
+    if (now != 0) ++refused;
+    return FileVerdict{.error = now};
+  }};
+};
+
+/// Writes most of a segment, so that the device's helper begins the next one and fails.
+void fill_most(LogDevice& device, FullDisk& disk, int error, Bytes stream) {
+  disk.error = error;
+  device.write(kFirstLsn, stream.first(kSegment - 100));
+  device.sync();
+  while (disk.refused == 0) std::this_thread::yield();
+  disk.error = 0;
+}
+
 TEST_CASE("Log devices: a segment that found no room is tried for again when it is needed") {
   for (const bool direct : {false, true}) {
     CAPTURE(direct);
     TemporaryDirectory directory;
+    FullDisk disk;
     const auto device = open_device(directory.path(), direct, kFirstLsn);
     const std::vector<std::byte> stream = random_bytes(kSegment + 100);
-    std::atomic<int> refused{0};
-    {
-      const Judge full([&](const FileOperation& operation) {
-        if (operation.kind != FileOperation::Kind::allocate) return FileVerdict{};
-        ++refused;
-        return FileVerdict{.error = ENOSPC};
-      });
-      device->write(kFirstLsn, Bytes(stream).first(kSegment - 100));  // the helper begins at half of it
-      device->sync();
-      while (refused == 0) std::this_thread::yield();
-    }
+    fill_most(*device, disk, ENOSPC, stream);
     device->write(kFirstLsn + kSegment - 100, Bytes(stream).subspan(kSegment - 100));
     device->sync();
-    CHECK(refused == 1);
+    CHECK(disk.refused == 1);
     CHECK(read_stream(directory.path(), kFirstLsn, stream.size()) == stream);
   }
 }
 
 TEST_CASE("Log devices: an I/O error of the next segment is not tried again") {
   TemporaryDirectory directory;
+  FullDisk disk;
   const auto device = open_device(directory.path(), false, kFirstLsn);
   const std::vector<std::byte> stream = random_bytes(kSegment + 100);
-  std::atomic<int> refused{0};
-  {
-    const Judge broken([&](const FileOperation& operation) {
-      if (operation.kind != FileOperation::Kind::allocate) return FileVerdict{};
-      ++refused;
-      return FileVerdict{.error = EIO};
-    });
-    device->write(kFirstLsn, Bytes(stream).first(kSegment - 100));
-    while (refused == 0) std::this_thread::yield();
-  }
+  fill_most(*device, disk, EIO, stream);
   CHECK_THROWS_AS(device->write(kFirstLsn + kSegment - 100, Bytes(stream).subspan(kSegment - 100)),
                   std::system_error);
 }

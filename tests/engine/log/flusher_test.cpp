@@ -277,6 +277,33 @@ TEST_CASE("Flusher: its thread can be placed, and is there from the beginning") 
   CHECK(flusher != std::this_thread::get_id());
 }
 
+TEST_CASE(
+    "Flusher: acknowledgements are its thread's, whoever drains, since a drainer may hold a page's latch") {
+  struct Commit : PendingCommit {
+    std::atomic<std::thread::id> by;
+  } pending;
+  pending.acknowledge = [](PendingCommit& commit, bool) noexcept {
+    static_cast<Commit&>(commit).by = std::this_thread::get_id();
+  };
+  std::atomic<bool> go{false};
+  std::atomic<std::thread::id> flusher;
+  LogOptions options = memory_log();
+  options.on_flusher_start = [&] {
+    flusher = std::this_thread::get_id();
+    while (!go) std::this_thread::yield();
+  };
+  LogManager log(options, "border_collie", small_ring());
+  const WorkerId worker = log.attach();
+  pending.end = append_transaction(log, worker, 1).end;
+  log.acknowledge_later(worker, pending);
+  log.flush(pending.end);  // by this thread, as an eviction does
+  CHECK(pending.by.load() == std::thread::id());
+  go = true;
+  log.wait_for_acknowledgements(worker);
+  CHECK(pending.by.load() == flusher.load());
+  log.detach(worker);
+}
+
 TEST_CASE("Flusher: statistics add up to what was written") {
   RecordedLog recorded;
   const WorkerId worker = recorded.log->attach();

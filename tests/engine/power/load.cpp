@@ -16,7 +16,7 @@ using Random = std::mt19937_64;
 
 constexpr std::uint64_t kAccounts = 24;
 constexpr std::uint64_t kChurnKeys = 160;
-constexpr std::uint64_t kBetweenCheckpoints = 12;  // transactions of a thread
+constexpr std::uint64_t kBetweenCheckpoints = 12;  // transactions
 constexpr const char* kTables[] = {History::kAccounts, History::kChurn, History::kJournal};
 
 Bytes bytes(const std::string& text) {
@@ -62,6 +62,7 @@ class Load::Worker {
     const bool alive = move_money(number) && churn(number) &&
                        put({History::kJournal, History::journal_key(number)}, number, padding(300));
     if (!alive) return;  // a deadlock's victim, rolled back
+    if (number % kBetweenCheckpoints == 0) load_.database_.checkpoint();  // beside this transaction at least
     if (random_() % 4 == 0) return session_->abort();
     Promise* promise = nullptr;
     {
@@ -172,10 +173,7 @@ void Load::run(CommitPolicy policy, std::uint32_t threads, std::uint32_t transac
   const auto work = [&](std::uint32_t thread) {
     try {
       Worker worker(*this, policy, seed * 64 + thread);
-      for (std::uint32_t i = 0; i < transactions; ++i) {
-        worker.run();
-        if ((seed + thread + i) % kBetweenCheckpoints == 0) database_.checkpoint();
-      }
+      for (std::uint32_t i = 0; i < transactions; ++i) worker.run();
       worker.finish();
     } catch (...) {
       const std::lock_guard guard(failing);

@@ -109,8 +109,8 @@ TEST_CASE(
   check_survivor(directory,
                  ended);  // `second` is undone; of `first` only what stands above its begin is read
   second->commit();
-  auto both = ended;
-  both["b"] = "2";
+  Contents both{{"b", "2"}};
+  both.insert(ended.begin(), ended.end());
   check_survivor(directory, both);
 }
 

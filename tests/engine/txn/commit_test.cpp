@@ -73,6 +73,49 @@ TEST_CASE("commit, pipelined: returns at once and is acknowledged only when it i
   CHECK(contents(*again, "t") == std::map<std::string, std::string>{{"a", "new"}, {"b", "new"}});
 }
 
+TEST_CASE(
+    "commit, pipelined: its acknowledgement may read the database, also when an eviction made it durable") {
+  constexpr std::uint64_t kRecords = 3000;
+  struct Reader {
+    Session* session;
+    TableId table;
+    std::atomic<std::uint64_t> found{0};
+  };
+  std::atomic<bool> flusher_may_work{false};
+  TemporaryDirectory directory;
+  DatabaseOptions options = memory_database(directory.path());
+  options.log.on_flusher_start = [&] {
+    while (!flusher_may_work) std::this_thread::yield();
+  };
+  const auto database = Database::open(options);
+  const TableId table = database->create_table("t");
+  const auto evicting = database->attach(CommitPolicy::durable);
+  for (std::uint64_t i = 0; i < kRecords; ++i) {
+    evicting->begin();
+    REQUIRE(evicting->insert(table, as_bytes(key_of(i)), as_bytes(std::string(200, 'v'))) == Status::ok);
+    evicting->commit();
+  }
+  const auto reading = database->attach(CommitPolicy::durable);
+  Reader reader{reading.get(), table};
+  const auto read_all = [](void* context) noexcept {
+    Reader& self = *static_cast<Reader*>(context);
+    self.session->begin();
+    for (std::uint64_t i = 0; i < kRecords; ++i)
+      self.found += read_text(*self.session, self.table, key_of(i)).has_value() ? 1 : 0;
+    self.session->commit();
+  };
+  const auto session = database->attach(CommitPolicy::pipelined);
+  session->begin();
+  REQUIRE(session->update(table, as_bytes(key_of(0)), as_bytes("new")) == Status::ok);
+  session->commit(read_all, &reader);
+  evicting->begin();  // and through all pages, so that the one that was updated has to go
+  for (std::uint64_t i = kRecords; i-- > kRecords / 10;) CHECK(read_text(*evicting, table, key_of(i)));
+  evicting->commit();
+  flusher_may_work = true;
+  session->wait_for_acknowledgements();
+  CHECK(reader.found == kRecords);
+}
+
 TEST_CASE("commit, durable and group: returns when it is durable") {
   GatedDatabase d(false);
   auto session = d.database->attach(GENERATE(CommitPolicy::durable, CommitPolicy::group));

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <atomic>
 #include <random>
 #include <set>
 
@@ -298,15 +299,14 @@ TEST_CASE("restart: a disk without room for a whole segment is opened, and goes 
   const Killed killed(i.directory.path());
   DatabaseOptions options = killed.options();
   options.log.segment_bytes = std::uint64_t{16} << 20;
-  std::unique_ptr<Database> database;
-  {
-    const Judge full([&](const FileOperation& operation) {
-      const bool fits = operation.kind != FileOperation::Kind::allocate || operation.size < std::uint64_t{2}
-                                                                                                << 20;
-      return FileVerdict{.error = fits ? 0 : ENOSPC};
-    });
-    database = Database::open(options);
-  }
+  std::atomic<bool> full{true};
+  const Judge disk([&](const FileOperation& operation) {
+    const bool large = operation.size >= std::uint64_t{2} << 20;
+    return FileVerdict{.error =
+                           full && large && operation.kind == FileOperation::Kind::allocate ? ENOSPC : 0};
+  });
+  const auto database = Database::open(options);
+  full = false;
   CHECK(contents(*database, "t") == i.committed);
   const auto session = database->attach(kDurable);
   for (int n = 0; n < 3000; ++n) {
