@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <stdexcept>
@@ -11,6 +12,7 @@
 #include "engine/catalogue.h"
 #include "engine/error.h"
 #include "engine/io/file.h"
+#include "engine/storage/high_water.h"
 #include "engine/txn/engine.h"
 #include "engine/txn/restart.h"
 #include "engine/txn/transaction_session.h"
@@ -113,9 +115,13 @@ class OpenDatabase final : public Database {
   bool outlives_process() const { return options_.log.device == "file"; }
   fs::path master_path() const { return options_.directory / "master"; }
   fs::path catalogue_path() const { return options_.directory / "catalogue"; }
+  fs::path high_water_path() const { return options_.directory / "high_water"; }
 
   void create_files() const;
   void open_files();
+  void open_tables();
+  void check_log_reaches_pages(const Restart& restart) const;
+  void flush_log_before_pages(Lsn lsn);
   void open_log(Lsn scan_from, Lsn log_end);
   void start_engine(TransactionId next_transaction);
   void remove_orphans() const;
@@ -125,6 +131,7 @@ class OpenDatabase final : public Database {
   const DatabaseOptions options_;
   const File lock_;
   std::unique_ptr<LogManager> log_;
+  std::unique_ptr<HighWater> high_water_;  // none where nothing outlives the process
   BufferManager buffers_;
   Tables tables_;
   std::unique_ptr<Engine> engine_;
@@ -138,7 +145,7 @@ class OpenDatabase final : public Database {
 OpenDatabase::OpenDatabase(const DatabaseOptions& options)
     : options_(checked(options)),
       lock_(lock_directory(options_.directory)),
-      buffers_({.frames = options_.frames}, [this](Lsn lsn) { log_->flush(lsn); }) {
+      buffers_({.frames = options_.frames}, [this](Lsn lsn) { flush_log_before_pages(lsn); }) {
   if (!outlives_process()) {
     open_log(0, kFirstLsn);
     start_engine(1);
@@ -170,24 +177,18 @@ void OpenDatabase::open_files() {
   catalogue_ = Catalogue::read(catalogue_path());
   next_table_ = catalogue_.next_id();
 
-  // Up to here and in these two nothing on the disk changes.
-  Restart restart(options_.log.directory, master, catalogue_);
-  for (const Catalogue::Table& table : catalogue_.tables()) {
-    const fs::path path = table_path(options_.directory, table.id);
-    if (!fs::exists(path))
-      throw DamageError(fmt::format("{}: the file of table {} is missing", path.string(), table.name));
-    if (!master.clean) restart.check_pages(path);
-  }
+  // Up to here and in these three nothing on the disk changes.
+  open_tables();
+  Restart restart(options_.log.directory, master, catalogue_, buffers_);
+  if (!master.clean) check_log_reaches_pages(restart);
 
   if (master.clean) {
     master.clean = false;
     master.write(master_path());
   }
+  high_water_ = std::make_unique<HighWater>(high_water_path(), restart.log_end());
   open_log(restart.last_record(), restart.log_end());
-  for (const Catalogue::Table& table : catalogue_.tables()) {
-    buffers_.open_table(table.id, File::open(table_path(options_.directory, table.id), O_RDWR));
-  }
-  restart.redo(buffers_);
+  restart.redo();
   for (const Catalogue::Table& table : catalogue_.tables()) {
     tables_.add(table.id, std::make_unique<BTree>(buffers_, table.id));
   }
@@ -196,6 +197,33 @@ void OpenDatabase::open_files() {
   if (!restart.log_is_empty()) advance_master(false);
   log_->remove_below(restart.log_is_empty() ? master.log_begin : restart.log_end());
   remove_orphans();
+}
+
+void OpenDatabase::open_tables() {
+  for (const Catalogue::Table& table : catalogue_.tables()) {
+    const fs::path path = table_path(options_.directory, table.id);
+    if (!fs::exists(path))
+      throw DamageError(fmt::format("{}: the file of table {} is missing", path.string(), table.name));
+    buffers_.open_table(table.id, File::open(path, O_RDWR));
+  }
+}
+
+/// A log that lost its end cannot be told from one that ended there, but by what the pages hold.
+void OpenDatabase::check_log_reaches_pages(const Restart& restart) const {
+  const std::optional<Lsn> durable_once = HighWater::read(high_water_path());
+  if (durable_once && *durable_once <= restart.log_end()) return;
+  for (const Catalogue::Table& table : catalogue_.tables()) {
+    restart.check_pages(table_path(options_.directory, table.id));
+  }
+  if (!durable_once) return;
+  throw DamageError(fmt::format("the log ends at LSN {}, but was durable up to LSN {} once",
+                                restart.log_end(), *durable_once));
+}
+
+/// The WAL rule. The mark takes all that is durable, so that it need not follow every single page.
+void OpenDatabase::flush_log_before_pages(Lsn lsn) {
+  log_->flush(lsn);
+  if (high_water_) high_water_->raise(std::max(lsn, log_->durable()));
 }
 
 void OpenDatabase::open_log(Lsn scan_from, Lsn log_end) {

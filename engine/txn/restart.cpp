@@ -19,17 +19,28 @@ constexpr std::size_t kScanBytes = std::size_t{1} << 20;
 
 }  // namespace
 
-Restart::Restart(const std::filesystem::path& log_directory, const Master& master, const Catalogue& catalogue)
+Restart::Restart(const std::filesystem::path& log_directory, const Master& master, const Catalogue& catalogue,
+                 BufferManager& buffers)
     : log_directory_(log_directory),
       log_begin_(master.log_begin),
+      buffers_(buffers),
       reader_(log_directory, master.log_begin),
+      redone_to_(master.log_begin),
       last_record_(master.log_begin),
       next_transaction_(master.next_transaction) {
-  while (const auto record = reader_.next()) note(*record, catalogue);
+  bool in_memory = true;
+  while (const auto record = reader_.next()) {
+    note(*record, catalogue);
+    in_memory = in_memory && fits_into_memory(*record);
+    if (!in_memory) continue;
+    redo(*record);
+    redone_to_ = record->end;
+  }
   const LogEnd& end = reader_.end();
   if (end.kind == LogEnd::Kind::damaged || end.kind == LogEnd::Kind::truncated) throw DamageError(end.what);
   reader_end_ = end.lsn;
   statistics_.losers = losers_.size();
+  statistics_.log_bytes_read = reader_.bytes_read();
 }
 
 void Restart::note(const LogRecord& record, const Catalogue& catalogue) {
@@ -87,36 +98,48 @@ void Restart::check_pages(const std::filesystem::path& table_file) const {
   }
 }
 
-void Restart::redo(BufferManager& buffers) {
-  if (log_is_empty()) return;
-  reader_ = LogReader(log_directory_, log_begin_);
-  for (Lsn position = log_begin_; position < reader_end_;) {
-    const LogRecord record = next();
-    position = record.end;
-    if (record.type == RecordType::update || record.type == RecordType::compensation) {
-      statistics_.redone += muster::redo(buffers, change_of(record), record.end);
-    } else if (record.type == RecordType::structure) {
-      for (const PageImage& image : pages_of(record)) {
-        // A table that is not open is one whose creation the crash cut off.
-        if (buffers.is_open(image.table)) statistics_.redone += muster::redo(buffers, image, record.end);
-      }
+/// Each page that the record changes may take a frame. An eviction for it would write pages to the disk before the
+/// log's end is known to be no damage.
+bool Restart::fits_into_memory(const LogRecord& record) const {
+  const std::size_t pages = record.type == RecordType::structure ? pages_of(record).size() : 1;
+  return buffers_.free_frames() >= pages;
+}
+
+void Restart::redo(const LogRecord& record) {
+  if (record.type == RecordType::update || record.type == RecordType::compensation) {
+    statistics_.redone += muster::redo(buffers_, change_of(record), record.end);
+  } else if (record.type == RecordType::structure) {
+    for (const PageImage& image : pages_of(record)) {
+      // A table that is not open is one whose creation the crash cut off.
+      if (buffers_.is_open(image.table)) statistics_.redone += muster::redo(buffers_, image, record.end);
     }
   }
 }
 
-/// What the analysis has read before.
-LogRecord Restart::next() {
-  const auto record = reader_.next();
+void Restart::redo() {
+  if (redone_to_ == reader_end_) return;
+  read_again(redone_to_);
+  while (redone_to_ < reader_end_) {
+    const LogRecord record = expected(reader_.next());
+    redo(record);
+    redone_to_ = record.end;
+  }
+  statistics_.log_bytes_read += reader_.bytes_read();
+}
+
+void Restart::read_again(Lsn from) {
+  reader_ = LogReader(log_directory_, from);
+}
+
+/// What the first reading has seen.
+LogRecord Restart::expected(std::optional<LogRecord> record) const {
   if (!record) throw DamageError("what was read a moment ago is gone: " + reader_.end().what);
   return *record;
 }
 
-LogRecord Restart::read_at(Lsn lsn) {
-  reader_.seek(lsn);
-  return next();
-}
-
 void Restart::undo(LogManager& log, const Tables& tables) {
+  if (losers_.empty()) return;
+  read_again(log_begin_);
   const WorkerId worker = log.attach();
   std::map<TransactionId, Undo> undos;
   std::priority_queue<std::pair<Lsn, TransactionId>> next;
@@ -128,7 +151,7 @@ void Restart::undo(LogManager& log, const Tables& tables) {
     const auto [lsn, transaction] = next.top();
     next.pop();
     Undo& undo = undos.at(transaction);
-    const LogRecord record = lsn != 0 ? read_at(lsn) : LogRecord{};
+    const LogRecord record = lsn != 0 ? expected(reader_.read_backwards(lsn)) : LogRecord{};
     if (lsn == 0 || record.type == RecordType::begin) {
       undo.end();
       continue;
@@ -139,6 +162,7 @@ void Restart::undo(LogManager& log, const Tables& tables) {
     ++statistics_.undone;
   }
   losers_.clear();
+  statistics_.log_bytes_read += reader_.bytes_read();
   log.detach(worker);
 }
 
