@@ -69,6 +69,15 @@ const Catalogue::Table* Catalogue::find(TableId id) const {
   return found == tables_.end() ? nullptr : &*found;
 }
 
+bool Catalogue::can_hold(std::string_view name) {
+  try {
+    static_cast<void>(Json(name).dump());
+    return true;
+  } catch (const Json::type_error&) {
+    return false;
+  }
+}
+
 TableId Catalogue::next_id() const {
   TableId next = 1;
   for (const Table& table : tables_) next = std::max(next, table.id + 1);
@@ -77,7 +86,11 @@ TableId Catalogue::next_id() const {
 
 Master Master::read(const std::filesystem::path& path) {
   return read_document(path, [](const Json& document) {
-    return Master{.log_begin = document.at("log_begin").get<Lsn>(),
+    const Lsn log_begin = document.at("log_begin").get<Lsn>();
+    // A master of before checkpoints were taken beside transactions has no more than this.
+    return Master{.log_begin = log_begin,
+                  .redo_begin = document.value("redo_begin", log_begin),
+                  .settled = document.value("settled", log_begin),
                   .next_transaction = document.at("next_transaction").get<TransactionId>(),
                   .clean = document.at("clean").get<bool>()};
   });
@@ -86,6 +99,8 @@ Master Master::read(const std::filesystem::path& path) {
 void Master::write(const std::filesystem::path& path) const {
   write_document(path, {{"format", kFormat},
                         {"log_begin", log_begin},
+                        {"redo_begin", redo_begin},
+                        {"settled", settled},
                         {"next_transaction", next_transaction},
                         {"clean", clean}});
 }

@@ -26,6 +26,8 @@ class Catalogue {
   const std::vector<Table>& tables() const { return tables_; }
   const Table* find(std::string_view name) const;
   const Table* find(TableId id) const;
+  /// Whether the file can hold a table of this name: it has to be UTF-8.
+  static bool can_hold(std::string_view name);
   void add(Table table) { tables_.push_back(std::move(table)); }
   /// Larger than any id in use.
   TableId next_id() const;
@@ -37,8 +39,12 @@ class Catalogue {
 /// Where restart begins: the file `master`, the last thing that is written when the files have become
 /// independent of the log below `log_begin`.
 struct Master {
-  /// Restart reads the log from here. No transaction was active at this point, and the files held everything.
+  /// Restart reads the log from here: no transaction that it may have to undo began below.
   Lsn log_begin = 0;
+  /// The files hold every change below. At or above log_begin.
+  Lsn redo_begin = 0;
+  /// A transaction whose begin record lies below log_begin ended below this point, and its end is durable.
+  Lsn settled = 0;
   /// No smaller number is given to a transaction.
   TransactionId next_transaction = 1;
   /// The database was closed, and nothing has been written since.

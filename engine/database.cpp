@@ -4,12 +4,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <charconv>
 #include <stdexcept>
 
 #include "algorithms/registry.h"
 #include "engine/catalogue.h"
+#include "engine/checkpointer.h"
 #include "engine/error.h"
 #include "engine/io/file.h"
 #include "engine/storage/high_water.h"
@@ -47,6 +49,17 @@ fs::path parent_of(const fs::path& directory) {
   return whole.has_filename() ? whole.parent_path() : whole.parent_path().parent_path();
 }
 
+/// Each session may be in the middle of a structure change in a table of its own. With fewer frames all of them
+/// may come to wait for one that none gives back.
+void check_frames(const DatabaseOptions& options) {
+  const std::uint32_t workers = options.log_buffer.max_workers;
+  const std::size_t least = std::max(BufferManager::kFramesMin, BTree::kLatchedPagesMax * workers);
+  if (options.frames >= least) return;
+  throw ConfigError("engine.frames", std::to_string(options.frames),
+                    fmt::format("want {} at least, {} for each of {} workers (log_buffer.max_workers)", least,
+                                BTree::kLatchedPagesMax, workers));
+}
+
 /// As the engine takes them. Throws ConfigError.
 DatabaseOptions checked(DatabaseOptions options) {
   if (options.directory.empty()) throw ConfigError("engine.directory", "\"\"", "want a directory");
@@ -58,14 +71,29 @@ DatabaseOptions checked(DatabaseOptions options) {
   if (options.log.device == "file" && options.log.directory.empty()) {
     options.log.directory = options.directory / "log";
   }
-  if (options.frames < BufferManager::kFramesMin) {
-    throw ConfigError("engine.frames", std::to_string(options.frames),
-                      fmt::format("want {} at least", BufferManager::kFramesMin));
+  if (options.log.device == "file" && options.checkpoint_bytes != 0 &&
+      options.checkpoint_bytes < options.log.segment_bytes) {
+    throw ConfigError(
+        "engine.checkpoint_bytes", std::to_string(options.checkpoint_bytes),
+        fmt::format(
+            "want 0 (never), or log.segment_bytes at least, {}: a checkpoint gives back whole segments",
+            options.log.segment_bytes));
   }
+  check_frames(options);
   check(options.log, options.algorithm);
   make_log_buffer(options.algorithm, options.log_buffer);  // checks the rest, before anything is touched
   ++options.log_buffer.max_workers;                        // one more for what the database itself appends
   return options;
+}
+
+/// Of a name that is no text.
+std::string escaped(std::string_view name) {
+  std::string text;
+  for (const char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    text += byte >= 0x20 && byte < 0x7f ? std::string(1, c) : fmt::format("\\x{:02x}", byte);
+  }
+  return text;
 }
 
 File lock_directory(const fs::path& directory) {
@@ -98,18 +126,24 @@ class CreationLog : public ChangeLog {
   Lsn end_ = 0;
 };
 
-class OpenDatabase final : public Database {
+/// What a database has open, from its files to its transactions. Its sessions own it, too.
+class OpenDatabase {
  public:
   explicit OpenDatabase(const DatabaseOptions& options);
-  ~OpenDatabase() override;
 
-  TableId create_table(std::string_view name) override;
-  std::optional<TableId> find_table(std::string_view name) const override;
-  std::unique_ptr<Session> attach(CommitPolicy policy) override;
-  LogManager& log() override { return *log_; }
-  void check() const override;
-  BufferStatistics buffer_statistics() const override { return buffers_.statistics(); }
-  void close() override;
+  TableId create_table(std::string_view name);
+  std::optional<TableId> find_table(std::string_view name) const;
+  LogManager& log() { return *log_; }
+  /// Throws std::logic_error behind close().
+  Engine& engine_in_use() const;
+  void check() const;
+  /// As Database::checkpoint.
+  void checkpoint();
+  Lsn log_begin() const { return log_begin_.load(std::memory_order_relaxed); }
+  BufferStatistics buffer_statistics() const { return buffers_.statistics(); }
+  void close();
+  /// Nobody holds the database any more but its sessions, which can only roll back from now on.
+  void abandon() noexcept;
 
  private:
   bool outlives_process() const { return options_.log.device == "file"; }
@@ -119,13 +153,15 @@ class OpenDatabase final : public Database {
 
   void create_files() const;
   void open_files();
-  void open_tables();
+  void open_tables(bool forget_cached);
   void check_log_reaches_pages(const Restart& restart) const;
   void flush_log_before_pages(Lsn lsn);
   void open_log(Lsn scan_from, Lsn log_end);
   void start_engine(TransactionId next_transaction);
   void remove_orphans() const;
   void advance_master(bool clean);
+  void start_checkpointer();
+  void forget_log_below(Lsn lsn);
   File create_table_file(TableId id) const;
 
   const DatabaseOptions options_;
@@ -136,10 +172,15 @@ class OpenDatabase final : public Database {
   Tables tables_;
   std::unique_ptr<Engine> engine_;
   bool closed_ = false;
+  std::exception_ptr close_failure_;
+  std::mutex checkpointing_;       // held by one checkpoint at a time
+  std::atomic<Lsn> log_begin_{0};  // relaxed: a number, which publishes nothing
 
   mutable std::mutex creating_;  // guards what follows, and lets one table at a time be made
   Catalogue catalogue_;
   TableId next_table_ = 1;
+
+  std::optional<Checkpointer> checkpointer_;  // last: its thread uses the others
 };
 
 OpenDatabase::OpenDatabase(const DatabaseOptions& options)
@@ -153,6 +194,7 @@ OpenDatabase::OpenDatabase(const DatabaseOptions& options)
   }
   if (!fs::exists(master_path())) create_files();
   open_files();
+  start_checkpointer();
 }
 
 /// The master comes last: without it, what a crash leaves here is not a database yet.
@@ -166,7 +208,12 @@ void OpenDatabase::create_files() const {
   // A process that was killed may have made them and not come to this.
   for (const fs::path& made : {options_.directory, options_.log.directory}) sync_directory(parent_of(made));
   Catalogue().write(catalogue_path());
-  Master{.log_begin = kFirstLsn, .next_transaction = 1, .clean = true}.write(master_path());
+  Master{.log_begin = kFirstLsn,
+         .redo_begin = kFirstLsn,
+         .settled = kFirstLsn,
+         .next_transaction = 1,
+         .clean = true}
+      .write(master_path());
 }
 
 void OpenDatabase::open_files() {
@@ -177,8 +224,10 @@ void OpenDatabase::open_files() {
   catalogue_ = Catalogue::read(catalogue_path());
   next_table_ = catalogue_.next_id();
 
-  // Up to here and in these three nothing on the disk changes.
-  open_tables();
+  // Up to here and in these four nothing on the disk changes. After a failed sync the kernel may remember tables and
+  // a log that the disk does not hold.
+  if (!master.clean) forget_cached_segments(options_.log.directory);
+  open_tables(!master.clean);
   Restart restart(options_.log.directory, master, catalogue_, buffers_);
   if (!master.clean) check_log_reaches_pages(restart);
 
@@ -194,17 +243,22 @@ void OpenDatabase::open_files() {
   }
   restart.undo(*log_, tables_);
   start_engine(restart.next_transaction());
-  if (!restart.log_is_empty()) advance_master(false);
-  log_->remove_below(restart.log_is_empty() ? master.log_begin : restart.log_end());
+  if (restart.log_is_empty()) {
+    forget_log_below(master.log_begin);
+  } else {
+    advance_master(false);
+  }
   remove_orphans();
 }
 
-void OpenDatabase::open_tables() {
+void OpenDatabase::open_tables(bool forget_cached) {
   for (const Catalogue::Table& table : catalogue_.tables()) {
     const fs::path path = table_path(options_.directory, table.id);
     if (!fs::exists(path))
       throw DamageError(fmt::format("{}: the file of table {} is missing", path.string(), table.name));
-    buffers_.open_table(table.id, File::open(path, O_RDWR));
+    File file = File::open(path, O_RDWR);
+    if (forget_cached) file.forget_cached();
+    buffers_.open_table(table.id, std::move(file));
   }
 }
 
@@ -257,10 +311,54 @@ void OpenDatabase::remove_orphans() const {
 void OpenDatabase::advance_master(bool clean) {
   const Lsn log_begin = log_->reserved();
   log_->flush(log_begin);
+  const Master master{.log_begin = log_begin,
+                      .redo_begin = log_begin,
+                      .settled = log_begin,
+                      .next_transaction = engine_->next_transaction(),
+                      .clean = clean};
   buffers_.flush_all();
-  Master{.log_begin = log_begin, .next_transaction = engine_->next_transaction(), .clean = clean}.write(
-      master_path());
-  log_->remove_below(log_begin);
+  master.write(master_path());
+  forget_log_below(log_begin);
+}
+
+void OpenDatabase::start_checkpointer() {
+  const Checkpointer::Interval interval{options_.checkpoint_bytes, options_.checkpoint_time};
+  if (interval.bytes == 0 && interval.time.count() == 0) return;
+  checkpointer_.emplace(
+      interval, [this] { return log_->reserved(); },
+      [this] {
+        try {
+          checkpoint();
+        } catch (const std::exception&) {
+          engine_->fail(std::current_exception());  // it is thrown to everybody from now on
+        }
+      });
+}
+
+/// Fuzzy: pages go to the files one by one, each under its own latch, and change again behind.
+///
+/// A page that a record below `redo_begin` changes is latched from before the record is appended until it is changed, so that
+/// flush_all() meets it latched, dirty, or written already; the sync that ends flush_all() is for those, too.
+void OpenDatabase::checkpoint() {
+  if (!outlives_process()) return;
+  const std::lock_guard one_at_a_time(checkpointing_);
+  engine_->throw_if_failed();
+  Master master{.redo_begin = log_->reserved()};
+  // Behind the log's end, so that no transaction that began below it is missed (active_transactions.h).
+  master.log_begin = std::min(master.redo_begin, engine_->active.oldest());
+  // Behind the slots: those that had ended by then did so below this.
+  master.settled = log_->reserved();
+  master.next_transaction = engine_->next_transaction();
+  log_->flush(master.settled);
+  buffers_.flush_all();
+  engine_->throw_if_failed();
+  master.write(master_path());
+  forget_log_below(master.log_begin);
+}
+
+void OpenDatabase::forget_log_below(Lsn lsn) {
+  log_begin_.store(lsn, std::memory_order_relaxed);
+  log_->remove_below(lsn);
 }
 
 File OpenDatabase::create_table_file(TableId id) const {
@@ -275,16 +373,18 @@ File OpenDatabase::create_table_file(TableId id) const {
 /// a record that redo passes over. A number is not used again before the log has forgotten such a record.
 TableId OpenDatabase::create_table(std::string_view name) {
   const std::lock_guard guard(creating_);
-  engine_->throw_if_failed();
+  engine_in_use().throw_if_failed();
   if (name.empty()) throw ConfigError("table", "\"\"", "want a name");
+  if (!Catalogue::can_hold(name)) throw ConfigError("table", escaped(name), "want a name in UTF-8");
   if (catalogue_.find(name) != nullptr)
     throw ConfigError("table", std::string(name), "want a name that is not taken");
   if (next_table_ >= BufferManager::kMaxTables) {
     throw ConfigError("table", std::string(name),
                       fmt::format("want fewer than {} tables", BufferManager::kMaxTables));
   }
-  const TableId id = next_table_++;
+  const TableId id = next_table_;
   buffers_.open_table(id, create_table_file(id));
+  ++next_table_;  // from here on the log may name it
   {
     CreationLog creation(*log_);
     BTree::create(buffers_, id, creation);
@@ -307,8 +407,9 @@ std::optional<TableId> OpenDatabase::find_table(std::string_view name) const {
   return table != nullptr ? std::optional(table->id) : std::nullopt;
 }
 
-std::unique_ptr<Session> OpenDatabase::attach(CommitPolicy policy) {
-  return std::make_unique<TransactionSession>(*engine_, policy);
+Engine& OpenDatabase::engine_in_use() const {
+  if (closed_) throw std::logic_error("the database has been closed");
+  return *engine_;
 }
 
 void OpenDatabase::check() const {
@@ -316,19 +417,59 @@ void OpenDatabase::check() const {
 }
 
 void OpenDatabase::close() {
-  if (closed_) return;
+  if (closed_) {
+    if (close_failure_) std::rethrow_exception(close_failure_);
+    return;
+  }
   if (engine_->sessions() != 0) throw std::logic_error("close: a session is attached");
   closed_ = true;
-  engine_->throw_if_failed();
-  if (outlives_process()) advance_master(true);
+  checkpointer_.reset();
+  try {
+    engine_->throw_if_failed();
+    if (outlives_process()) advance_master(true);
+  } catch (...) {
+    close_failure_ = std::current_exception();
+    throw;
+  }
 }
 
-OpenDatabase::~OpenDatabase() {
+void OpenDatabase::abandon() noexcept {
   try {
     close();
   } catch (const std::exception&) {  // the next opening recovers
   }
+  if (closed_) return;
+  checkpointer_.reset();
+  engine_->fail(std::make_exception_ptr(std::logic_error("the session's database is gone")));
 }
+
+/// What users hold.
+class DatabaseHandle final : public Database {
+ public:
+  explicit DatabaseHandle(const DatabaseOptions& options) : open_(std::make_shared<OpenDatabase>(options)) {}
+  ~DatabaseHandle() override { open_->abandon(); }
+  DatabaseHandle(const DatabaseHandle&) = delete;
+  DatabaseHandle& operator=(const DatabaseHandle&) = delete;
+
+  TableId create_table(std::string_view name) override { return open_->create_table(name); }
+  std::optional<TableId> find_table(std::string_view name) const override { return open_->find_table(name); }
+  std::unique_ptr<Session> attach(CommitPolicy policy) override {
+    const std::shared_ptr<Engine> engine(open_, &open_->engine_in_use());  // owns all that is open
+    return std::make_unique<TransactionSession>(engine, policy);
+  }
+  LogManager& log() override { return open_->log(); }
+  BufferStatistics buffer_statistics() const override { return open_->buffer_statistics(); }
+  void checkpoint() override {
+    open_->engine_in_use();
+    open_->checkpoint();
+  }
+  Lsn log_begin() const override { return open_->log_begin(); }
+  void check() const override { open_->check(); }
+  void close() override { open_->close(); }
+
+ private:
+  const std::shared_ptr<OpenDatabase> open_;
+};
 
 }  // namespace
 
@@ -337,7 +478,7 @@ void check(const DatabaseOptions& options) {
 }
 
 std::unique_ptr<Database> Database::open(const DatabaseOptions& options) {
-  return std::make_unique<OpenDatabase>(options);
+  return std::make_unique<DatabaseHandle>(options);
 }
 
 }  // namespace muster

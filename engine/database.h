@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -21,8 +22,12 @@ struct DatabaseOptions {
   std::string algorithm = "border_collie";
   LogBufferOptions log_buffer;
   LogOptions log;
-  /// Pages of 4 KiB that may be in memory at a time.
+  /// Pages of 4 KiB that may be in memory at a time: 4 at least for each of log_buffer.max_workers, and 16.
   std::size_t frames = 65536;
+  /// A checkpoint is taken beside running transactions when the log has grown by so many bytes since the last one (0: none
+  /// on this account), or so much time has passed; log.device "file". At least log.segment_bytes, or nothing could go.
+  std::uint64_t checkpoint_bytes = std::uint64_t{256} << 20;
+  std::chrono::milliseconds checkpoint_time{0};
   /// Locks are released when the commit record is in the log buffer instead of when it is durable.
   bool early_lock_release = false;
   /// Makes the device that the log goes to from the given LSN on, instead of the one that `log` names. For tests
@@ -41,9 +46,11 @@ class Database {
   /// Opens or creates, and recovers what a crash left. Throws ConfigError (an unsafe or stalling algorithm,
   /// an option out of range, a directory that another process has open), DamageError, std::system_error.
   static std::unique_ptr<Database> open(const DatabaseOptions& options);
-  virtual ~Database() = default;  ///< close() if that was not called; errors are lost then
+  /// close() if that was not called; errors are lost then. Where sessions are attached it is not a clean end: they
+  /// refuse everything, and what is open is released with the last of them.
+  virtual ~Database() = default;
 
-  /// Durable when it returns. ConfigError when the name is taken.
+  /// Durable when it returns. ConfigError when the name is taken or not UTF-8.
   virtual TableId create_table(std::string_view name) = 0;
   virtual std::optional<TableId> find_table(std::string_view name) const = 0;
 
@@ -52,10 +59,17 @@ class Database {
 
   virtual LogManager& log() = 0;
   virtual BufferStatistics buffer_statistics() const = 0;
+  /// Writes what was changed before the call to the files and syncs them, while transactions run on, so that restart needs
+  /// no older log but for transactions that were running; removes the log below. Any thread. Blocks create_table. Throws
+  /// what failed: after a failed sync of a table nothing is committed any more, and the log that repairs it stays.
+  virtual void checkpoint() = 0;
+  /// The log is kept from here on, where a record begins. Rises with checkpoints. log.device "file".
+  virtual Lsn log_begin() const = 0;
   /// Walks every tree while no session is at work. Throws DamageError with what is wrong.
   virtual void check() const = 0;
   /// Writes everything back and marks a clean end. No session may be attached. Throws what has failed, if
-  /// anything has: the next opening recovers then.
+  /// anything has, and so does every further call: the next opening recovers then. attach() and create_table() throw
+  /// std::logic_error from now on.
   virtual void close() = 0;
 };
 

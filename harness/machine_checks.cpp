@@ -35,6 +35,7 @@ void check_options(const Configuration& c) {
   static_cast<void>(make_log_buffer(c.database.algorithm, buffer));
   if (!c.workload->engine) return;
   DatabaseOptions database = c.database;
+  database.log_buffer.max_workers = c.threads + 1;  // as the workloads make it
   if (database.directory.empty()) database.directory = "temporary";
   check(database);
   RunDirectory::check(c.database.directory);

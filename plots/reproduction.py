@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """A figure of scripts/reproduce: its recipe's panels, median and quartiles over repetitions."""
 
-import textwrap
 from pathlib import Path
 
 import style  # first: it finds scripts/ and sets matplotlib up
@@ -54,7 +53,8 @@ def draw(recipe, folder, out):
         chart, log = chart_of(panel, table), panel.get("log", "")
         ends = plot.draw_lines(axes, chart, None if is_bent(chart) else log)
         axes.set_xlabel(panel["x"])
-        axes.set_ylabel(textwrap.fill(", ".join(part for part in (table.title, table.unit) if part), 36))
+        axes.set_ylabel(", ".join(part for part in (table.title, table.unit) if part))
+        axes.set_title(panel.get("title", ""), fontweight="normal", fontsize=8, color="#555555")
         scale(axes, chart, log)
         drawn.append((axes, ends))
         kinds |= set(chart.disturbed())

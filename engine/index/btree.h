@@ -44,6 +44,10 @@ class BTree {
   static constexpr std::size_t kMaxKeyBytes = 512;
   static constexpr std::size_t kMaxValueBytes = 1024;
 
+  /// A split or a merge latches no more pages at a time: the header, a page, its parent, and the page that is new or
+  /// goes; at the root, the header, the root and both halves.
+  static constexpr std::size_t kLatchedPagesMax = 4;
+
   /// Formats an empty tree in a new table.
   static void create(BufferManager& buffers, TableId table, ChangeLog& log);
 

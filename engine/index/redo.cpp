@@ -17,6 +17,25 @@ ExclusiveGuard fix(BufferManager& buffers, TableId table, PageNumber page, Lsn r
   return {buffers, buffers.space(table), page};
 }
 
+/// A torn page may lead a change to anywhere. One that is dirty has been looked at since it was read.
+void require_sound(BufferManager& buffers, TableId table, const ExclusiveGuard& guard, Lsn record_end) {
+  // relaxed: the latch is held
+  const bool dirty = is_dirty(buffers.space(table).state(guard.page()).load(std::memory_order_relaxed));
+  const PageView page(guard.bytes());
+  if (dirty || page.is_sound()) return;
+  throw DamageError(fmt::format(
+      "page {} of table {} is torn: its parts do not fit each other. It has LSN {}, and the log record "
+      "that ends at {} changes it",
+      guard.page(), table, page.lsn(), record_end));
+}
+
+/// After a failed sync the kernel shows what was never written: a page that seems to be up to date may be so in
+/// the page cache only.
+bool written_again(ExclusiveGuard& guard) {
+  guard.mark_changed();
+  return false;
+}
+
 bool apply(PageEditor page, const RecordChange& change) {
   const PageShape shape = page.shape();
   if (shape.kind != PageKind::leaf) return false;
@@ -39,7 +58,8 @@ bool apply(PageEditor page, const RecordChange& change) {
 bool redo(BufferManager& buffers, const RecordChange& change, Lsn record_end) {
   ExclusiveGuard guard = fix(buffers, change.table, change.page, record_end);
   PageEditor page(guard.bytes());
-  if (page.lsn() >= record_end) return false;
+  require_sound(buffers, change.table, guard, record_end);
+  if (page.lsn() >= record_end) return written_again(guard);
   if (!apply(page, change)) {
     throw DamageError(
         fmt::format("the log record that ends at {} does not fit page {} of table {}, which has LSN {}",
@@ -53,7 +73,10 @@ bool redo(BufferManager& buffers, const RecordChange& change, Lsn record_end) {
 bool redo(BufferManager& buffers, const PageImage& image, Lsn record_end) {
   ExclusiveGuard guard = fix(buffers, image.table, image.page, record_end);
   PageEditor page(guard.bytes());
-  if (page.lsn() >= record_end) return false;
+  if (page.lsn() >= record_end) {
+    require_sound(buffers, image.table, guard, record_end);
+    return written_again(guard);
+  }
   page.install(image.bytes);
   page.set_lsn(record_end);
   guard.mark_changed();

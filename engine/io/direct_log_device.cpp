@@ -76,25 +76,41 @@ void DirectLogDevice::submit(bool and_sync) {
   const std::size_t staged = staged_end_ - staged_begin_;
   const std::size_t blocks = (staged + kBlock - 1) / kBlock * kBlock;
   std::memset(staging_.get() + staged, 0, blocks - staged);
+  std::size_t done = staged_end_ > written_ ? 0 : blocks;
+  do {
+    done += submit(done, blocks, and_sync);
+  } while (done < blocks);
+  written_ = staged_end_;
+  const std::size_t whole = staged / kBlock * kBlock;
+  std::memmove(staging_.get(), staging_.get() + whole, staged - whole);
+  staged_begin_ += whole;
+}
+
+/// Writes [done, blocks) of the staged bytes and syncs. Returns how many were written: where it is not all, the
+/// sync was cancelled.
+std::size_t DirectLogDevice::submit(std::size_t done, std::size_t blocks, bool and_sync) {
   const File& file = segments_.file();
+  const std::uint64_t offset = segments_.offset(staged_begin_) + done;
   std::optional<ObservedOperation> write, sync;
-  if (staged_end_ > written_) {
+  if (done < blocks) {
     write.emplace(FileOperation{.kind = FileOperation::Kind::write,
                                 .path = file.path(),
                                 .descriptor = file.descriptor(),
-                                .offset = segments_.offset(staged_begin_),
-                                .size = blocks,
-                                .bytes = staging_.get()});
+                                .offset = offset,
+                                .size = blocks - done,
+                                .bytes = staging_.get() + done});
   }
-  if (and_sync) {
+  // A write that the observer cuts short or refuses has no sync behind it, as the kernel would have it.
+  const bool in_full = !write || !write->is_wanted() || write->bytes() == blocks - done;
+  if (and_sync && in_full) {
     sync.emplace(FileOperation{
         .kind = FileOperation::Kind::sync, .path = file.path(), .descriptor = file.descriptor()});
   }
   unsigned entries = 0;
   if (write && write->is_wanted()) {
     io_uring_sqe* entry = next_entry();
-    io_uring_prep_write(entry, file.descriptor(), staging_.get(), static_cast<unsigned>(write->bytes()),
-                        segments_.offset(staged_begin_));
+    io_uring_prep_write(entry, file.descriptor(), staging_.get() + done,
+                        static_cast<unsigned>(write->bytes()), offset);
     if (sync && sync->is_wanted())
       io_uring_sqe_set_flags(entry, IOSQE_IO_LINK);  // the sync waits for the write
     io_uring_sqe_set_data64(entry, kWrite);
@@ -109,14 +125,16 @@ void DirectLogDevice::submit(bool and_sync) {
   const Results results = complete(entries);
   const std::int64_t written = write ? write->conclude(results[kWrite]) : 0;
   const std::int64_t synced = sync ? sync->conclude(results[kSync]) : 0;
-  if (write && written != static_cast<std::int64_t>(blocks)) {  // the sync was cancelled for it
-    fail("write", file.path(), written < 0 ? static_cast<int>(-written) : EIO);
+  if (written == -EINTR) return 0;
+  if (written < 0) fail("write", file.path(), static_cast<int>(-written));
+  const std::size_t whole =
+      static_cast<std::size_t>(written) / kBlock * kBlock;  // a direct write begins at a block
+  if (done + whole < blocks) {
+    if (write && whole == 0) fail("write", file.path(), EIO);  // the device does not get on
+    return whole;
   }
   if (synced < 0) fail("fdatasync", file.path(), static_cast<int>(-synced));
-  written_ = staged_end_;
-  const std::size_t whole = staged / kBlock * kBlock;
-  std::memmove(staging_.get(), staging_.get() + whole, staged - whole);
-  staged_begin_ += whole;
+  return whole;
 }
 
 io_uring_sqe* DirectLogDevice::next_entry() {

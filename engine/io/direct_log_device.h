@@ -42,6 +42,7 @@ class DirectLogDevice : public LogDevice {
 
   /// Writes the staged blocks and, if asked to, syncs; keeps the unfinished block.
   void submit(bool and_sync);
+  std::size_t submit(std::size_t done, std::size_t blocks, bool and_sync);
   io_uring_sqe* next_entry();
   using Results = std::array<std::int32_t, 2>;  // bytes or -errno: of the write, of the sync
   Results complete(unsigned entries);

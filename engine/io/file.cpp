@@ -134,6 +134,15 @@ void File::truncate(std::uint64_t size) {
   if (result < 0) fail("truncate", path_, static_cast<int>(-result));
 }
 
+void File::forget_cached() const {
+  const FileOperation operation{.kind = Kind::forget_cached, .path = path_, .descriptor = fd_};
+  const std::int64_t result = observed(operation, [&](std::size_t) {
+    errno = ::posix_fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED);
+    return errno == 0 ? 0 : -1;
+  });
+  if (result < 0) fail("fadvise", path_, static_cast<int>(-result));
+}
+
 std::uint64_t File::size() const {
   struct stat status {};
   if (::fstat(fd_, &status) != 0) fail("stat", path_, errno);

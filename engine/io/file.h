@@ -37,6 +37,9 @@ class File {
   /// Allocates [0, size) on the disk and sets the file's size.
   void preallocate(std::uint64_t size);
   void truncate(std::uint64_t size);
+  /// Asks the kernel to drop what it caches of the file and does not still have to write, so that the next read is
+  /// the disk's. After a failed sync that is not the same: the kernel keeps the pages and calls them written.
+  void forget_cached() const;
   std::uint64_t size() const;
   /// Takes the advisory lock on the whole file, exclusively; false if another process has it.
   bool try_lock();

@@ -25,6 +25,7 @@ struct FileOperation {
     remove,
     make_directory,
     sync_directory,
+    forget_cached,  ///< what the kernel caches and holds for written is to be read from the disk again
   };
   Kind kind = Kind::open;
   const std::filesystem::path& path;              ///< an open file's: the one it was opened under

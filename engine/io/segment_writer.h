@@ -11,8 +11,9 @@ namespace muster {
 /// being filled, so that no flush waits for it.
 class SegmentWriter {
  public:
-  /// Goes on at `start` in the directory that `lock` (of lock_log) has for itself: makes what is there durable, removes what lies above, and begins a new incarnation with a segment of its own.
-  /// So stale bytes behind `start` stay in a segment that nobody reads that far, and a reader is told by the
+  /// Goes on at `start` in the directory that `lock` (of lock_log) has for itself: makes what is there durable,
+  /// removes what lies above, and begins a new incarnation with a segment of its own, a smaller one where the disk
+  /// has no room. So stale bytes behind `start` stay in a segment that nobody reads that far, and a reader is told by the
   /// new segment where the old one ends.
   SegmentWriter(File lock, Lsn start, std::uint64_t segment_bytes, int flags);
   ~SegmentWriter();
@@ -34,9 +35,13 @@ class SegmentWriter {
     Segment segment;
     File file;
   };
+  File create_first();
+  Prepared create_next() const;
   void prepare();
+  Prepared take_next();
 
   const std::filesystem::path directory_;
+  const std::uint64_t segment_bytes_;
   const int flags_;
   const File lock_;  // the directory, locked as long as this lives
   Segment segment_;

@@ -114,6 +114,10 @@ std::vector<Segment> list_segments(const fs::path& directory) {
   return segments;
 }
 
+void forget_cached_segments(const fs::path& directory) {
+  for (const auto& [first, path] : named_segments(directory)) File::open(path, O_RDONLY).forget_cached();
+}
+
 File create_segment(const fs::path& directory, Segment& segment, int flags) {
   segment.path = segment_path(directory, segment.first);
   segment.file_bytes = kSegmentHeaderBytes + segment.bytes;

@@ -36,6 +36,9 @@ File lock_log(const std::filesystem::path& directory);
 /// disagree, or a gap between two segments.
 std::vector<Segment> list_segments(const std::filesystem::path& directory);
 
+/// File::forget_cached() of every segment.
+void forget_cached_segments(const std::filesystem::path& directory);
+
 /// Creates a segment that survives a crash from now on, opened with `flags`. One of the same name is
 /// replaced.
 File create_segment(const std::filesystem::path& directory, Segment& segment, int flags);

@@ -22,6 +22,12 @@ constexpr std::chrono::nanoseconds kPipelineNap = 50us;
 constexpr std::uint32_t kLooks = 32;
 /// Looks of a committer before it sleeps: about a microsecond, less than a wake-up costs.
 constexpr std::uint32_t kCommitLooks = 8;
+/// The same where every client has a processing unit: most of them yield, for about as long as a fast device's sync.
+constexpr std::uint32_t kCommitLooksAlone = 400;
+
+std::int64_t now_ns() {
+  return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 }  // namespace
 
@@ -30,9 +36,11 @@ Flusher::Flusher(LogBuffer& buffer, LogDevice& device, FlusherOptions options)
       device_(device),
       options_(std::move(options)),
       reach_(options_.reach),
+      units_(std::max(1u, std::thread::hardware_concurrency())),
       slots_(std::make_unique<Slot[]>(options_.max_workers)),
       durable_(device.start()),
-      recycled_(device.start()) {
+      recycled_(device.start()),
+      cohort_(options_.max_workers) {
   thread_ = std::thread([this] { run(); });
 }
 
@@ -70,31 +78,55 @@ void Flusher::flush(Lsn end) {
 
 void Flusher::wait_for_commit(WorkerId worker, Lsn end, bool grouped) {
   Slot& slot = slots_[worker];
-  const auto done = [&] { return durable() >= end || failed(); };
-  if (grouped && !done()) {
-    const auto since = Clock::now().time_since_epoch();
-    const auto limit = std::chrono::nanoseconds(since + options_.group_timeout).count();
-    slot.grouped_since.store(std::chrono::nanoseconds(since).count(), std::memory_order_relaxed);
-    // The count lags behind those who leave: it may wake the flusher once too often, and the flusher counts anew.
-    grouped_.fetch_add(1, std::memory_order_relaxed);
-    park(slot, end, done, [&] {
-      return grouped_.load(std::memory_order_relaxed) >= options_.group_commits ||
-             awake_at_.load(std::memory_order_relaxed) > limit;
-    });
-    grouped_.fetch_sub(1, std::memory_order_relaxed);
-    slot.grouped_since.store(0, std::memory_order_relaxed);
+  if (grouped) {
+    wait_for_group(slot, end);
   } else {
-    Backoff patience;
-    for (std::uint32_t look = 0; !done(); ++look, patience.pause()) {
-      if (try_take()) {
-        lead(end);
-      } else if (look == kCommitLooks) {
-        park(slot, end, done, [] { return true; });
-      }
-    }
+    wait_for_sync(slot, end);
   }
   if (durable() < end) throw_failure();
   slot.commits.add(1);
+}
+
+void Flusher::wait_for_group(Slot& slot, Lsn end) {
+  const auto done = [&] { return durable() >= end || failed(); };
+  if (done()) return;
+  const auto since = Clock::now().time_since_epoch();
+  const auto limit = std::chrono::nanoseconds(since + options_.group_timeout).count();
+  slot.grouped_since.store(std::chrono::nanoseconds(since).count(), std::memory_order_relaxed);
+  // The count lags behind those who leave: it may wake the flusher once too often, and the flusher counts anew.
+  grouped_.fetch_add(1, std::memory_order_relaxed);
+  park(slot, end, done, [&] {
+    return grouped_.load(std::memory_order_relaxed) >= options_.group_commits ||
+           awake_at_.load(std::memory_order_relaxed) > limit;
+  });
+  grouped_.fetch_sub(1, std::memory_order_relaxed);
+  slot.grouped_since.store(0, std::memory_order_relaxed);
+}
+
+void Flusher::wait_for_sync(Slot& slot, Lsn end) {
+  const auto done = [&] { return durable() >= end || failed(); };
+  slot.asked_at.store(now_ns(), std::memory_order_relaxed);  // released by commit_end
+  slot.commit_end.store(end, std::memory_order_release);     // acquired by gather()
+  Gathering::Member member{.ticket = slot.ticket.exchange(0, std::memory_order_relaxed)};
+  const std::uint32_t looks =
+      clients_.load(std::memory_order_relaxed) <= units_ ? kCommitLooksAlone : kCommitLooks;
+  Backoff patience;
+  for (std::uint32_t look = 0; !done(); ++look, patience.pause()) {
+    const Gathering::Role role = gathering_.join(member);
+    if (role == Gathering::Role::none) {
+      if (try_take()) {
+        lead(end);
+      } else if (look >= looks) {
+        park(slot, end, done, [] { return true; });
+      }
+    } else if (looks == kCommitLooksAlone && look < looks) {
+      if (now_ns() >= gathered_at_.load(std::memory_order_relaxed)) gathering_.give_up(member);
+    } else if (role == Gathering::Role::keeper) {
+      keep_time(slot, member, end, done);
+    } else {
+      park(slot, end, done, [&] { return !gathering_.kept_by_client(); });  // [gather]
+    }
+  }
 }
 
 void Flusher::acknowledge_later(WorkerId worker, PendingCommit& commit) {
@@ -130,6 +162,22 @@ void Flusher::park(Slot& slot, Lsn target, Done done, NeedsFlusher needs_flusher
   slot.parked.store(0, std::memory_order_relaxed);  // only this thread cares
 }
 
+template <class Done>
+void Flusher::keep_time(Slot& slot, const Gathering::Member& member, Lsn target, Done done) {
+  slot.target.store(target, std::memory_order_relaxed);  // released by parked
+  while (true) {
+    slot.parked.store(1, std::memory_order_seq_cst);  // [park], [gather]
+    if (done() || !gathering_.is_open_for(member)) break;
+    const std::chrono::nanoseconds left(gathered_at_.load(std::memory_order_relaxed) - now_ns());
+    if (left.count() <= 0) {
+      gathering_.give_up(member);
+      break;
+    }
+    futex_wait(slot.parked, 1, left);
+  }
+  slot.parked.store(0, std::memory_order_relaxed);  // only this thread cares
+}
+
 void Flusher::kick() {
   if (sleep_.load(std::memory_order_seq_cst) != kAwake &&
       sleep_.exchange(kAwake, std::memory_order_seq_cst) != kAwake) {
@@ -149,6 +197,7 @@ bool Flusher::try_take() {
 }
 
 void Flusher::release() {
+  const bool left_waiting = left_waiting_;            // [lock]
   draining_.store(false, std::memory_order_seq_cst);  // [lock], [note]
   if (blocked_.load(std::memory_order_seq_cst) == 1 && blocked_.exchange(0, std::memory_order_seq_cst) == 1) {
     futex_wake_one(blocked_);
@@ -157,6 +206,7 @@ void Flusher::release() {
     drains_.fetch_add(1, std::memory_order_seq_cst);
     futex_wake_all(drains_);
   }
+  if (left_waiting) kick();  // they counted on whoever kept the last gathering's time
 }
 
 void Flusher::lead(Lsn end) {
@@ -167,6 +217,7 @@ void Flusher::lead(Lsn end) {
 }
 
 bool Flusher::drain() noexcept {
+  gathering_.close();                                           // [gather]
   const Lsn begin = recycled_.load(std::memory_order_relaxed);  // [lock]
   const Lsn end = buffer_.advance();
   boundary_lag_.record(buffer_.reserved() - end);
@@ -175,11 +226,16 @@ bool Flusher::drain() noexcept {
     buffer_.recycle(end);
     recycled_.store(end, std::memory_order_relaxed);  // a hint for appended(); [lock] for drainers
   }
+  if (!failed()) gather();
   settle();
+  if (gathering_.open()) {  // waking them took its time
+    gathered_at_.store(now_ns() + cohort_.patience().count(), std::memory_order_relaxed);
+  }
   return end > begin;
 }
 
 void Flusher::write(Lsn begin, Lsn end) {
+  const Clock::time_point began = Clock::now();
   try {
     device_.write(begin, buffer_.bytes(begin, end));
     device_.sync();
@@ -188,6 +244,7 @@ void Flusher::write(Lsn begin, Lsn end) {
   } catch (const std::exception& error) {
     return fail({EIO, std::generic_category()}, error.what());
   }
+  cohort_.synced(Clock::now() - began);
   bytes_.add(end - begin);
   writes_.add(1);
   syncs_.add(1);
@@ -203,6 +260,35 @@ void Flusher::fail(const std::error_code& code, const std::string& what) {
   failure_ = "the log has failed, nothing is committed any more: " +
              (repeated ? what.substr(0, what.size() - message.size()) : what);
   failed_.store(true, std::memory_order_seq_cst);  // [park]
+}
+
+/// Before the first of them wakes: it may be back before the last one does.
+void Flusher::gather() {
+  const Lsn durable_end = durable();
+  const std::chrono::nanoseconds now(now_ns());
+  const std::uint32_t ticket = gathering_.next_ticket();
+  const std::uint32_t slots = slots_used_.load(std::memory_order_seq_cst);
+  std::uint32_t left = 0;
+  std::uint32_t released = 0;
+  std::uint32_t expected = 0;
+  for (std::uint32_t i = 0; i < slots; ++i) {
+    Slot& slot = slots_[i];
+    const Lsn end = slot.commit_end.load(std::memory_order_acquire);  // by wait_for_sync()
+    if (end > durable_end) ++left;
+    if (end <= released_ || end > durable_end) continue;
+    ++released;
+    const std::chrono::nanoseconds asked(slot.asked_at.load(std::memory_order_relaxed));
+    if (!cohort_.release(i, asked, now)) continue;
+    // One that left without being woken, and is back already, misses its ticket: one wait in vain.
+    slot.ticket.store(ticket, std::memory_order_relaxed);
+    ++expected;
+  }
+  released_ = durable_end;
+  left_waiting_ = left != 0;
+  if (released != 0) clients_.store(released + left, std::memory_order_relaxed);
+  if (expected == 0) return;
+  gathered_at_.store((now + cohort_.patience()).count(), std::memory_order_relaxed);
+  gathering_.open(expected, left_waiting_);
 }
 
 void Flusher::settle() {
@@ -281,6 +367,7 @@ Flusher::Clock::time_point Flusher::flush_due() const {
     return Clock::time_point::min();
   bool pipelined = false;
   std::uint32_t grouped = 0;
+  std::int64_t gathered = std::numeric_limits<std::int64_t>::max();
   std::int64_t oldest = std::numeric_limits<std::int64_t>::max();
   const std::uint32_t slots = slots_used_.load(std::memory_order_seq_cst);
   for (std::uint32_t i = 0; i < slots; ++i) {
@@ -291,14 +378,18 @@ Flusher::Clock::time_point Flusher::flush_due() const {
     }
     if (slot.parked.load(std::memory_order_seq_cst) == 0) continue;            // [sleep]
     if (slot.target.load(std::memory_order_relaxed) <= durable_end) continue;  // it is about to leave
+    if (slot.commit_end.load(std::memory_order_relaxed) > durable_end && gathering_.open()) {  // [gather]
+      if (!gathering_.kept_by_client()) gathered = gathered_at_.load(std::memory_order_relaxed);
+      continue;
+    }
     const std::int64_t since = slot.grouped_since.load(std::memory_order_relaxed);
     if (since == 0) return Clock::time_point::min();
     oldest = std::min(oldest, since);
     ++grouped;
   }
   if (grouped >= options_.group_commits) return Clock::time_point::min();
-  Clock::time_point due = Clock::time_point::max();
-  if (pipelined) due = drained_at_ + kPipelineNap;
+  Clock::time_point due = Clock::time_point(std::chrono::nanoseconds(gathered));
+  if (pipelined) due = std::min(due, drained_at_ + kPipelineNap);
   if (grouped > 0 && !failed()) {
     due = std::min(due, Clock::time_point(std::chrono::nanoseconds(oldest) + options_.group_timeout));
   }

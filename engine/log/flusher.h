@@ -11,6 +11,8 @@
 #include "algorithms/backoff.h"
 #include "algorithms/log_buffer.h"
 #include "engine/io/log_device.h"
+#include "engine/log/cohort_clock.h"
+#include "engine/log/gathering.h"
 #include "engine/log/log_statistics.h"
 
 namespace muster {
@@ -41,6 +43,8 @@ struct FlusherOptions {
 ///             two sees the other. Where a committer is draining, the flusher leaves a note (blocked_) and
 ///             sleeps; the drainer lets go and then looks for the note. Where no worker asks (async commits,
 ///             dirty data), the flusher flushes every kIdleFlush, and when workers have come half as far as they can.
+///             After a sync, durable commits wait for the clients that it released (gathering.h), if CohortClock says
+///             so: in all for a sync's duration at most, and the kernel's timer slack. The last to come drains.
 /// Invariants  recycled_ <= boundary; durable_ == recycled_ until the log fails, and stays from then on.
 ///             What is acknowledged as durable ends at or below durable_.
 ///             A drainer waits for nothing that a worker holds.
@@ -53,6 +57,9 @@ struct FlusherOptions {
 ///             [note]     flusher: store blocked_, exchange draining_. Drainer: store draining_, load
 ///                        blocked_. Likewise flush_waiters_: a thread in flush() adds to it, then tries
 ///                        draining_; the drainer stores draining_, then looks for it.
+///             [gather]   worker: store parked, load gathering_ (open, and a client keeps its time: that client will
+///                        drain). Drainer: close gathering_, then load parked. Likewise; it kicks the flusher for
+///                        those that it finds and did not cover.
 ///             [lock]     draining_: acquired by exchange, released by store; guards what only a drainer
 ///                        touches.
 ///             [queue]    tail released by the worker, head by the drainer; each acquires the other's.
@@ -100,6 +107,10 @@ class Flusher {
     std::atomic<std::uint32_t> parked{0};        // 1: sleeps, or is about to
     std::atomic<Lsn> target{0};                  // what it waits for; stored before parked
     std::atomic<std::int64_t> grouped_since{0};  // steady-clock ns; 0: does not wait for a group
+    std::atomic<Lsn> commit_end{0};              // of its last durable commit
+    std::atomic<std::int64_t> asked_at{
+        0};  // steady-clock ns, when that began to wait; stored before commit_end
+    std::atomic<std::uint32_t> ticket{0};  // of the gathering that waits for it; the drainer gives it
     std::atomic<std::size_t> tail{0};
     Lsn last_pending = 0;
     Counter commits;
@@ -120,19 +131,26 @@ class Flusher {
   bool drain() noexcept;
   void write(Lsn begin, Lsn end);
   void settle();
+  void gather();
   void lead(Lsn end);
   void fail(const std::error_code& code, const std::string& what);
 
   void kick();
+  void wait_for_group(Slot& slot, Lsn end);
+  void wait_for_sync(Slot& slot, Lsn end);
   /// Sleeps until done(). A drainer wakes it when `target` is durable.
   template <class Done, class NeedsFlusher>
   void park(Slot& slot, Lsn target, Done done, NeedsFlusher needs_flusher);
+  /// Sleeps until done(), or until the gathering is over, which it ends when its time is up.
+  template <class Done>
+  void keep_time(Slot& slot, const Gathering::Member& member, Lsn target, Done done);
   [[noreturn]] void throw_failure() const;
 
   LogBuffer& buffer_;
   LogDevice& device_;
   const FlusherOptions options_;
   const std::uint64_t reach_;
+  const std::uint32_t units_;  // processing units that this process may use
   std::unique_ptr<Slot[]> slots_;
 
   // Written once a flush, read by every append.
@@ -154,6 +172,13 @@ class Flusher {
   std::atomic<std::uint32_t> grouped_{0};  // workers in wait_for_commit(grouped)
   std::atomic<bool> stop_{false};
   Clock::time_point drained_at_;  // by the flusher's thread, which alone uses it
+
+  alignas(kCacheLine) Gathering gathering_;
+  std::atomic<std::int64_t> gathered_at_{0};  // steady-clock ns: when it waits no longer
+  std::atomic<std::uint32_t> clients_{0};     // durable commits that the last drain covered or left
+  CohortClock cohort_;                        // [lock]
+  Lsn released_ = 0;                          // [lock] durable commits below are no news
+  bool left_waiting_ = false;                 // [lock] the last drain left durable commits waiting
 
   // Written by the drainer.
   alignas(kCacheLine) Counter bytes_;

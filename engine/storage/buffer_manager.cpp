@@ -14,6 +14,7 @@ namespace muster {
 namespace {
 
 constexpr std::size_t kStretch = 64;  // frames that one call of the clock hand looks at
+constexpr std::size_t kCleanPagesMin = 32;
 constexpr int kPatience = 10'000;     // pauses until "every frame is latched" is believed: a second or two
 constexpr std::uint64_t kNoPage = 0;  // in frames_
 constexpr unsigned kPageNumberBits = 40;  // below the table's id, in frames_
@@ -30,6 +31,20 @@ PageNumber page_of(std::uint64_t resident) {
 
 Lsn page_lsn(const TableSpace& space, PageNumber page) {
   return load_word(space.page(page));
+}
+
+/// Whether reads can go on without a dirty page being written: on fewer pages than a few paths of a tree take they
+/// would push each other out for ever.
+bool enough_are_clean(const BufferManager& buffers, const std::vector<std::atomic<std::uint64_t>>& frames) {
+  const std::size_t enough = std::min(kCleanPagesMin, frames.size() / 4);
+  std::size_t clean = 0;
+  for (const auto& frame : frames) {
+    const std::uint64_t who = frame.load(std::memory_order_relaxed);  // relaxed, as below: an estimate
+    if (who == kNoPage) continue;
+    const PageState& state = buffers.space(table_of(who)).state(page_of(who));
+    if (!is_dirty(state.load(std::memory_order_relaxed)) && ++clean >= enough) return true;
+  }
+  return false;
 }
 
 void clear_dirty(PageState& state) {
@@ -186,23 +201,37 @@ FrameIndex BufferManager::take_frame() {
 /// Evicts what one stretch of the clock finds. Returns one of the freed frames, the others go to free_.
 std::optional<FrameIndex> BufferManager::evict_some() {
   std::vector<Victim> victims;
-  choose_victims(victims);
+  choose_victims(Candidates::all, victims);
   const Lsn durable = flush_log_for(victims);
+  std::exception_ptr failure;
+  std::optional<FrameIndex> mine = evict(victims, durable, failure);
+  if (mine || !failure) return mine;
+  if (!enough_are_clean(*this, frames_)) std::rethrow_exception(failure);
+  victims.clear();
+  choose_victims(Candidates::clean, victims);
+  mine = evict(victims, 0, failure);
+  if (!mine) std::rethrow_exception(failure);
+  return mine;
+}
+
+/// `failure`: why a victim stays, if one does that was still unused.
+std::optional<FrameIndex> BufferManager::evict(const std::vector<Victim>& victims, Lsn durable,
+                                               std::exception_ptr& failure) {
   std::optional<FrameIndex> mine;
-  try {
-    for (const Victim& victim : victims) {
+  for (const Victim& victim : victims) {
+    try {
       if (!latch_clean(victim, durable) || !release_victim(victim)) continue;
-      if (mine) free_.give(*mine);
-      mine = victim.frame;
+    } catch (...) {
+      failure = std::current_exception();
+      continue;
     }
-  } catch (...) {
     if (mine) free_.give(*mine);
-    throw;
+    mine = victim.frame;
   }
   return mine;
 }
 
-void BufferManager::choose_victims(std::vector<Victim>& victims) {
+void BufferManager::choose_victims(Candidates candidates, std::vector<Victim>& victims) {
   const std::size_t stretch = std::min(kStretch, std::max<std::size_t>(1, frames_.size() / 8));
   for (std::size_t walked = 0; walked < 2 * frames_.size() && victims.empty(); walked += stretch) {
     // Relaxed: it only hands out stretches.
@@ -214,6 +243,7 @@ void BufferManager::choose_victims(std::vector<Victim>& victims) {
       TableSpace& owner = space(table_of(who));
       PageState& state = owner.state(page_of(who));
       std::uint64_t seen = state.load(std::memory_order_acquire);  // [latch]
+      if (candidates == Candidates::clean && is_dirty(seen)) continue;
       if (latch_of(seen) == kMarked) {
         victims.push_back({frame, who, &owner, page_of(who), seen, 0});
       } else if (latch_of(seen) == kUnlocked) {

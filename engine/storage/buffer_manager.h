@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -46,8 +47,9 @@ struct BufferStatistics {
 ///              are written back, a batch for one flush of the log.
 /// WAL rule     A page is written only after flush_log(page LSN) has returned. It is called with no latch held
 ///              but that of a missing page, which its loader has.
-/// Errors       Whatever fails (a read, a write, the log) is thrown to the thread that missed; no latch or frame is lost,
-///              and a page that could not be written stays, dirty.
+/// Errors       A page that cannot be written (the disk is full) stays, dirty, and a clean one is evicted in its place.
+///              Where few are clean, where the log has failed and where a read fails, the thread that missed is
+///              told. No latch or frame is lost.
 /// Differs      from the paper: sharers are counted in 16 bits; dirtiness is a bit of the state word; frames
 ///              are an array instead of a hash table of resident pages.
 class BufferManager {
@@ -96,7 +98,10 @@ class BufferManager {
   std::optional<std::uint64_t> load(TableSpace& owner, PageNumber page);
   FrameIndex take_frame();
   std::optional<FrameIndex> evict_some();
-  void choose_victims(std::vector<Victim>& victims);
+  std::optional<FrameIndex> evict(const std::vector<Victim>& victims, Lsn durable,
+                                  std::exception_ptr& failure);
+  enum class Candidates : std::uint8_t { all, clean };
+  void choose_victims(Candidates candidates, std::vector<Victim>& victims);
   Lsn flush_log_for(std::vector<Victim>& victims);
   bool latch_clean(const Victim& victim, Lsn durable);
   bool release_victim(const Victim& victim);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <cstring>
 
 #include "engine/error.h"
@@ -101,6 +102,52 @@ std::vector<std::byte> PageView::key(const PageShape& shape, std::uint32_t index
     for (std::size_t i = 0; i < size; ++i) suffix[i] = static_cast<std::byte>(head_of(where) >> (24 - 8 * i));
   }
   return whole;
+}
+
+bool PageView::is_sound() const {
+  const std::uint64_t first = load_word(bytes_ + kWordBytes);
+  const PageShape now = shape();
+  switch (now.kind) {
+    case PageKind::unused:
+      return first == 0;
+    case PageKind::header:
+    case PageKind::free:
+      return now.level == 0 && now.slots == 0 && now.used == 0 && now.heap_begin == kPageBytes;
+    case PageKind::leaf:
+    case PageKind::inner:
+      return (first >> 16 & 0xffff) == now.slots && is_sound_tree_page(now);
+  }
+  return false;
+}
+
+bool PageView::is_sound_tree_page(const PageShape& shape) const {
+  if ((shape.kind == PageKind::leaf) != (shape.level == 0)) return false;
+  const std::size_t fences = padded(shape.lower) + padded(shape.upper);
+  const std::size_t heap_begin = shape.heap_begin;
+  if (fences > kPageCapacity || heap_begin % kWordBytes != 0 || heap_begin < slot_offset(shape.slots) ||
+      heap_begin > kPageBytes - fences) {
+    return false;
+  }
+  if (!shape.bounded && shape.upper != 0) return false;
+  if (shape.prefix != (shape.bounded ? common_prefix(lower_fence(shape), upper_fence(shape)) : 0))
+    return false;
+
+  std::bitset<kPageBytes / kWordBytes> taken;
+  std::size_t used = fences;
+  for (std::uint32_t index = 0; index < shape.slots; ++index) {
+    const std::uint64_t where = slot(index);
+    if (shape.kind == PageKind::inner && value_size(index) != sizeof(PageNumber)) return false;
+    const std::size_t begin = cell_offset(where);
+    const std::size_t end = begin + cell_bytes(where);
+    used += end - begin;
+    if (begin == end) continue;  // a short key without a value
+    if (begin < heap_begin || end > kPageBytes - fences) return false;
+    for (std::size_t word = begin / kWordBytes; word < end / kWordBytes; ++word) {
+      if (taken.test(word)) return false;
+      taken.set(word);
+    }
+  }
+  return used == shape.used;
 }
 
 std::vector<std::byte> PageView::image() const {

@@ -102,11 +102,16 @@ class PageView {
     return {bytes_ + kPageBytes - padded(shape.lower) - padded(shape.upper), shape.upper};
   }
   std::vector<std::byte> key(const PageShape& shape, std::uint32_t index) const;
+  /// Whether the bytes can be a page: what header and slots point to lies where it may, nothing overlaps, and it adds
+  /// up. What is not, such as a page that the power failed in the middle of, must neither be read further nor changed.
+  bool is_sound() const;
   /// The page without its gap: header, slots, heap.
   std::vector<std::byte> image() const;
   const std::byte* bytes() const { return bytes_; }
 
  protected:
+  bool is_sound_tree_page(const PageShape& shape) const;
+
   static constexpr unsigned kValueShift = 0, kKeyShift = 11, kOffsetShift = 21, kHeadShift = 32;
   static constexpr std::uint64_t kValueMask = 0x7ff, kKeyMask = 0x3ff, kOffsetMask = 0x3ff;
 

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "engine/log/log_manager.h"
+#include "engine/txn/active_transactions.h"
 #include "engine/txn/lock_manager.h"
 #include "engine/txn/tables.h"
 
@@ -19,6 +20,7 @@ class Engine {
       : log(its_log),
         tables(its_tables),
         early_lock_release(release_early),
+        active(sessions_max + 1),  // the log's workers: the database itself appends, too
         next_transaction_(next_transaction),
         sessions_max_(sessions_max) {}
 
@@ -26,6 +28,7 @@ class Engine {
   const Tables& tables;
   const bool early_lock_release;
   LockManager locks;
+  ActiveTransactions active;
 
   /// Numbers [result, result + kTransactionBlock) for one session, so that not every transaction of every
   /// session writes the same line.

@@ -23,6 +23,8 @@ Restart::Restart(const std::filesystem::path& log_directory, const Master& maste
                  BufferManager& buffers)
     : log_directory_(log_directory),
       log_begin_(master.log_begin),
+      redo_begin_(master.redo_begin),
+      settled_(master.settled),
       buffers_(buffers),
       reader_(log_directory, master.log_begin),
       redone_to_(master.log_begin),
@@ -38,6 +40,11 @@ Restart::Restart(const std::filesystem::path& log_directory, const Master& maste
   }
   const LogEnd& end = reader_.end();
   if (end.kind == LogEnd::Kind::damaged || end.kind == LogEnd::Kind::truncated) throw DamageError(end.what);
+  if (end.lsn < settled_) {
+    throw DamageError(
+        fmt::format("the log ends at LSN {}, but the master was written when it was durable up to {}",
+                    end.lsn, settled_));
+  }
   reader_end_ = end.lsn;
   statistics_.losers = losers_.size();
   statistics_.log_bytes_read = reader_.bytes_read();
@@ -45,6 +52,7 @@ Restart::Restart(const std::filesystem::path& log_directory, const Master& maste
 
 void Restart::note(const LogRecord& record, const Catalogue& catalogue) {
   ++statistics_.records;
+  if (record.lsn < redo_begin_) ++statistics_.below;
   last_record_ = record.lsn;
   next_transaction_ = std::max(next_transaction_, record.transaction + 1);
   Loser* loser = nullptr;
@@ -62,6 +70,7 @@ void Restart::note(const LogRecord& record, const Catalogue& catalogue) {
     case RecordType::compensation:
     case RecordType::abort: {
       const auto found = losers_.find(record.transaction);
+      if (found == losers_.end() && record.lsn < settled_) return;  // it has ended; its begin lies below
       if (found == losers_.end()) {
         throw DamageError(fmt::format("log at LSN {}: a record of transaction {}, which has no begin record",
                                       record.lsn, record.transaction));
@@ -101,11 +110,13 @@ void Restart::check_pages(const std::filesystem::path& table_file) const {
 /// Each page that the record changes may take a frame. An eviction for it would write pages to the disk before the
 /// log's end is known to be no damage.
 bool Restart::fits_into_memory(const LogRecord& record) const {
+  if (record.lsn < redo_begin_) return true;
   const std::size_t pages = record.type == RecordType::structure ? pages_of(record).size() : 1;
   return buffers_.free_frames() >= pages;
 }
 
 void Restart::redo(const LogRecord& record) {
+  if (record.lsn < redo_begin_) return;
   if (record.type == RecordType::update || record.type == RecordType::compensation) {
     statistics_.redone += muster::redo(buffers_, change_of(record), record.end);
   } else if (record.type == RecordType::structure) {

@@ -13,7 +13,8 @@
 namespace muster {
 
 struct RestartStatistics {
-  std::uint64_t records = 0;  ///< in the log
+  std::uint64_t records = 0;  ///< in the log, from where restart reads it
+  std::uint64_t below = 0;    ///< of those, below master.redo_begin: the files have them
   std::uint64_t log_bytes_read = 0;
   std::uint64_t redone = 0;  ///< page changes that the files did not have
   std::uint64_t losers = 0;  ///< transactions that the crash cut off
@@ -50,7 +51,7 @@ class Restart {
   /// No smaller number has been used by a transaction.
   TransactionId next_transaction() const { return next_transaction_; }
 
-  /// Throws DamageError when a page in the file has been changed by a record that the log does not have: what
+  /// Looks at what the disk holds, whatever the kernel remembers. Throws DamageError when a page in the file has been changed by a record that the log does not have: what
   /// was durable once has been lost since.
   void check_pages(const std::filesystem::path& table_file) const;
 
@@ -74,9 +75,11 @@ class Restart {
 
   const std::filesystem::path log_directory_;
   const Lsn log_begin_;
+  const Lsn redo_begin_;
+  const Lsn settled_;
   BufferManager& buffers_;
   LogReader reader_;   // before the log is opened, and again behind: opening removes what lies above the end
-  Lsn redone_to_ = 0;  // all records below are redone
+  Lsn redone_to_ = 0;  // all records from redo_begin_ to here are redone
   Lsn reader_end_ = 0;
   Lsn last_record_ = 0;
   TransactionId next_transaction_ = 1;

@@ -2,13 +2,18 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 #include "engine/txn/undo.h"
 
 namespace muster {
 
-TransactionSession::TransactionSession(Engine& engine, CommitPolicy policy)
-    : engine_(engine), registration_(engine), policy_(policy), worker_(engine.log.attach()) {}
+TransactionSession::TransactionSession(std::shared_ptr<Engine> engine, CommitPolicy policy)
+    : owned_(std::move(engine)),
+      engine_(*owned_),
+      registration_(engine_),
+      policy_(policy),
+      worker_(engine_.log.attach()) {}
 
 TransactionSession::~TransactionSession() {
   try {
@@ -84,6 +89,8 @@ Lsn TransactionSession::change(const RecordChange& change) {
       next_number_ = engine_.take_transactions();
       numbers_end_ = next_number_ + Engine::kTransactionBlock;
     }
+    engine_.active.begins(worker_, engine_.log.reserved());
+    is_registered_ = true;
     position = engine_.log.append_begin_and_change(worker_, next_number_, change);
     transaction_ = next_number_++;
   } else {
@@ -100,6 +107,7 @@ Lsn TransactionSession::restructure(std::span<const PageImage> pages) {
 
 void TransactionSession::finish() {
   active_ = false;
+  if (std::exchange(is_registered_, false)) engine_.active.ended(worker_);
   transaction_ = 0;
   last_ = 0;
   undo_.clear();

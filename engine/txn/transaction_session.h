@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <deque>
+#include <memory>
 
 #include "engine/database.h"
 #include "engine/txn/engine.h"
@@ -20,7 +21,7 @@ namespace muster {
 ///            durable, and (pipelined) not before its session's earlier commits if it has to wait at all.
 class TransactionSession final : public Session, private ChangeLog {
  public:
-  TransactionSession(Engine& engine, CommitPolicy policy);
+  TransactionSession(std::shared_ptr<Engine> engine, CommitPolicy policy);
   ~TransactionSession() override;
 
   void begin() override;
@@ -69,12 +70,14 @@ class TransactionSession final : public Session, private ChangeLog {
     Engine& engine;
   };
 
+  const std::shared_ptr<Engine> owned_;  // first: goes last, and perhaps the whole database with it
   Engine& engine_;
   const Registration registration_;
   const CommitPolicy policy_;
   const WorkerId worker_;
   LockHolder locks_;
   bool active_ = false;
+  bool is_registered_ = false;     // in engine_.active
   TransactionId transaction_ = 0;  // 0 until the first change
   TransactionId next_number_ = 0;  // [next_number_, numbers_end_) are this session's
   TransactionId numbers_end_ = 0;

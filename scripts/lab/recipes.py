@@ -27,8 +27,8 @@ class Preset:
 
 
 PRESETS = {
-    "smoke": Preset(6, {"warmup_s": 0.05, "window_s": 0.05, "windows": 2}, 6),
-    "hour": Preset(9, {"warmup_s": 0.1, "window_s": 0.2, "windows": 3}, 20),
+    "smoke": Preset(9, {"warmup_s": 0.05, "window_s": 0.1, "windows": 2}, 9),
+    "hour": Preset(15, {"warmup_s": 0.2, "window_s": 0.25, "windows": 3}, 20),
     "full": Preset(10, {"warmup_s": 2, "window_s": 10, "windows": 3}, 50),  # runs of 30 s, ten of each, as Aether's
 }
 
@@ -119,7 +119,7 @@ def chosen(recipes, words):
 def of_results(found, panel):
     title, unit, value = MEASURES[panel["y"]]
     unit = unit if unit is not None else found[0]["throughput"]["unit"] if found else ""
-    table = Table(panel.get("title", title), unit, {})
+    table = Table(title, unit, {})
     for result in found:
         configuration = dict(flat(results.without_place(result["configuration"])))
         seed, point = configuration.pop("seed"), _point(configuration)
@@ -140,7 +140,7 @@ def of_benchmarks(document, panel):
         point = measurements.configuration_of(entry.get("run_name", entry["name"]))
         if panel["x"] in point and not entry.get("error_occurred"):
             values.setdefault(_point(point), {})[0, entry.get("repetition_index", 0)] = entry["real_time"]
-    return _shaped(Table(panel.get("title", title), unit, values), panel)
+    return _shaped(Table(title, unit, values), panel)
 
 
 def _shaped(table, panel):
@@ -159,7 +159,7 @@ def _shaped(table, panel):
                 if ratios:
                     divided[_point(others)] = ratios
                     disturbed[_point(others)] = table.disturbed.get(point, set()) | table.disturbed.get(below, set())
-        table.values, table.disturbed, table.unit = divided, disturbed, ""
+        table.values, table.disturbed, table.title, table.unit = divided, disturbed, f"ratio of {table.title}", ""
     return table
 
 

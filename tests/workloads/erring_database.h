@@ -68,6 +68,8 @@ class ErringDatabase final : public Database {
   }
   LogManager& log() override { return inner_->log(); }
   BufferStatistics buffer_statistics() const override { return inner_->buffer_statistics(); }
+  void checkpoint() override { inner_->checkpoint(); }
+  Lsn log_begin() const override { return inner_->log_begin(); }
   void check() const override { inner_->check(); }
   void close() override { inner_->close(); }
 

@@ -13,38 +13,13 @@
 #include "engine/io/file.h"
 #include "engine/io/file_log_device.h"
 #include "tests/catch.h"
+#include "tests/engine/file_judge.h"
 #include "tests/temporary_directory.h"
 
 namespace muster {
 namespace {
 
 using Kind = FileOperation::Kind;
-
-/// Does as `judge` says, and notes what it was told.
-class Judge final : public FileObserver {
- public:
-  explicit Judge(std::function<FileVerdict(const FileOperation&)> judge) : judge_(std::move(judge)) {
-    observe_files(this);
-  }
-  ~Judge() override { observe_files(nullptr); }
-
-  FileVerdict before(const FileOperation& operation) override {
-    const std::lock_guard guard(mutex_);
-    ++count[operation.kind];
-    return judge_(operation);
-  }
-  void after(const FileOperation&, std::int64_t result) override {
-    const std::lock_guard guard(mutex_);
-    results.push_back(result);
-  }
-
-  std::map<Kind, int> count;
-  std::vector<std::int64_t> results;
-
- private:
-  const std::function<FileVerdict(const FileOperation&)> judge_;
-  std::mutex mutex_;
-};
 
 FileVerdict let_pass(const FileOperation&) {
   return {};

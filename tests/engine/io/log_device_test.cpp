@@ -1,8 +1,10 @@
 #include <sys/resource.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstring>
 #include <random>
+#include <thread>
 
 #include "engine/error.h"
 #include "engine/io/direct_log_device.h"
@@ -10,6 +12,7 @@
 #include "engine/io/file_log_device.h"
 #include "engine/io/memory_log_device.h"
 #include "tests/catch.h"
+#include "tests/engine/file_judge.h"
 #include "tests/temporary_directory.h"
 
 namespace muster {
@@ -142,6 +145,48 @@ TEST_CASE("Log devices: what cannot be preallocated is an error of the write tha
   for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
     CHECK(entry.path().extension() == ".log");  // nothing unfinished stays
   }
+}
+
+TEST_CASE("Log devices: a segment that found no room is tried for again when it is needed") {
+  for (const bool direct : {false, true}) {
+    CAPTURE(direct);
+    TemporaryDirectory directory;
+    const auto device = open_device(directory.path(), direct, kFirstLsn);
+    const std::vector<std::byte> stream = random_bytes(kSegment + 100);
+    std::atomic<int> refused{0};
+    {
+      const Judge full([&](const FileOperation& operation) {
+        if (operation.kind != FileOperation::Kind::allocate) return FileVerdict{};
+        ++refused;
+        return FileVerdict{.error = ENOSPC};
+      });
+      device->write(kFirstLsn, Bytes(stream).first(kSegment - 100));  // the helper begins at half of it
+      device->sync();
+      while (refused == 0) std::this_thread::yield();
+    }
+    device->write(kFirstLsn + kSegment - 100, Bytes(stream).subspan(kSegment - 100));
+    device->sync();
+    CHECK(refused == 1);
+    CHECK(read_stream(directory.path(), kFirstLsn, stream.size()) == stream);
+  }
+}
+
+TEST_CASE("Log devices: an I/O error of the next segment is not tried again") {
+  TemporaryDirectory directory;
+  const auto device = open_device(directory.path(), false, kFirstLsn);
+  const std::vector<std::byte> stream = random_bytes(kSegment + 100);
+  std::atomic<int> refused{0};
+  {
+    const Judge broken([&](const FileOperation& operation) {
+      if (operation.kind != FileOperation::Kind::allocate) return FileVerdict{};
+      ++refused;
+      return FileVerdict{.error = EIO};
+    });
+    device->write(kFirstLsn, Bytes(stream).first(kSegment - 100));
+    while (refused == 0) std::this_thread::yield();
+  }
+  CHECK_THROWS_AS(device->write(kFirstLsn + kSegment - 100, Bytes(stream).subspan(kSegment - 100)),
+                  std::system_error);
 }
 
 TEST_CASE("Log devices: a memory device's sync takes the stated latency") {

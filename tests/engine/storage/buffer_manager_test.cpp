@@ -16,6 +16,7 @@
 #include "engine/storage/guards.h"
 #include "engine/storage/page_words.h"
 #include "tests/catch.h"
+#include "tests/engine/file_judge.h"
 #include "tests/engine/named_file.h"
 
 namespace muster::test {
@@ -125,6 +126,36 @@ TEST_CASE("BufferManager: a failed write is thrown to who misses and leaves the 
     CHECK(read_page(buffers, page) == page + 1);
     write_page(buffers, page, page + 2, 0);
   }
+}
+
+TEST_CASE("BufferManager: on a full disk reads go on while there is a clean page to evict") {
+  const NamedFile file;
+  BufferManager buffers({.frames = kFrames}, [](Lsn) {});
+  buffers.open_table(kTable, file.open());
+  const PageNumber dirty = kFrames / 2;
+  for (PageNumber page = 0; page < 10 * kFrames; ++page) write_page(buffers, page, page + 1, 0);
+  buffers.flush_all();
+  for (PageNumber page = 0; page < dirty; ++page) write_page(buffers, page, page + 2, 0);
+  int refused = 0;
+  int failed = 0;
+  {
+    const Judge full([&](const FileOperation& operation) {
+      if (operation.kind != FileOperation::Kind::write) return FileVerdict{};
+      ++refused;
+      return FileVerdict{.error = ENOSPC};
+    });
+    for (int i = 0; i < 2000; ++i) {
+      const PageNumber page = dirty + static_cast<PageNumber>(i) % (9 * kFrames);
+      try {
+        failed += read_page(buffers, page) == page + 1 ? 0 : 1;
+      } catch (const std::system_error&) {
+        ++failed;
+      }
+    }
+  }
+  CHECK(refused > 0);
+  CHECK(failed == 0);
+  for (PageNumber page = 0; page < dirty; ++page) CHECK(read_page(buffers, page) == page + 2);
 }
 
 TEST_CASE("BufferManager: a failed read is thrown to who misses, whose frame is free again") {

@@ -2,9 +2,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <thread>
+#include <vector>
+
 #include "engine/catalogue.h"
 #include "engine/io/segments.h"
 #include "tests/catch.h"
+#include "tests/engine/file_judge.h"
 #include "tests/engine/txn/database_testing.h"
 
 namespace muster {
@@ -113,6 +118,40 @@ TEST_CASE("Database: options out of range are refused and nothing is created") {
   CHECK_FALSE(std::filesystem::exists(directory.path() / "none"));
 }
 
+TEST_CASE("Database: too few frames for the sessions are refused when it opens, and the fewest do") {
+  TemporaryDirectory directory;
+  DatabaseOptions options = memory_database(directory.path());
+  options.log_buffer.max_workers = 16;
+  options.frames = 63;
+  CHECK(refusal(options) ==
+        "engine.frames = 63: want 64 at least, 4 for each of 16 workers (log_buffer.max_workers)");
+  options.frames = 64;
+  const auto database = Database::open(options);
+  std::vector<std::thread> threads;
+  std::atomic<int> failed{0};
+  for (int thread = 0; thread < 16; ++thread) {
+    const TableId table = database->create_table(std::to_string(thread));
+    threads.emplace_back([&, table] {
+      try {
+        const auto session = database->attach(CommitPolicy::async);
+        const std::string value(900, 'v');
+        for (int round = 0; round < 4; ++round) {  // grows by splits, and shrinks again by merges
+          session->begin();
+          for (std::uint64_t i = 0; i < 200; ++i) {
+            failed += session->insert(table, as_bytes(key_of(i)), as_bytes(value)) == Status::ok ? 0 : 1;
+          }
+          session->abort();
+        }
+      } catch (const std::exception&) {
+        ++failed;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(failed == 0);
+  database->check();
+}
+
 TEST_CASE("Database: an unknown algorithm is refused with the known ones") {
   TemporaryDirectory directory;
   DatabaseOptions options = small_database(directory.path() / "none");
@@ -195,6 +234,65 @@ TEST_CASE("Database: is not closed under a session") {
   CHECK_THROWS_AS(database->close(), std::logic_error);
   session.reset();
   CHECK_NOTHROW(database->close());
+}
+
+TEST_CASE("Database: a close that failed is reported by every later one") {
+  TemporaryDirectory directory;
+  const auto database = Database::open(small_database(directory.path()));
+  fill(*database, database->create_table("t"), 100);
+  {
+    const Judge full([&](const FileOperation& operation) {
+      const bool table = operation.path.extension() == ".table";
+      return FileVerdict{.error = table && operation.kind == FileOperation::Kind::sync ? EIO : 0};
+    });
+    CHECK_THROWS_AS(database->close(), std::system_error);
+  }
+  CHECK_THROWS_AS(database->close(), std::system_error);
+  CHECK_FALSE(Master::read(directory.path() / "master").clean);
+}
+
+TEST_CASE("Database: nothing is begun behind close()") {
+  TemporaryDirectory directory;
+  const auto database = Database::open(small_database(directory.path()));
+  database->create_table("t");
+  database->close();
+  CHECK_NOTHROW(database->close());
+  CHECK_THROWS_AS(database->attach(CommitPolicy::durable), std::logic_error);
+  CHECK_THROWS_AS(database->create_table("u"), std::logic_error);
+  CHECK(Master::read(directory.path() / "master").clean);
+}
+
+TEST_CASE("Database: a session that outlives it is refused everything, and takes back what it had begun") {
+  TemporaryDirectory directory;
+  const bool begun = GENERATE(false, true);
+  auto database = Database::open(small_database(directory.path()));
+  const TableId table = database->create_table("t");
+  fill(*database, table, 100);
+  auto session = database->attach(CommitPolicy::durable);
+  if (begun) {
+    session->begin();
+    REQUIRE(session->insert(table, as_bytes("late"), as_bytes("value")) == Status::ok);
+  }
+  database.reset();
+  if (begun) {
+    CHECK_THROWS_AS(session->commit(), std::logic_error);
+  } else {
+    CHECK_THROWS_AS(session->begin(), std::logic_error);
+  }
+  CHECK(refusal(small_database(directory.path())).find("engine.directory") == 0);
+  session.reset();
+  database = Database::open(small_database(directory.path()));
+  CHECK(contents(*database, table).size() == 100);
+}
+
+TEST_CASE("Database: a table's name that is not UTF-8 is refused, and costs nothing") {
+  TemporaryDirectory directory;
+  const auto database = Database::open(small_database(directory.path()));
+  const Lsn before = database->log().reserved();
+  for (int i = 0; i < 300; ++i) CHECK_THROWS_AS(database->create_table("t\xff"), ConfigError);
+  CHECK_THROWS_WITH(database->create_table("t\xff"), "table = t\\xff: want a name in UTF-8");
+  CHECK(database->log().reserved() == before);
+  CHECK(database->create_table("t\u00e4") == 1);
 }
 
 TEST_CASE("Database: an interrupted creation is made good, but files without a master are not touched") {

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 
 #include "engine/io/faulty_log_device.h"
 #include "engine/io/file_observer.h"
 #include "engine/txn/restart.h"
 #include "tests/catch.h"
+#include "tests/engine/file_judge.h"
 #include "tests/engine/txn/database_testing.h"
 #include "tests/engine/txn/log_devices.h"
 
@@ -324,6 +326,73 @@ TEST_CASE("restart: redo without the files' pages brings everything back from th
   const auto database = killed.open();
   CHECK(contents(*database, "t") == i.committed);
   database->check();
+}
+
+TEST_CASE("restart: what the kernel caches and the disk never got is brought back from the log") {
+  Interrupted i;
+  const Killed killed(i.directory.path());
+  // After a failed sync: the cache holds every page, the disk none, and it shows when the cache is dropped.
+  std::set<std::string> forgotten;
+  {
+    const Judge cache([&](const FileOperation& operation) {
+      if (operation.kind == FileOperation::Kind::forget_cached) {
+        const std::string name = operation.path.filename();
+        forgotten.insert(name.ends_with(".log") ? ".log" : name);
+        if (name == "1.table") std::filesystem::resize_file(operation.path, 0);
+      }
+      return FileVerdict{};
+    });
+    killed.open()->close();
+  }
+  CHECK(forgotten == std::set<std::string>{"1.table", ".log"});
+  const auto database = killed.open();
+  CHECK(contents(*database, "t") == i.committed);
+  database->check();
+}
+
+TEST_CASE("restart: pages that look up to date are written again, since the disk may not have them") {
+  Interrupted i;
+  i.database->log().flush(i.database->log().reserved());
+  const Killed killed(i.directory.path());
+  const std::uint64_t pages = std::filesystem::file_size(killed.path() / "1.table") / kPageBytes;
+  REQUIRE(pages > 20);
+  std::set<std::uint64_t> written;
+  const Judge disk([&](const FileOperation& operation) {
+    if (operation.kind == FileOperation::Kind::write && operation.path.filename() == "1.table")
+      written.insert(operation.offset / kPageBytes);
+    return FileVerdict{};
+  });
+  const auto database = killed.open();
+  CHECK(written.size() >= pages);
+}
+
+TEST_CASE("restart: a disk without room for a whole segment is opened, and goes on when there is some") {
+  Interrupted i;
+  i.change_without_commit();
+  i.flush_log();
+  const Killed killed(i.directory.path());
+  DatabaseOptions options = killed.options();
+  options.log.segment_bytes = std::uint64_t{16} << 20;
+  std::unique_ptr<Database> database;
+  {
+    const Judge full([&](const FileOperation& operation) {
+      const bool fits = operation.kind != FileOperation::Kind::allocate || operation.size < std::uint64_t{2}
+                                                                                                << 20;
+      return FileVerdict{.error = fits ? 0 : ENOSPC};
+    });
+    database = Database::open(options);
+  }
+  CHECK(contents(*database, "t") == i.committed);
+  const auto session = database->attach(kDurable);
+  for (int n = 0; n < 3000; ++n) {
+    session->begin();
+    REQUIRE(session->insert(i.table, as_bytes(key_of(90'000'000 + static_cast<std::uint64_t>(n))),
+                            as_bytes(std::string(900, 'x'))) == Status::ok);
+    session->commit();
+  }
+  const auto segments = list_segments(killed.path() / "log");
+  CHECK(segments.front().bytes < std::uint64_t{2} << 20);
+  CHECK(segments.back().bytes == options.log.segment_bytes);
 }
 
 TEST_CASE("restart: a table whose creation was cut off is not there, and neither is its file") {

@@ -199,6 +199,7 @@ DatabaseOptions database_options(const LoadOptions& options) {
   database.log_buffer.capacity = 64 << 10;
   database.log_buffer.max_workers = options.threads + 1;
   database.log.segment_bytes = 512 << 10;
+  database.checkpoint_bytes = database.log.segment_bytes;
   database.frames = 96;  // a fraction of the data: pages with uncommitted changes are written and read back
   database.early_lock_release = options.early_lock_release;
   database.make_log_device = [plant = options.plant](const LogOptions& log, Lsn begin) {

@@ -43,6 +43,7 @@ struct Request {
     options.log_buffer.capacity = 4 * kMebibyte;
     options.log_buffer.max_workers = 4;
     options.frames = frames;
+    options.checkpoint_bytes = 0;  // all of the log is for the restart
     return options;
   }
 };

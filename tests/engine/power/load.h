@@ -1,0 +1,65 @@
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "tests/engine/power/history.h"
+#include "tests/engine/power/trace.h"
+
+namespace muster::power {
+
+/// One setting of a database under test.
+struct Setting {
+  std::string algorithm = "border_collie";
+  CommitPolicy policy = CommitPolicy::durable;
+  bool early_lock_release = false;
+  bool direct = false;
+};
+
+/// Small everything: pages are evicted, the ring wraps, segments follow each other within a few dozen commits.
+DatabaseOptions options_of(const Setting& setting, const std::filesystem::path& directory);
+
+/// Sessions at work on one database, which write down what they did.
+///
+/// A transaction moves an amount between two accounts (their sum is always 0), reads a third, inserts, changes
+/// or removes a few records of any length, and inserts its number into the journal; one in four is rolled back.
+class Load {
+ public:
+  /// Told of every transaction that asks to be committed, and of every promise. Called by any thread.
+  using Note = std::function<void(Event::Kind begun_or_promised, TransactionNumber number)>;
+
+  /// `history` is continued.
+  Load(Database& database, History& history, Note note, TransactionNumber next)
+      : database_(database), history_(history), note_(std::move(note)), next_(next) {}
+
+  /// The tables that are missing.
+  void create_tables();
+  /// Runs `transactions` on each of `threads` sessions. Throws what a session has thrown.
+  void run(CommitPolicy policy, std::uint32_t threads, std::uint32_t transactions, std::uint64_t seed);
+
+  TransactionNumber next() const { return next_; }
+
+ private:
+  struct Promise {
+    const Note& note;
+    TransactionNumber number;
+  };
+  class Worker;
+
+  Database& database_;
+  History& history_;
+  const Note note_;
+  std::mutex mutex_;  // guards history_ and promises_
+  std::deque<Promise> promises_;
+  std::atomic<TransactionNumber> next_;
+};
+
+/// What every table holds, after a check of every tree.
+Contents read_all(Database& database);
+
+}  // namespace muster::power

@@ -1,0 +1,127 @@
+#!/usr/bin/python3
+"""Mutants of the engine's durability: what power_loss must find out.
+
+Each is one source of the engine with a place changed; it is linked before the library, whose own is left out
+then. A place that is not there exactly once is an error, so that a mutant cannot silently become the original.
+Faults that are an operation left out need no source: faults.cpp.
+"""
+
+import argparse
+import dataclasses
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+
+@dataclasses.dataclass
+class Mutant:
+    name: str
+    what: str
+    source: str
+    old: str
+    new: str
+
+    @property
+    def path(self):
+        return f"{self.name}/{pathlib.Path(self.source).name}"
+
+    def text(self):
+        text = (ROOT / self.source).read_text(encoding="utf-8")
+        if text.count(self.old) != 1:
+            raise ValueError(f"{self.name}: {self.source} has this {text.count(self.old)} times, want once: {self.old!r}")
+        return text.replace(self.old, self.new)
+
+
+MUTANTS = [
+    Mutant(
+        "acknowledged_before_sync",
+        "a commit is acknowledged when it is written; the next flush syncs it",
+        "engine/log/flusher.cpp",
+        "    device_.write(begin, buffer_.bytes(begin, end));\n    device_.sync();\n",
+        "    device_.sync();\n    device_.write(begin, buffer_.bytes(begin, end));\n",
+    ),
+    Mutant(
+        "page_before_log",
+        "a page is evicted before the log that says why is durable",
+        "engine/storage/buffer_manager.cpp",
+        "  if (needed > 0) flush_log_(needed);\n  std::sort(victims",
+        "  std::sort(victims",
+    ),
+    Mutant(
+        "undo_next_lost",
+        "a compensation record does not say what is to be undone after it",
+        "engine/txn/undo.cpp",
+        "  undo_next_ = undo_next;\n",
+        "  static_cast<void>(undo_next);\n",
+    ),
+    Mutant(
+        "checksum_not_looked_at",
+        "a record's checksum is not looked at",
+        "engine/log/record_codec.cpp",
+        "  if (header.crc != finish(summed, {incarnation, lsn, header.previous, header.size})) return std::nullopt;\n",
+        "  static_cast<void>(summed);\n  static_cast<void>(incarnation);\n",
+    ),
+    Mutant(
+        "master_before_tables",
+        "the master is written before the tables are",
+        "engine/database.cpp",
+        "  buffers_.flush_all();\n  master.write(master_path());\n",
+        "  master.write(master_path());\n  buffers_.flush_all();\n",
+    ),
+    Mutant(
+        "checkpoint_before_tables",
+        "a checkpoint writes the master before the tables are written",
+        "engine/database.cpp",
+        "  buffers_.flush_all();\n  engine_->throw_if_failed();\n  master.write(master_path());\n",
+        "  engine_->throw_if_failed();\n  master.write(master_path());\n  buffers_.flush_all();\n",
+    ),
+    Mutant(
+        "checkpoint_forgets_the_running",
+        "a checkpoint keeps the log from its own beginning, whatever runs beside it",
+        "engine/database.cpp",
+        "std::min(master.redo_begin, engine_->active.oldest())",
+        "master.redo_begin",
+    ),
+    Mutant(
+        "table_before_log",
+        "create_table does not flush the log before the catalogue names the table",
+        "engine/database.cpp",
+        "    log_->flush(creation.end());\n",
+        "",
+    ),
+    Mutant(
+        "segment_removed_early",
+        "segments are removed before the master says that nobody needs them",
+        "engine/database.cpp",
+        "  const Lsn log_begin = log_->reserved();\n  log_->flush(log_begin);\n",
+        "  const Lsn log_begin = log_->reserved();\n  log_->flush(log_begin);\n  log_->remove_below(log_begin);\n",
+    ),
+]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument("--list", action="store_true", help="the files that --write makes, one a line")
+    group.add_argument("--write", metavar="DIR", help="write the sources there; what is right already is not touched")
+    arguments = parser.parse_args()
+    if arguments.list:
+        print("\n".join(mutant.path for mutant in MUTANTS))
+        return 0
+    try:
+        sources = {mutant.path: mutant.text() for mutant in MUTANTS}
+    except ValueError as error:
+        print(f"mutants: {error}", file=sys.stderr)
+        return 1
+    for path, text in sources.items():
+        file = pathlib.Path(arguments.write) / path
+        if file.exists() and file.read_text(encoding="utf-8") == text:
+            continue
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
