@@ -228,7 +228,7 @@ void OpenDatabase::open_files() {
   // a log that the disk does not hold.
   if (!master.clean) forget_cached_segments(options_.log.directory);
   open_tables(!master.clean);
-  Restart restart(options_.log.directory, master, catalogue_, buffers_);
+  Restart restart(options_.log.directory, master, catalogue_, buffers_, options_.restart_observer);
   if (!master.clean) check_log_reaches_pages(restart);
 
   if (master.clean) {

@@ -55,6 +55,8 @@ class LogReader {
   Lsn begin() const { return begin_; }
   /// After next() returned nothing.
   const LogEnd& end() const { return end_; }
+  /// Where the log ends at the latest: there is no file behind.
+  Lsn end_max() const { return runs_.empty() ? begin_ : runs_.back().end; }
   /// What this reader has read from its files so far, each byte as often as it was read.
   std::uint64_t bytes_read() const { return bytes_read_; }
 

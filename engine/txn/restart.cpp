@@ -15,17 +15,19 @@
 namespace muster {
 namespace {
 
+constexpr std::uint64_t kRecordsPerReport = 4096;
 constexpr std::size_t kScanBytes = std::size_t{1} << 20;
 
 }  // namespace
 
 Restart::Restart(const std::filesystem::path& log_directory, const Master& master, const Catalogue& catalogue,
-                 BufferManager& buffers)
+                 BufferManager& buffers, RestartObserver* observer)
     : log_directory_(log_directory),
       log_begin_(master.log_begin),
       redo_begin_(master.redo_begin),
       settled_(master.settled),
       buffers_(buffers),
+      observer_(observer),
       reader_(log_directory, master.log_begin),
       redone_to_(master.log_begin),
       last_record_(master.log_begin),
@@ -33,6 +35,7 @@ Restart::Restart(const std::filesystem::path& log_directory, const Master& maste
   bool in_memory = true;
   while (const auto record = reader_.next()) {
     note(*record, catalogue);
+    report(RestartPhase::read, record->end - log_begin_, reader_.end_max() - log_begin_);
     in_memory = in_memory && fits_into_memory(*record);
     if (!in_memory) continue;
     redo(*record);
@@ -46,6 +49,8 @@ Restart::Restart(const std::filesystem::path& log_directory, const Master& maste
                     end.lsn, settled_));
   }
   reader_end_ = end.lsn;
+  statistics_.log_begin = log_begin_;
+  statistics_.log_end = end.lsn;
   statistics_.losers = losers_.size();
   statistics_.log_bytes_read = reader_.bytes_read();
 }
@@ -60,11 +65,12 @@ void Restart::note(const LogRecord& record, const Catalogue& catalogue) {
     case RecordType::structure:  // of any table: it may have been under construction when the crash came
       return;
     case RecordType::begin:
-      losers_[record.transaction] = {record.lsn, 0};
+      losers_[record.transaction] = {record.lsn, record.lsn, 0};
       return;
     case RecordType::commit:
     case RecordType::end:
       losers_.erase(record.transaction);
+      ++statistics_.winners;
       return;
     case RecordType::update:
     case RecordType::compensation:
@@ -118,13 +124,26 @@ bool Restart::fits_into_memory(const LogRecord& record) const {
 void Restart::redo(const LogRecord& record) {
   if (record.lsn < redo_begin_) return;
   if (record.type == RecordType::update || record.type == RecordType::compensation) {
-    statistics_.redone += muster::redo(buffers_, change_of(record), record.end);
+    count(muster::redo(buffers_, change_of(record), record.end));
   } else if (record.type == RecordType::structure) {
     for (const PageImage& image : pages_of(record)) {
-      // A table that is not open is one whose creation the crash cut off.
-      if (buffers_.is_open(image.table)) statistics_.redone += muster::redo(buffers_, image, record.end);
+      if (buffers_.is_open(image.table)) {
+        count(muster::redo(buffers_, image, record.end));
+      } else {
+        ++statistics_.without_table;  // one whose creation the crash cut off
+      }
     }
   }
+}
+
+void Restart::count(bool redone) {
+  ++(redone ? statistics_.redone : statistics_.up_to_date);
+}
+
+void Restart::report(RestartPhase phase, Lsn done, Lsn total) {
+  if (observer_ == nullptr || until_report_-- > 0) return;
+  until_report_ = kRecordsPerReport;
+  observer_->progress({phase, done, std::max<Lsn>(total, 1)});
 }
 
 void Restart::redo() {
@@ -134,6 +153,7 @@ void Restart::redo() {
     const LogRecord record = expected(reader_.next());
     redo(record);
     redone_to_ = record.end;
+    report(RestartPhase::redo, redone_to_ - log_begin_, reader_end_ - log_begin_);
   }
   statistics_.log_bytes_read += reader_.bytes_read();
 }
@@ -149,12 +169,21 @@ LogRecord Restart::expected(std::optional<LogRecord> record) const {
 }
 
 void Restart::undo(LogManager& log, const Tables& tables) {
-  if (losers_.empty()) return;
-  read_again(log_begin_);
+  if (!losers_.empty()) {
+    read_again(log_begin_);
+    undo_losers(log, tables);
+    statistics_.log_bytes_read += reader_.bytes_read();
+  }
+  if (observer_ != nullptr) observer_->finished(statistics_);
+}
+
+void Restart::undo_losers(LogManager& log, const Tables& tables) {
   const WorkerId worker = log.attach();
   std::map<TransactionId, Undo> undos;
   std::priority_queue<std::pair<Lsn, TransactionId>> next;
+  Lsn oldest = reader_end_;
   for (const auto& [transaction, loser] : losers_) {
+    oldest = std::min(oldest, loser.begin);
     undos.try_emplace(transaction, log, worker, transaction, loser.last);
     next.emplace(loser.undo_next, transaction);
   }
@@ -171,9 +200,9 @@ void Restart::undo(LogManager& log, const Tables& tables) {
     undo.take_back(tables, change.table, change.kind, change.key, change.before, record.previous);
     next.emplace(record.previous, transaction);
     ++statistics_.undone;
+    report(RestartPhase::undo, reader_end_ - lsn, reader_end_ - oldest);
   }
   losers_.clear();
-  statistics_.log_bytes_read += reader_.bytes_read();
   log.detach(worker);
 }
 

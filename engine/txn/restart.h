@@ -8,18 +8,10 @@
 #include "engine/log/log_manager.h"
 #include "engine/log/log_reader.h"
 #include "engine/storage/buffer_manager.h"
+#include "engine/txn/restart_report.h"
 #include "engine/txn/tables.h"
 
 namespace muster {
-
-struct RestartStatistics {
-  std::uint64_t records = 0;  ///< in the log, from where restart reads it
-  std::uint64_t below = 0;    ///< of those, below master.redo_begin: the files have them
-  std::uint64_t log_bytes_read = 0;
-  std::uint64_t redone = 0;  ///< page changes that the files did not have
-  std::uint64_t losers = 0;  ///< transactions that the crash cut off
-  std::uint64_t undone = 0;  ///< their changes that were taken back
-};
 
 /// What brings the files and the log to one state after a crash (ARIES): analysis, redo, undo. Each may be cut
 /// off at any point by another crash and begins again with the next opening: redo changes only pages that are
@@ -40,9 +32,10 @@ class Restart {
  public:
   /// Reads the log from master.log_begin to its end. DamageError: the end is not one that a crash leaves, the
   /// log does not reach the master's claim, a record that no run of this database can have written, or one that
-  /// does not fit its page. `buffers` outlives this and holds the tables of the catalogue.
+  /// does not fit its page. `buffers` and
+  /// `observer` outlive this; the former holds the tables of the catalogue.
   Restart(const std::filesystem::path& log_directory, const Master& master, const Catalogue& catalogue,
-          BufferManager& buffers);
+          BufferManager& buffers, RestartObserver* observer = nullptr);
 
   bool log_is_empty() const { return reader_end_ == log_begin_; }
   Lsn log_end() const { return reader_end_; }
@@ -64,13 +57,17 @@ class Restart {
 
  private:
   struct Loser {
+    Lsn begin = 0;
     Lsn last = 0;       ///< its newest record
     Lsn undo_next = 0;  ///< its newest record that is not taken back; 0: none
   };
   void note(const LogRecord& record, const Catalogue& catalogue);
   bool fits_into_memory(const LogRecord& record) const;
   void redo(const LogRecord& record);
+  void count(bool redone);
+  void report(RestartPhase phase, Lsn done, Lsn total);
   void read_again(Lsn from);
+  void undo_losers(LogManager& log, const Tables& tables);
   LogRecord expected(std::optional<LogRecord> record) const;
 
   const std::filesystem::path log_directory_;
@@ -78,6 +75,8 @@ class Restart {
   const Lsn redo_begin_;
   const Lsn settled_;
   BufferManager& buffers_;
+  RestartObserver* const observer_;
+  std::uint64_t until_report_ = 0;
   LogReader reader_;   // before the log is opened, and again behind: opening removes what lies above the end
   Lsn redone_to_ = 0;  // all records from redo_begin_ to here are redone
   Lsn reader_end_ = 0;
