@@ -15,6 +15,7 @@
 #include "engine/checkpointer.h"
 #include "engine/error.h"
 #include "engine/io/file.h"
+#include "engine/storage/high_water.h"
 #include "engine/txn/engine.h"
 #include "engine/txn/restart.h"
 #include "engine/txn/transaction_session.h"
@@ -150,11 +151,15 @@ class OpenDatabase {
   fs::path master_path() const { return options_.directory / "master"; }
   fs::path catalogue_path() const { return options_.directory / "catalogue"; }
   fs::path double_write_path() const { return options_.directory / "doublewrite"; }
+  fs::path high_water_path() const { return options_.directory / "high_water"; }
 
   void create_files() const;
   std::map<TableId, File> open_table_files() const;
   void begin_double_write();
   void open_files();
+  void open_tables(const Master& master);
+  void check_log_reaches_pages(const Restart& restart) const;
+  void flush_log_before_pages(Lsn lsn);
   void open_log(Lsn scan_from, Lsn log_end);
   void start_engine(TransactionId next_transaction);
   void remove_orphans() const;
@@ -166,6 +171,7 @@ class OpenDatabase {
   const DatabaseOptions options_;
   const File lock_;
   std::unique_ptr<LogManager> log_;
+  std::unique_ptr<HighWater> high_water_;  // none where nothing outlives the process
   BufferManager buffers_;
   Tables tables_;
   std::unique_ptr<Engine> engine_;
@@ -184,7 +190,7 @@ class OpenDatabase {
 OpenDatabase::OpenDatabase(const DatabaseOptions& options)
     : options_(checked(options)),
       lock_(lock_directory(options_.directory)),
-      buffers_({.frames = options_.frames}, [this](Lsn lsn) { log_->flush(lsn); }) {
+      buffers_({.frames = options_.frames}, [this](Lsn lsn) { flush_log_before_pages(lsn); }) {
   if (!outlives_process()) {
     open_log(0, kFirstLsn);
     start_engine(1);
@@ -225,23 +231,18 @@ void OpenDatabase::open_files() {
   // Up to here nothing on the disk changes, and then nothing but torn pages until damage is ruled out. After a
   // failed sync the kernel may remember a log and pages that the disk does not hold.
   if (!master.clean) forget_cached_segments(options_.log.directory);
-  Restart restart(options_.log.directory, master, catalogue_);
-  std::map<TableId, File> files = open_table_files();
-  if (!master.clean) std::ranges::for_each(files, [](auto& entry) { entry.second.forget_cached(); });
-  if (fs::exists(double_write_path())) restore_torn_pages(File::open(double_write_path(), O_RDONLY), files);
-  for (const auto& [id, file] : files) {
-    check_table_file(file, id, master.log_begin, master.clean);
-    if (!master.clean) restart.check_pages(file.path(), id);
-  }
+  open_tables(master);
+  Restart restart(options_.log.directory, master, catalogue_, buffers_, options_.restart_observer);
+  if (!master.clean) check_log_reaches_pages(restart);
 
   if (master.clean) {
     master.clean = false;
     master.write(master_path());
   }
+  high_water_ = std::make_unique<HighWater>(high_water_path(), restart.log_end());
   open_log(restart.last_record(), restart.log_end());
   begin_double_write();
-  for (auto& [id, file] : files) buffers_.open_table(id, std::move(file));
-  restart.redo(buffers_);
+  restart.redo();
   for (const Catalogue::Table& table : catalogue_.tables()) {
     tables_.add(table.id, std::make_unique<BTree>(buffers_, table.id));
   }
@@ -266,10 +267,38 @@ std::map<TableId, File> OpenDatabase::open_table_files() const {
   return files;
 }
 
+void OpenDatabase::open_tables(const Master& master) {
+  std::map<TableId, File> files = open_table_files();
+  if (!master.clean) std::ranges::for_each(files, [](auto& entry) { entry.second.forget_cached(); });
+  if (fs::exists(double_write_path())) restore_torn_pages(File::open(double_write_path(), O_RDONLY), files);
+  for (auto& [id, file] : files) {
+    check_table_file(file, id, master.log_begin, master.clean);
+    buffers_.open_table(id, std::move(file));
+  }
+}
+
 /// The tables' files are sound and durable: what the area holds is not needed any more.
 void OpenDatabase::begin_double_write() {
   buffers_.write_twice(File::open(double_write_path(), O_RDWR | O_CREAT | O_TRUNC));
   sync_directory(options_.directory);
+}
+
+/// A log that lost its end cannot be told from one that ended there, but by what the pages hold.
+void OpenDatabase::check_log_reaches_pages(const Restart& restart) const {
+  const std::optional<Lsn> durable_once = HighWater::read(high_water_path());
+  if (durable_once && *durable_once <= restart.log_end()) return;
+  for (const Catalogue::Table& table : catalogue_.tables()) {
+    restart.check_pages(table_path(options_.directory, table.id), table.id);
+  }
+  if (!durable_once) return;
+  throw DamageError(fmt::format("the log ends at LSN {}, but was durable up to LSN {} once",
+                                restart.log_end(), *durable_once));
+}
+
+/// The WAL rule. The mark takes all that is durable, so that it need not follow every single page.
+void OpenDatabase::flush_log_before_pages(Lsn lsn) {
+  log_->flush(lsn);
+  if (high_water_) high_water_->raise(std::max(lsn, log_->durable()));
 }
 
 void OpenDatabase::open_log(Lsn scan_from, Lsn log_end) {

@@ -11,6 +11,7 @@
 
 #include "engine/log/log_manager.h"
 #include "engine/storage/buffer_manager.h"
+#include "engine/txn/restart_report.h"
 #include "engine/types.h"
 
 namespace muster {
@@ -30,6 +31,8 @@ struct DatabaseOptions {
   std::chrono::milliseconds checkpoint_time{0};
   /// Locks are released when the commit record is in the log buffer instead of when it is durable.
   bool early_lock_release = false;
+  /// Is told how the restart goes, if one is given. Needed until open() returns.
+  RestartObserver* restart_observer = nullptr;
   /// Makes the device that the log goes to from the given LSN on, instead of the one that `log` names. For tests
   /// that make it fail or forget.
   std::function<std::unique_ptr<LogDevice>(const LogOptions& log, Lsn begin)> make_log_device;

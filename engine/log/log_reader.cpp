@@ -14,6 +14,8 @@ namespace muster {
 namespace {
 
 constexpr std::size_t kWindowBytes = std::size_t{256} << 10;
+/// What a window that is read backwards holds from the wanted record on: more than any change of one record takes.
+constexpr std::size_t kTailBytes = std::size_t{8} << 10;
 
 /// How many bytes in front can hold no record's beginning since every size there is 0: most of a new segment.
 std::size_t blank_bytes(const std::byte* bytes, std::size_t size) {
@@ -90,6 +92,14 @@ std::optional<LogRecord> LogReader::next() {
   return record;
 }
 
+std::optional<LogRecord> LogReader::read_backwards(Lsn lsn) {
+  seek(lsn);
+  backwards_ = true;
+  auto record = next();
+  backwards_ = false;
+  return record;
+}
+
 /// Why there is no record at position_.
 void LogReader::conclude(const Run& run) {
   end_.lsn = position_;
@@ -163,11 +173,18 @@ Lsn LogReader::readable_end(const Run& run, Lsn lsn) const {
 Bytes LogReader::fetch(const Run& run, Lsn lsn, std::size_t size) {
   if (lsn < window_begin_ || lsn + size > window_end_ || lsn >= run.end) {
     window_.resize(std::max(size, kWindowBytes));
-    window_begin_ = lsn;
-    window_end_ = std::min(run.end, lsn + read(run, lsn, window_));  // behind a run's end lie stale bytes
+    window_begin_ = window_for(run, lsn, size);
+    // behind a run's end lie stale bytes
+    window_end_ = std::min(run.end, window_begin_ + read(run, window_begin_, window_));
   }
   const Lsn end = std::min({lsn + size, window_end_, run.end});
   return Bytes(window_).subspan(lsn - window_begin_, end > lsn ? end - lsn : 0);
+}
+
+/// Where a window begins that holds `size` bytes at `lsn`.
+Lsn LogReader::window_for(const Run& run, Lsn lsn, std::size_t size) const {
+  if (!backwards_ || size > kTailBytes) return lsn;
+  return std::max(run.begin + kWindowBytes, lsn + kTailBytes) - kWindowBytes;
 }
 
 std::size_t LogReader::read(const Run& run, Lsn lsn, std::span<std::byte> into) {
@@ -184,6 +201,7 @@ std::size_t LogReader::read(const Run& run, Lsn lsn, std::span<std::byte> into) 
     const std::size_t got =
         file_.read_at(kSegmentHeaderBytes + (at - segment.first), into.subspan(done, wanted));
     done += got;
+    bytes_read_ += got;
     if (got < wanted) break;
   }
   return done;

@@ -47,10 +47,18 @@ class LogReader {
   /// it.
   void seek(Lsn lsn);
 
+  /// The record at `lsn`, for a caller that goes backwards: the bytes before it are read together with it, so that
+  /// nearly every byte is read once on the way down. Its payload lives until the next call.
+  std::optional<LogRecord> read_backwards(Lsn lsn);
+
   /// LSN of the first record that can be read; the log's end where there is none.
   Lsn begin() const { return begin_; }
   /// After next() returned nothing.
   const LogEnd& end() const { return end_; }
+  /// Where the log ends at the latest: there is no file behind.
+  Lsn end_max() const { return runs_.empty() ? begin_ : runs_.back().end; }
+  /// What this reader has read from its files so far, each byte as often as it was read.
+  std::uint64_t bytes_read() const { return bytes_read_; }
 
  private:
   /// Segments of one incarnation: a dense stretch of the stream that ends where the next incarnation begins.
@@ -66,6 +74,7 @@ class LogReader {
   std::optional<LogRecord> record_at(const Run& run, Lsn lsn);
   std::optional<LogRecord> next_valid(const Run& run, Lsn from);
   Bytes fetch(const Run& run, Lsn lsn, std::size_t size);
+  Lsn window_for(const Run& run, Lsn lsn, std::size_t size) const;
   std::size_t read(const Run& run, Lsn lsn, std::span<std::byte> into);
   Lsn readable_end(const Run& run, Lsn lsn) const;
   void conclude(const Run& run);
@@ -77,10 +86,12 @@ class LogReader {
   Lsn position_ = 0;
   LogEnd end_;
 
-  // Bytes of the stream that were read ahead.
+  // Bytes of the stream that were read ahead, or before the one that was asked for.
   std::vector<std::byte> window_;
   Lsn window_begin_ = 0;
   Lsn window_end_ = 0;
+  bool backwards_ = false;
+  std::uint64_t bytes_read_ = 0;
   File file_;
   std::size_t file_segment_ = 0;
 };

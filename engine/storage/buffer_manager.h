@@ -81,6 +81,8 @@ class BufferManager {
   /// nobody knows what the disk holds.
   void flush_all();
   BufferStatistics statistics() const;
+  /// How many pages can be read before one must be evicted, and perhaps written, for them.
+  std::size_t free_frames() const { return free_.count(); }
 
   // For the guards. Each returns the state word as it was taken.
 

@@ -51,6 +51,13 @@ class FreeFrames {
     return std::nullopt;
   }
 
+  /// What nobody else has taken by now.
+  std::size_t count() const {
+    std::size_t sum = 0;
+    for (const Shard& shard : shards_) sum += shard.count.load(std::memory_order_relaxed);  // a snapshot
+    return sum;
+  }
+
   void give(FrameIndex frame) {
     Shard& shard = shards_[own_shard()];
     const std::lock_guard lock(shard.mutex);

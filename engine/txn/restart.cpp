@@ -16,19 +16,32 @@
 namespace muster {
 namespace {
 
+constexpr std::uint64_t kRecordsPerReport = 4096;
 constexpr std::size_t kScanBytes = std::size_t{1} << 20;
 
 }  // namespace
 
-Restart::Restart(const std::filesystem::path& log_directory, const Master& master, const Catalogue& catalogue)
+Restart::Restart(const std::filesystem::path& log_directory, const Master& master, const Catalogue& catalogue,
+                 BufferManager& buffers, RestartObserver* observer)
     : log_directory_(log_directory),
       log_begin_(master.log_begin),
       redo_begin_(master.redo_begin),
       settled_(master.settled),
+      buffers_(buffers),
+      observer_(observer),
       reader_(log_directory, master.log_begin),
+      redone_to_(master.log_begin),
       last_record_(master.log_begin),
       next_transaction_(master.next_transaction) {
-  while (const auto record = reader_.next()) note(*record, catalogue);
+  bool in_memory = true;
+  while (const auto record = reader_.next()) {
+    note(*record, catalogue);
+    report(RestartPhase::read, record->end - log_begin_, reader_.end_max() - log_begin_);
+    in_memory = in_memory && fits_into_memory(*record);
+    if (!in_memory) continue;
+    redo(*record);
+    redone_to_ = record->end;
+  }
   const LogEnd& end = reader_.end();
   if (end.kind == LogEnd::Kind::damaged || end.kind == LogEnd::Kind::truncated) throw DamageError(end.what);
   if (end.lsn < settled_) {
@@ -37,7 +50,10 @@ Restart::Restart(const std::filesystem::path& log_directory, const Master& maste
                     end.lsn, settled_));
   }
   reader_end_ = end.lsn;
+  statistics_.log_begin = log_begin_;
+  statistics_.log_end = end.lsn;
   statistics_.losers = losers_.size();
+  statistics_.log_bytes_read = reader_.bytes_read();
 }
 
 void Restart::note(const LogRecord& record, const Catalogue& catalogue) {
@@ -50,11 +66,12 @@ void Restart::note(const LogRecord& record, const Catalogue& catalogue) {
     case RecordType::structure:  // of any table: it may have been under construction when the crash came
       return;
     case RecordType::begin:
-      losers_[record.transaction] = {record.lsn, 0};
+      losers_[record.transaction] = {record.lsn, record.lsn, 0};
       return;
     case RecordType::commit:
     case RecordType::end:
       losers_.erase(record.transaction);
+      ++statistics_.winners;
       return;
     case RecordType::update:
     case RecordType::compensation:
@@ -84,7 +101,6 @@ void Restart::note(const LogRecord& record, const Catalogue& catalogue) {
 
 void Restart::check_pages(const std::filesystem::path& table_file, TableId table) const {
   const File file = File::open(table_file, O_RDONLY);
-  file.forget_cached();
   std::vector<std::byte> buffer(kScanBytes);
   for (std::uint64_t offset = 0;; offset += buffer.size()) {
     const std::size_t got = file.read_at(offset, buffer);
@@ -100,41 +116,77 @@ void Restart::check_pages(const std::filesystem::path& table_file, TableId table
   }
 }
 
-void Restart::redo(BufferManager& buffers) {
-  if (log_is_empty()) return;
-  reader_ = LogReader(log_directory_, log_begin_);
-  for (Lsn position = log_begin_; position < reader_end_;) {
-    const LogRecord record = next();
-    position = record.end;
-    if (record.lsn < redo_begin_) continue;
-    if (record.type == RecordType::update || record.type == RecordType::compensation) {
-      statistics_.redone += muster::redo(buffers, change_of(record), record.end);
-    } else if (record.type == RecordType::structure) {
-      for (const PageImage& image : pages_of(record)) {
-        // A table that is not open is one whose creation the crash cut off.
-        if (buffers.is_open(image.table)) statistics_.redone += muster::redo(buffers, image, record.end);
+/// Each page that the record changes may take a frame. An eviction for it would write pages to the disk before the
+/// log's end is known to be no damage.
+bool Restart::fits_into_memory(const LogRecord& record) const {
+  if (record.lsn < redo_begin_) return true;
+  const std::size_t pages = record.type == RecordType::structure ? pages_of(record).size() : 1;
+  return buffers_.free_frames() >= pages;
+}
+
+void Restart::redo(const LogRecord& record) {
+  if (record.lsn < redo_begin_) return;
+  if (record.type == RecordType::update || record.type == RecordType::compensation) {
+    count(muster::redo(buffers_, change_of(record), record.end));
+  } else if (record.type == RecordType::structure) {
+    for (const PageImage& image : pages_of(record)) {
+      if (buffers_.is_open(image.table)) {
+        count(muster::redo(buffers_, image, record.end));
+      } else {
+        ++statistics_.without_table;  // one whose creation the crash cut off
       }
     }
   }
 }
 
-/// What the analysis has read before.
-LogRecord Restart::next() {
-  const auto record = reader_.next();
+void Restart::count(bool redone) {
+  ++(redone ? statistics_.redone : statistics_.up_to_date);
+}
+
+void Restart::report(RestartPhase phase, Lsn done, Lsn total) {
+  if (observer_ == nullptr || until_report_-- > 0) return;
+  until_report_ = kRecordsPerReport;
+  observer_->progress({phase, done, std::max<Lsn>(total, 1)});
+}
+
+void Restart::redo() {
+  if (redone_to_ == reader_end_) return;
+  read_again(redone_to_);
+  while (redone_to_ < reader_end_) {
+    const LogRecord record = expected(reader_.next());
+    redo(record);
+    redone_to_ = record.end;
+    report(RestartPhase::redo, redone_to_ - log_begin_, reader_end_ - log_begin_);
+  }
+  statistics_.log_bytes_read += reader_.bytes_read();
+}
+
+void Restart::read_again(Lsn from) {
+  reader_ = LogReader(log_directory_, from);
+}
+
+/// What the first reading has seen.
+LogRecord Restart::expected(std::optional<LogRecord> record) const {
   if (!record) throw DamageError("what was read a moment ago is gone: " + reader_.end().what);
   return *record;
 }
 
-LogRecord Restart::read_at(Lsn lsn) {
-  reader_.seek(lsn);
-  return next();
+void Restart::undo(LogManager& log, const Tables& tables) {
+  if (!losers_.empty()) {
+    read_again(log_begin_);
+    undo_losers(log, tables);
+    statistics_.log_bytes_read += reader_.bytes_read();
+  }
+  if (observer_ != nullptr) observer_->finished(statistics_);
 }
 
-void Restart::undo(LogManager& log, const Tables& tables) {
+void Restart::undo_losers(LogManager& log, const Tables& tables) {
   const WorkerId worker = log.attach();
   std::map<TransactionId, Undo> undos;
   std::priority_queue<std::pair<Lsn, TransactionId>> next;
+  Lsn oldest = reader_end_;
   for (const auto& [transaction, loser] : losers_) {
+    oldest = std::min(oldest, loser.begin);
     undos.try_emplace(transaction, log, worker, transaction, loser.last);
     next.emplace(loser.undo_next, transaction);
   }
@@ -142,7 +194,7 @@ void Restart::undo(LogManager& log, const Tables& tables) {
     const auto [lsn, transaction] = next.top();
     next.pop();
     Undo& undo = undos.at(transaction);
-    const LogRecord record = lsn != 0 ? read_at(lsn) : LogRecord{};
+    const LogRecord record = lsn != 0 ? expected(reader_.read_backwards(lsn)) : LogRecord{};
     if (lsn == 0 || record.type == RecordType::begin) {
       undo.end();
       continue;
@@ -151,6 +203,7 @@ void Restart::undo(LogManager& log, const Tables& tables) {
     undo.take_back(tables, change.table, change.kind, change.key, change.before, record.previous);
     next.emplace(record.previous, transaction);
     ++statistics_.undone;
+    report(RestartPhase::undo, reader_end_ - lsn, reader_end_ - oldest);
   }
   losers_.clear();
   log.detach(worker);

@@ -2,38 +2,40 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 
 #include "engine/catalogue.h"
 #include "engine/log/log_manager.h"
 #include "engine/log/log_reader.h"
 #include "engine/storage/buffer_manager.h"
+#include "engine/txn/restart_report.h"
 #include "engine/txn/tables.h"
 
 namespace muster {
-
-struct RestartStatistics {
-  std::uint64_t records = 0;  ///< read by the analysis
-  std::uint64_t below = 0;    ///< of those, below master.redo_begin: the files have them
-  std::uint64_t redone = 0;   ///< page changes that the files did not have
-  std::uint64_t losers = 0;   ///< transactions that the crash cut off
-  std::uint64_t undone = 0;   ///< their changes that were taken back
-};
 
 /// What brings the files and the log to one state after a crash (ARIES): analysis, redo, undo. Each may be cut
 /// off at any point by another crash and begins again with the next opening: redo changes only pages that are
 /// older than the record, undo is logged, and the master moves on when everything is in the files.
 ///
-///   Restart restart(log_directory, master, catalogue);   // nothing on the disk changes
-///   restart.check_pages(...);                            // nor here
-///   ... open the log and the tables' files
-///   restart.redo(buffers);
+///   ... open the tables' files
+///   Restart restart(log_directory, master, catalogue, buffers);   // nothing on the disk changes
+///   restart.check_pages(...);                                     // nor here
+///   ... open the log
+///   restart.redo();
 ///   ... open the trees
 ///   restart.undo(log, tables);
+///
+/// The log is read once, forwards, and analysed and redone on the way: in memory, as long as no page must be evicted
+/// for that. What does not fit into the frames is redone in a second reading, once the first has found the log's end
+/// and no damage. Undo goes backwards through the part that holds the losers' records.
 class Restart {
  public:
   /// Reads the log from master.log_begin to its end. DamageError: the end is not one that a crash leaves, the
-  /// log does not reach the master's claim, or a record that no run of this database can have written.
-  Restart(const std::filesystem::path& log_directory, const Master& master, const Catalogue& catalogue);
+  /// log does not reach the master's claim, a record that no run of this database can have written, or one that
+  /// does not fit its page. `buffers` and
+  /// `observer` outlive this; the former holds the tables of the catalogue.
+  Restart(const std::filesystem::path& log_directory, const Master& master, const Catalogue& catalogue,
+          BufferManager& buffers, RestartObserver* observer = nullptr);
 
   bool log_is_empty() const { return reader_end_ == log_begin_; }
   Lsn log_end() const { return reader_end_; }
@@ -47,7 +49,8 @@ class Restart {
   /// a page whose checksum does not fit: who reads it is told.
   void check_pages(const std::filesystem::path& table_file, TableId table) const;
 
-  void redo(BufferManager& buffers);
+  /// What the first reading had no frames for.
+  void redo();
   /// All losers in one pass backwards through the log.
   void undo(LogManager& log, const Tables& tables);
 
@@ -55,18 +58,28 @@ class Restart {
 
  private:
   struct Loser {
+    Lsn begin = 0;
     Lsn last = 0;       ///< its newest record
     Lsn undo_next = 0;  ///< its newest record that is not taken back; 0: none
   };
   void note(const LogRecord& record, const Catalogue& catalogue);
-  LogRecord next();
-  LogRecord read_at(Lsn lsn);
+  bool fits_into_memory(const LogRecord& record) const;
+  void redo(const LogRecord& record);
+  void count(bool redone);
+  void report(RestartPhase phase, Lsn done, Lsn total);
+  void read_again(Lsn from);
+  void undo_losers(LogManager& log, const Tables& tables);
+  LogRecord expected(std::optional<LogRecord> record) const;
 
   const std::filesystem::path log_directory_;
   const Lsn log_begin_;
   const Lsn redo_begin_;
   const Lsn settled_;
-  LogReader reader_;  // before the log is opened, and again behind: opening removes what lies above the end
+  BufferManager& buffers_;
+  RestartObserver* const observer_;
+  std::uint64_t until_report_ = 0;
+  LogReader reader_;   // before the log is opened, and again behind: opening removes what lies above the end
+  Lsn redone_to_ = 0;  // all records from redo_begin_ to here are redone
   Lsn reader_end_ = 0;
   Lsn last_record_ = 0;
   TransactionId next_transaction_ = 1;

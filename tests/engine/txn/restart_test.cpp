@@ -6,6 +6,7 @@
 #include <set>
 
 #include "engine/io/faulty_log_device.h"
+#include "engine/io/file_observer.h"
 #include "engine/txn/restart.h"
 #include "tests/catch.h"
 #include "tests/engine/file_judge.h"
@@ -82,6 +83,26 @@ std::map<std::string, std::string> files_in(const std::filesystem::path& directo
 void overwrite(const std::filesystem::path& path, std::uint64_t offset, std::string_view text) {
   File::open(path, O_WRONLY).write_at(offset, as_bytes(text));
 }
+
+/// Bytes that are read from segments and from tables' files while this lives.
+class ReadCounts : public FileObserver {
+ public:
+  ReadCounts() { observe_files(this); }
+  ~ReadCounts() override { observe_files(nullptr); }
+  FileVerdict before(const FileOperation&) override { return {}; }
+  void after(const FileOperation& operation, std::int64_t result) override {
+    if (operation.kind != FileOperation::Kind::read || result < 0) return;
+    const bool table = operation.path.extension() == ".table";
+    const bool log = operation.path.parent_path().filename() == "log";
+    if (table) tables_ += static_cast<std::uint64_t>(result);
+    if (log) log_ += static_cast<std::uint64_t>(result);
+  }
+  std::uint64_t tables() const { return tables_; }
+  std::uint64_t log() const { return log_; }
+
+ private:
+  std::atomic<std::uint64_t> tables_{0}, log_{0};
+};
 
 /// Opening says what is wrong and changes nothing.
 std::string damage_found(const Killed& killed) {
@@ -187,6 +208,59 @@ TEST_CASE("restart: several losers are undone together") {
   CHECK(contents(*killed.open(), "t") == i.committed);
 }
 
+TEST_CASE("restart: what fits into memory is read from the log once, and once more where losers are") {
+  Interrupted i;
+  for (int round = 0; round < 3; ++round) {
+    i.session->begin();
+    for (const auto& [key, value] : i.committed) {
+      REQUIRE(i.session->update(i.table, as_bytes(key), as_bytes(std::string(100, 'x'))) == Status::ok);
+    }
+    if (round < 2) i.session->commit();
+  }
+  for (auto& [key, value] : i.committed) value = std::string(100, 'x');
+  i.flush_log();
+  const Lsn log_bytes = i.database->log().reserved() - kFirstLsn;
+  const Lsn windows = 4 * (256 << 10);  // at the log's end, at its last record, and where it was opened anew
+  const Killed killed(i.directory.path());
+  DatabaseOptions options = killed.options();
+  SECTION("all pages fit") {
+    options.frames = 4096;
+    const ReadCounts reads;
+    const auto database = Database::open(options);
+    CHECK(reads.log() < log_bytes + log_bytes / 2 + windows);
+    CHECK(contents(*database, "t") == i.committed);
+  }
+  SECTION("few do") {
+    const ReadCounts reads;
+    const auto database = Database::open(options);
+    CHECK(reads.log() > log_bytes + log_bytes / 2);
+    CHECK(reads.log() < 2 * log_bytes + log_bytes / 2 + windows);
+    CHECK(contents(*database, "t") == i.committed);
+  }
+}
+
+TEST_CASE("restart: pages that the log does not name are not read") {
+  Interrupted i;
+  i.session.reset();
+  i.database.reset();
+  const auto table_file = i.directory.path() / "1.table";
+  const std::uint64_t table_bytes = File::open(table_file, O_RDONLY).size();
+  const auto again = Database::open(small_database(i.directory.path()));
+  const auto session = again->attach(kDurable);
+  session->begin();
+  const auto& [key, value] = *i.committed.begin();
+  REQUIRE(session->update(1, as_bytes(key), as_bytes("new")) == Status::ok);
+  session->commit();
+  const Killed killed(i.directory.path());
+  {
+    const ReadCounts reads;
+    killed.open();
+    CHECK(reads.tables() < table_bytes / 4);
+  }
+  i.committed[key] = "new";
+  CHECK(contents(*killed.open(), "t") == i.committed);
+}
+
 TEST_CASE("restart: the WAL rule holds when pages of an open transaction are evicted") {
   // The device forgets what was not synced, so a page that went out before its record is found out.
   Interrupted i(2000, make_holding_device);
@@ -229,8 +303,9 @@ TEST_CASE("restart: the log is read once: a second restart right after the first
   const Killed first(i.directory.path());
   const auto database = first.open();
   const Killed second(first.path());
+  BufferManager buffers({.frames = 64}, [](Lsn) {});
   const Restart restart(second.path() / "log", Master::read(second.path() / "master"),
-                        Catalogue::read(second.path() / "catalogue"));
+                        Catalogue::read(second.path() / "catalogue"), buffers);
   CHECK(restart.log_is_empty());
   CHECK(contents(*second.open(), "t") == i.committed);
   // What it does not need any more is gone.
@@ -387,10 +462,33 @@ TEST_CASE("restart: a log that ends before what a page holds is reported") {
   for (int n = 0; n < 500; ++n) last = reader.next().value().end;
   const std::uint64_t offset = kSegmentHeaderBytes + (last - first.first);
   overwrite(first.path, offset, std::string(first.file_bytes - offset, '\0'));
+  const auto mark = killed.path() / "high_water";
+  SECTION("and the mark knows") {}
+  SECTION("and there is no mark") {
+    std::filesystem::remove(mark);
+  }
+  SECTION("and the mark is of another run of the machine, which may have lost a later one") {
+    overwrite(mark, 0, std::string(20, '0') + " 00000000-0000-0000-0000-000000000000");
+  }
   const std::string message = damage_found(killed);
   INFO(message);
   CHECK(message.find("the log ends at LSN " + std::to_string(last)) != std::string::npos);
   CHECK(message.find("1.table") != std::string::npos);
+}
+
+TEST_CASE("restart: a log that ends before what was durable is reported although no page shows it") {
+  Interrupted i;
+  const Killed young(i.directory.path());
+  i.change_without_commit();
+  i.flush_log();
+  const Killed killed(i.directory.path());
+  REQUIRE(i.database->buffer_statistics().writes > 0);
+  for (const char* older : {"1.table", "log"}) {
+    std::filesystem::remove_all(killed.path() / older);
+    std::filesystem::copy(young.path() / older, killed.path() / older,
+                          std::filesystem::copy_options::recursive);
+  }
+  CHECK(damage_found(killed).find("but was durable up to LSN") != std::string::npos);
 }
 
 TEST_CASE("restart: a master, catalogue or table file that is missing or wrong is reported") {
