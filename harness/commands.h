@@ -36,6 +36,9 @@ void doctor_command(const std::filesystem::path& directory, bool as_json, std::F
 
 void topology_command(bool as_json, std::FILE* out);
 
+/// Opens the database in `directory`, which recovers what a crash left, says what that took, and closes it.
+void recover_command(const std::filesystem::path& directory, std::FILE* out);
+
 void log_verify_command(const std::filesystem::path& directory, std::FILE* out);
 void log_dump_command(const std::filesystem::path& directory, std::FILE* out);
 

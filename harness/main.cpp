@@ -110,6 +110,15 @@ void add_log(CLI::App& app, std::string& directory) {
   dump->callback([&] { muster::log_dump_command(directory, stdout); });
 }
 
+void add_recover(CLI::App& app, std::string& directory) {
+  CLI::App* recover = app.add_subcommand(
+      "recover", "Bring a database that a crash cut off to its last committed state, and say what that took");
+  recover->add_option("DIR", directory, "The database's directory, or a run's")->required();
+  recover->footer(
+      "Exit codes: 0 it is closed and whole, 2 mend the request, 3 mend the machine or the damage.");
+  recover->callback([&directory] { muster::recover_command(directory, stdout); });
+}
+
 /// Runs the subcommand, or prints the help that was asked for.
 void parse(CLI::App& app, int argc, char** argv) {
   try {
@@ -132,12 +141,13 @@ int main(int argc, char** argv) {
   DoctorRequest doctor;
   bool topology_json = false;
   bool keys_json = false;
-  std::string log_directory;
+  std::string directory;
   add_run(app, request);
   add_list(app, list);
   add_doctor(app, doctor);
   add_topology(app, topology_json);
-  add_log(app, log_directory);
+  add_log(app, directory);
+  add_recover(app, directory);
   add_keys(app, keys_json);
   app.add_subcommand(
          "check",

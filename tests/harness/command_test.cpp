@@ -20,7 +20,9 @@
 #include <vector>
 
 #include "algorithms/registry.h"
+#include "engine/database.h"
 #include "tests/catch.h"
+#include "tests/engine/txn/database_testing.h"
 #include "tests/temporary_directory.h"
 
 // The real executable, as a user calls it: what it prints, what it leaves, how it exits.
@@ -505,6 +507,59 @@ TEST_CASE("muster log: a kept log is verified and dumped; a damaged one is refus
   CHECK(content(segment) == before);
 }
 
+TEST_CASE(
+    "muster recover: a database that was cut off is closed and whole, and the words say what that took") {
+  const TemporaryDirectory folder;
+  REQUIRE(muster_command(folder, ycsb(folder, "--set algorithm=mutex --keep")).code == 0);
+  const fs::path database = folder / "data" / "muster.db";
+  // As a kill leaves it: the log is there, and the master of the day before.
+  {
+    DatabaseOptions options;
+    options.directory = database;
+    const auto cut_off = Database::open(options);
+    const TableId table = cut_off->create_table("cut_off");
+    const auto winner = cut_off->attach(CommitPolicy::durable);
+    const auto loser = cut_off->attach(CommitPolicy::durable);
+    for (const auto& [session, key] : {std::pair(&winner, "w"), std::pair(&loser, "l")}) {
+      const Bytes bytes = std::as_bytes(std::span(key, 1));
+      (*session)->begin();
+      REQUIRE((*session)->insert(table, bytes, bytes) == Status::ok);
+    }
+    winner->commit();
+    cut_off->log().flush(cut_off->log().reserved());
+    copy_as_killed(database, folder / "killed");
+    loser->abort();
+  }
+  const Outcome outcome = muster_command(folder, "recover " + (folder / "killed").string());
+  INFO(outcome.out << outcome.err);
+  CHECK(outcome.code == 0);
+  CHECK(outcome.err.empty());  // progress is for a terminal
+  for (const char* line :
+       {"winners                1", "losers                 1", "undone                 1", "redone "}) {
+    CHECK(outcome.out.find(line) != std::string::npos);
+  }
+  const Outcome again = muster_command(folder, "recover " + (folder / "killed").string());
+  CHECK(again.code == 0);
+  CHECK(again.out.find("nothing to recover") != std::string::npos);
+}
+
+TEST_CASE("muster recover: what is no database, is in use, or is damaged is refused in one line") {
+  const TemporaryDirectory folder;
+  refused("recover /no/such/directory", 2, "want the directory of a database");
+  refused("recover " + folder.path().string(), 2, "want the directory of a database");
+  CHECK(fs::is_empty(folder.path()));
+  REQUIRE(muster_command(folder, ycsb(folder, "--set algorithm=mutex --keep")).code == 0);
+  const fs::path database = folder / "data" / "muster.db";
+  const int other = ::open((database / "lock").c_str(), O_RDWR);
+  REQUIRE(::flock(other, LOCK_EX) == 0);
+  refused("recover " + (folder / "data").string(), 2, "want one that no other process has open");
+  ::close(other);
+  for (const auto& segment : fs::directory_iterator(database / "log")) fs::resize_file(segment, 5000);
+  refused("recover " + database.string(), 3, "LSN");
+  fs::remove(database / "master");
+  refused("recover " + database.string(), 3, "no file called master");
+}
+
 TEST_CASE("muster list: every algorithm, as a table, as JSON and as Markdown") {
   const TemporaryDirectory folder;
   const Outcome table = muster_command(folder, "list");
@@ -525,8 +580,8 @@ TEST_CASE("muster: topology, keys and every --help work") {
   CHECK(nlohmann::json::parse(muster_command(folder, "topology --json").out)["units"].size() > 0);
   CHECK(muster_command(folder, "topology").out.find("compact") != std::string::npos);
   CHECK(muster_command(folder, "keys").out.find("log_buffer.capacity") != std::string::npos);
-  for (const char* command :
-       {"", "run ", "doctor ", "list ", "topology ", "keys ", "log ", "log verify ", "log dump "}) {
+  for (const char* command : {"", "run ", "doctor ", "list ", "topology ", "keys ", "log ", "log verify ",
+                              "log dump ", "recover "}) {
     const Outcome outcome = muster_command(folder, std::string(command) + "--help");
     INFO(command);
     CHECK(outcome.code == 0);
