@@ -239,8 +239,9 @@ void OpenDatabase::open_files() {
     master.clean = false;
     master.write(master_path());
   }
-  high_water_ = std::make_unique<HighWater>(high_water_path(), restart.log_end());
   open_log(restart.last_record(), restart.log_end());
+  // Behind the log's opening, which syncs what it found: a killed process may have left an end that no disk has.
+  high_water_ = std::make_unique<HighWater>(high_water_path(), restart.log_end());
   begin_double_write();
   restart.redo();
   for (const Catalogue::Table& table : catalogue_.tables()) {

@@ -74,7 +74,8 @@ class Completions(unittest.TestCase):
     def test_results_and_choices_of_what_reads_them(self):
         sweep = "results/reference/2026-11-29-epyc-2-units/"
         for script in ("scripts/export", "scripts/report", "scripts/hgrm", "plots/plot.py", "plots/latency.py"):
-            self.assertEqual(complete(f"{script} {sweep}"), [f"{sweep}boundary", f"{sweep}quickstart.jsonl.gz"])
+            packed = sorted(f"{sweep}{path.name}" for path in (ROOT / sweep).glob("*.jsonl.gz"))
+            self.assertEqual(sorted(complete(f"{script} {sweep}")), [f"{sweep}boundary", *packed])
         self.assertEqual(complete("scripts/hgrm results --of st"), ["start_delay"])
         self.assertEqual(complete("scripts/export --sq"), ["--sqlite"])
         self.assertEqual(complete("scripts/report results --out "), [], "bash's own: any file")

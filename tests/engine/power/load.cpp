@@ -61,7 +61,7 @@ class Load::Worker {
     session_->begin();
     const bool alive = move_money(number) && churn(number) &&
                        put({History::kJournal, History::journal_key(number)}, number, padding(300));
-    if (!alive) return;  // a deadlock's victim, rolled back
+    if (!alive) return;                                                   // a deadlock's victim, rolled back
     if (number % kBetweenCheckpoints == 0) load_.database_.checkpoint();  // beside this transaction at least
     if (random_() % 4 == 0) return session_->abort();
     Promise* promise = nullptr;
