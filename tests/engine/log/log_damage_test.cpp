@@ -12,6 +12,14 @@ namespace {
 
 constexpr std::uint64_t kSegmentBytes = std::uint64_t{64} << 10;
 
+/// Of which bytes a test looks at one: under sanitizers, which make a reading twenty times as long, at some of each
+/// record; never at bytes of one place in a word alone.
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr std::uint64_t kStep = 61;
+#else
+constexpr std::uint64_t kStep = 1;
+#endif
+
 /// A log of one segment, nearly full, and the file.
 struct FullSegment {
   FullSegment() {
@@ -54,7 +62,7 @@ TEST_CASE("A damaged log: whichever byte of 64 KiB is flipped, no record is made
   REQUIRE(log.whole.committed.size() > 50);
   std::size_t wrong = 0, unseen = 0;
   const std::uint64_t end = kSegmentHeaderBytes + log.whole.end.lsn - kFirstLsn;
-  for (std::uint64_t at = 0; at < kSegmentHeaderBytes + kSegmentBytes; ++at) {
+  for (std::uint64_t at = 0; at < kSegmentHeaderBytes + kSegmentBytes; at += kStep) {
     std::array<std::byte, 1> byte;
     log.file.read_at(at, byte);
     const std::array<std::byte, 1> flipped{~byte[0]};
@@ -76,7 +84,8 @@ TEST_CASE("A damaged log: whichever byte of 64 KiB is flipped, no record is made
 TEST_CASE("A damaged log: wherever a segment of 64 KiB is cut, what is before can be read or is refused") {
   FullSegment log;
   std::size_t wrong = 0, taken_for_whole = 0;
-  for (std::uint64_t size = kSegmentHeaderBytes + kSegmentBytes; size-- > 0;) {
+  for (std::uint64_t cut = 1; cut <= kSegmentHeaderBytes + kSegmentBytes; cut += kStep) {
+    const std::uint64_t size = kSegmentHeaderBytes + kSegmentBytes - cut;
     log.file.truncate(size);
     wrong += !log.is_honest();
     try {  // no crash leaves a short segment: opening must not take it for one
