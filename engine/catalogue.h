@@ -43,7 +43,8 @@ struct Master {
   Lsn log_begin = 0;
   /// The files hold every change below. At or above log_begin.
   Lsn redo_begin = 0;
-  /// A transaction whose begin record lies below log_begin ended below this point, and its end is durable.
+  /// A transaction may have its begin record below log_begin and others above. Then its last record lies below this
+  /// point, and is durable: restart has nothing to undo of it.
   Lsn settled = 0;
   /// No smaller number is given to a transaction.
   TransactionId next_transaction = 1;

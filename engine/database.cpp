@@ -143,7 +143,8 @@ class OpenDatabase {
   Lsn log_begin() const { return log_begin_.load(std::memory_order_relaxed); }
   BufferStatistics buffer_statistics() const { return buffers_.statistics(); }
   void close();
-  /// Nobody holds the database any more but its sessions, which can only roll back from now on.
+  /// The user has destroyed the Database. Sessions that are still attached keep this object alive; from now on they
+  /// can only roll back.
   void abandon() noexcept;
 
  private:
@@ -352,7 +353,7 @@ void OpenDatabase::start_checkpointer() {
         try {
           checkpoint();
         } catch (const std::exception&) {
-          engine_->fail(std::current_exception());  // it is thrown to everybody from now on
+          engine_->fail(std::current_exception());  // every session throws it from now on
         }
       });
 }
@@ -368,7 +369,7 @@ void OpenDatabase::checkpoint() {
   Master master{.redo_begin = log_->reserved()};
   // Behind the log's end, so that no transaction that began below it is missed (active_transactions.h).
   master.log_begin = std::min(master.redo_begin, engine_->active.oldest());
-  // Behind the slots: those that had ended by then did so below this.
+  // Read behind the slots: a transaction whose slot was empty by then has its last record below this.
   master.settled = log_->reserved();
   master.next_transaction = engine_->next_transaction();
   log_->flush(master.settled);

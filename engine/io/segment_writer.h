@@ -13,7 +13,7 @@ class SegmentWriter {
  public:
   /// Goes on at `start` in the directory that `lock` (of lock_log) has for itself: makes what is there durable,
   /// removes what lies above, and begins a new incarnation with a segment of its own, a smaller one where the disk
-  /// has no room. So stale bytes behind `start` stay in a segment that nobody reads that far, and a reader is told by the
+  /// has no room. So stale bytes behind `start` stay in a segment of which readers stop before them. A reader is told by the
   /// new segment where the old one ends.
   SegmentWriter(File lock, Lsn start, std::uint64_t segment_bytes, int flags);
   ~SegmentWriter();

@@ -9,15 +9,15 @@ namespace muster {
 
 /// Says for how long a sync should wait for the clients that the last one released.
 ///
-/// A client whose commit comes during a sync waits for the next one. Left alone, clients settle into two cohorts that
-/// take turns, and each sync carries half of them. A short wait after a sync lets the cohort that it released join the
-/// one that is waiting already.
+/// A sync does not cover a commit that a client asks for while the sync runs: the client waits for the next sync. So
+/// clients settle into two cohorts that take turns, and each sync carries one cohort. Where the drainer waits a little
+/// after a sync, the cohort that this sync released joins the one that waits already.
 ///
 /// Promises    A wait is at most one sync's smoothed duration, where it breaks even: two cohorts need two syncs for what
 ///             one does with a sync and a wait. It is no longer than clients usually need to come back.
 ///             Only clients that mostly were back in time are waited for. One that is new, slow or gone for good is
 ///             not; that it became so costs two waits at most.
-/// Threads     None, and no clock: whoever drains calls, and brings the times.
+/// Threads     The drainer alone calls it, and passes the times: it reads no clock.
 class CohortClock {
  public:
   using Nanoseconds = std::chrono::nanoseconds;

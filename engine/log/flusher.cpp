@@ -206,7 +206,7 @@ void Flusher::release() {
     drains_.fetch_add(1, std::memory_order_seq_cst);
     futex_wake_all(drains_);
   }
-  if (left_waiting) kick();  // they counted on whoever kept the last gathering's time
+  if (left_waiting) kick();  // their gathering's time keeper may be among those that were covered
 }
 
 void Flusher::lead(Lsn end) {

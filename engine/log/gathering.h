@@ -17,7 +17,7 @@ namespace muster {
 class Gathering {
  public:
   enum class Role : std::uint8_t {
-    none,      ///< there is no gathering (any more): drain, or wait for whoever drains
+    none,      ///< there is no gathering (any more): drain, or wait for the drainer
     keeper,    ///< keeps the time
     follower,  ///< somebody else does
   };

@@ -1,8 +1,11 @@
 """Figures of papers: what a claim comes to, what a recipe may say, and one figure measured, drawn and judged."""
 
+import importlib.machinery
+import importlib.util
 import json
 import math
 import tempfile
+import types
 import unittest
 from pathlib import Path
 
@@ -149,17 +152,40 @@ class Reproduce(unittest.TestCase):
             (["aether-slot"], "the nearest is aether-slots"),
             (["7"], "several streams"),
             (["all", "--preset", "week"], "invalid choice"),
-            (["all", "--preset", "full"], "--yes" if self.is_long() else None),
         ):
-            if said:
-                done = self.reproduce(*words, code=2)
-                self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
-                self.assertIn(said, done.stderr)
+            done = self.reproduce(*words, code=2)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+            self.assertIn(said, done.stderr)
         self.assertFalse((self.folder / "out").exists())
 
-    def is_long(self):
-        """On two units `full` takes about 17 hours."""
-        return any("days" in line for line in self.reproduce("list", "--preset", "full").stdout.splitlines())
+    def script(self):
+        loader = importlib.machinery.SourceFileLoader("reproduce", str(REPRODUCE))
+        script = importlib.util.module_from_spec(importlib.util.spec_from_loader("reproduce", loader))
+        loader.exec_module(script)
+        return script
+
+    def test_benchmarks_of_this_build_are_kept_and_of_another_refused(self):
+        script = self.script()
+        reproduction = script.Reproduction(script.parse(["11", "--out", str(self.folder)]))
+        recipe, path = types.SimpleNamespace(filter=script.SHORTEST), self.folder / "benchmarks.json"
+        reproduction.benchmark(recipe, path)
+        written = path.read_text(encoding="utf-8")
+        reproduction.benchmark(recipe, path)
+        self.assertEqual(path.read_text(encoding="utf-8"), written)
+        other = json.loads(written)
+        other["context"]["build_id"] = "0" * 40
+        path.write_text(json.dumps(other), encoding="utf-8")
+        with self.assertRaisesRegex(command.RequestError, "another build.*build_id"):
+            reproduction.benchmark(recipe, path)
+
+    def test_what_takes_too_long_wants_a_yes(self):
+        script = self.script()
+        script.LONG_S = 1
+        arguments = script.parse(["1", "--preset", "full", "--out", str(self.folder / "out")])
+        reproduction = script.Reproduction(arguments)
+        with self.assertRaisesRegex(command.RequestError, "--yes"):
+            reproduction.make(recipes.chosen(reproduction.recipes, ["1"]), is_agreed=False)
+        self.assertFalse((self.folder / "out").exists())
 
     def test_a_figure_is_measured_drawn_and_judged_and_made_once(self):
         first = self.reproduce("1").stdout
