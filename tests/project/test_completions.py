@@ -80,7 +80,6 @@ class Completions(unittest.TestCase):
         self.assertEqual(complete("scripts/export --sq"), ["--sqlite"])
         self.assertEqual(complete("scripts/report results --out "), [], "bash's own: any file")
 
-
     def test_every_command_that_people_type_is_there(self):
         said = (ROOT / "scripts/completions.bash").read_text(encoding="utf-8")
         for path in (ROOT / "scripts").iterdir():
