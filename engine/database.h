@@ -84,6 +84,9 @@ class Session {
   virtual ~Session() = default;  ///< aborts what is open, waits for what is pending
 
   virtual void begin() = 0;
+  /// As begin, but for a transaction that never waits for a lock: an operation that would have to is the victim of a
+  /// deadlock at once.
+  virtual void begin_without_waiting() = 0;
   virtual Status read(TableId table, Bytes key, std::vector<std::byte>& value) = 0;
   /// As read, but takes the exclusive lock, for a write that depends on what is read.
   virtual Status read_for_update(TableId table, Bytes key, std::vector<std::byte>& value) = 0;

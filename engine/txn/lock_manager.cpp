@@ -50,11 +50,7 @@ bool LockManager::acquire(LockHolder& holder, LockName name, LockMode mode) {
   bool search;
   {
     const std::lock_guard guard(bucket.latch);
-    if (held != nullptr ? upgrade(bucket, request) : admit(bucket, request)) {
-      holder.depends_on_ = std::max(holder.depends_on_, bucket.released);
-      if (held == nullptr) holder.hold(request);
-      return true;
-    }
+    if (grant_or_queue(bucket, holder, request, held != nullptr)) return true;
     holder.granted_.store(
         0, std::memory_order_relaxed);  // relaxed: read again by this thread, or after the latch
     // seq_cst: of all that close one cycle together, the last in the single order of these stores sees that
@@ -75,6 +71,25 @@ bool LockManager::acquire(LockHolder& holder, LockName name, LockMode mode) {
     holder.granted_.wait(0, std::memory_order_acquire);
   holder.depends_on_ = std::max(holder.depends_on_, request.depends_on);
   if (held == nullptr) holder.hold(request);
+  return true;
+}
+
+bool LockManager::try_acquire(LockHolder& holder, LockName name, LockMode mode) {
+  LockRequest* const held = holder.find(name);
+  if (held != nullptr && (mode == LockMode::shared || held->mode == LockMode::exclusive)) return true;
+
+  LockRequest& request = held != nullptr ? *held : holder.take(name, mode);
+  Bucket& bucket = bucket_of(name);
+  const std::lock_guard guard(bucket.latch);
+  if (grant_or_queue(bucket, holder, request, held != nullptr)) return true;
+  take_out(holder, (*find(bucket, name))->queue, request);
+  return false;
+}
+
+bool LockManager::grant_or_queue(Bucket& bucket, LockHolder& holder, LockRequest& request, bool upgrades) {
+  if (!(upgrades ? upgrade(bucket, request) : admit(bucket, request))) return false;
+  holder.depends_on_ = std::max(holder.depends_on_, bucket.released);
+  if (!upgrades) holder.hold(request);
   return true;
 }
 
@@ -245,6 +260,17 @@ bool LockManager::closes_cycle(const LockHolder& waiter) {
   return false;
 }
 
+/// A wish that was queued.
+void LockManager::take_out(LockHolder& holder, LockQueue& queue, LockRequest& request) {
+  if (request.upgrading) {
+    request.upgrading = false;
+    --queue.upgrades;
+  } else {
+    unlink_waiting(queue, request);
+    holder.give_back(request);
+  }
+}
+
 /// False: the wish has been granted meanwhile.
 bool LockManager::withdraw(LockHolder& holder, LockRequest& request) {
   LockRequest* woken = nullptr;
@@ -255,13 +281,7 @@ bool LockManager::withdraw(LockHolder& holder, LockRequest& request) {
       return false;  // relaxed: written under this latch
     holder.waiting_.store(0, std::memory_order_relaxed);
     LockQueue& queue = (*find(bucket, request.name))->queue;
-    if (request.upgrading) {
-      request.upgrading = false;
-      --queue.upgrades;
-    } else {
-      unlink_waiting(queue, request);
-      holder.give_back(request);
-    }
+    take_out(holder, queue, request);
     grant_next(bucket, queue, woken);
   }
   wake(woken);

@@ -29,6 +29,8 @@ class LockManager {
 
   /// False: waiting would be a deadlock. Then the holder has what it had before.
   bool acquire(LockHolder& holder, LockName name, LockMode mode);
+  /// False: it would have to wait. Then the holder has what it had before.
+  bool try_acquire(LockHolder& holder, LockName name, LockMode mode);
 
   /// Ends the holder's transaction and releases its locks. `commit_end`: where its commit record ends: a
   /// transaction that sees what it wrote depends on that; 0 where none can see anything that is not durable.
@@ -56,6 +58,8 @@ class LockManager {
 
   Bucket& bucket_of(LockName name) { return buckets_[name >> (64 - kBucketBits)]; }
   static LockRequest** find(Bucket& bucket, LockName name);
+  static bool grant_or_queue(Bucket& bucket, LockHolder& holder, LockRequest& request, bool upgrades);
+  static void take_out(LockHolder& holder, LockQueue& queue, LockRequest& request);
   static bool admit(Bucket& bucket, LockRequest& request);
   static bool upgrade(Bucket& bucket, LockRequest& request);
   static void leave(Bucket& bucket, LockRequest& request, LockRequest*& woken);

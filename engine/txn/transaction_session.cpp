@@ -29,6 +29,12 @@ void TransactionSession::begin() {
   if (active_) throw std::logic_error("begin: the transaction before has not ended");
   engine_.throw_if_failed();
   active_ = true;
+  waits_for_locks_ = true;
+}
+
+void TransactionSession::begin_without_waiting() {
+  begin();
+  waits_for_locks_ = false;
 }
 
 void TransactionSession::require_transaction() const {
@@ -37,7 +43,11 @@ void TransactionSession::require_transaction() const {
 
 bool TransactionSession::lock(TableId table, Bytes key, LockMode mode) {
   require_transaction();
-  if (engine_.locks.acquire(locks_, lock_name(table, key), mode)) return true;
+  const LockName name = lock_name(table, key);
+  if (waits_for_locks_ ? engine_.locks.acquire(locks_, name, mode)
+                       : engine_.locks.try_acquire(locks_, name, mode)) {
+    return true;
+  }
   roll_back();
   return false;
 }

@@ -25,6 +25,7 @@ class TransactionSession final : public Session, private ChangeLog {
   ~TransactionSession() override;
 
   void begin() override;
+  void begin_without_waiting() override;
   Status read(TableId table, Bytes key, std::vector<std::byte>& value) override;
   Status read_for_update(TableId table, Bytes key, std::vector<std::byte>& value) override;
   Status insert(TableId table, Bytes key, Bytes value) override;
@@ -77,6 +78,7 @@ class TransactionSession final : public Session, private ChangeLog {
   const WorkerId worker_;
   LockHolder locks_;
   bool active_ = false;
+  bool waits_for_locks_ = true;    // this transaction
   bool is_registered_ = false;     // in engine_.active
   TransactionId transaction_ = 0;  // 0 until the first change
   TransactionId next_number_ = 0;  // [next_number_, numbers_end_) are this session's

@@ -72,6 +72,28 @@ TEST_CASE("LockManager: a lock that is held already is granted again, with an ex
   locks.release_all(b, 0);
 }
 
+TEST_CASE("LockManager: who tries gets what is free, and else leaves no trace") {
+  LockManager locks;
+  LockHolder a, b, c;
+  REQUIRE(locks.try_acquire(a, 7, kShared));
+  REQUIRE(locks.try_acquire(b, 7, kShared));
+  CHECK_FALSE(locks.try_acquire(a, 7, kExclusive));  // an upgrade
+  CHECK_FALSE(locks.try_acquire(c, 7, kExclusive));
+  REQUIRE(locks.try_acquire(c, 7, kShared));  // nobody waits
+  locks.release_all(b, 0);
+  Asking writer(locks, b, 7, kExclusive);
+  await_waiting(b);
+  locks.release_all(c, 0);
+  CHECK_FALSE(locks.try_acquire(c, 7, kShared));  // no overtaking
+  REQUIRE(locks.try_acquire(a, 7, kExclusive));   // the only holder
+  locks.release_all(a, 0);
+  CHECK(writer.granted());
+  CHECK_FALSE(locks.try_acquire(a, 7, kShared));
+  locks.release_all(b, 0);
+  REQUIRE(locks.try_acquire(a, 7, kExclusive));
+  locks.release_all(a, 0);
+}
+
 TEST_CASE("LockManager: who asks for shared does not overtake a waiting exclusive") {
   LockManager locks;
   LockHolder a, b, c;

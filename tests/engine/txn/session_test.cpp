@@ -186,6 +186,24 @@ TEST_CASE("Session: the victim of a deadlock is rolled back, its locks are free,
   victim.commit();
 }
 
+TEST_CASE("Session: a transaction that does not wait for locks is rolled back where it would have to") {
+  Fixture f;
+  auto holder = f.database->attach(kDurable);
+  auto hasty = f.database->attach(kDurable);
+  holder->begin();
+  REQUIRE(holder->insert(f.table, as_bytes("held"), as_bytes("1")) == Status::ok);
+  hasty->begin_without_waiting();
+  REQUIRE(hasty->insert(f.table, as_bytes("free"), as_bytes("2")) == Status::ok);
+  CHECK(hasty->update(f.table, as_bytes("held"), as_bytes("3")) == Status::deadlock);
+  CHECK_THROWS_AS(hasty->commit(), std::logic_error);
+  holder->commit();
+  CHECK(contents(*f.database, f.table) == std::map<std::string, std::string>{{"held", "1"}});
+  hasty->begin_without_waiting();
+  CHECK(hasty->update(f.table, as_bytes("held"), as_bytes("3")) == Status::ok);
+  hasty->commit();
+  CHECK(contents(*f.database, f.table) == std::map<std::string, std::string>{{"held", "3"}});
+}
+
 TEST_CASE("Session: concurrent transfers keep the sum, whatever the policy and the lock release") {
   const CommitPolicy policy = GENERATE(CommitPolicy::durable, CommitPolicy::pipelined, CommitPolicy::async);
   const bool early = GENERATE(false, true);
