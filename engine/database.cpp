@@ -233,7 +233,8 @@ void OpenDatabase::open_files() {
   // failed sync the kernel may remember a log and pages that the disk does not hold.
   if (!master.clean) forget_cached_segments(options_.log.directory);
   open_tables(master);
-  Restart restart(options_.log.directory, master, catalogue_, buffers_, options_.restart_observer);
+  Restart restart(options_.log.directory, master, catalogue_, buffers_, options_.restart_observer,
+                  options_.restart_limits);
   if (!master.clean) check_log_reaches_pages(restart);
 
   if (master.clean) {

@@ -33,6 +33,8 @@ struct DatabaseOptions {
   bool early_lock_release = false;
   /// Is told how the restart goes, if one is given. Needed until open() returns.
   RestartObserver* restart_observer = nullptr;
+  /// Where one is given, open() never returns: it throws RestartCut.
+  RestartLimits restart_limits;
   /// Makes the device that the log goes to from the given LSN on, instead of the one that `log` names. For tests
   /// that make it fail or forget.
   std::function<std::unique_ptr<LogDevice>(const LogOptions& log, Lsn begin)> make_log_device;

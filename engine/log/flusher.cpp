@@ -149,6 +149,13 @@ void Flusher::wait_for_acknowledgements(WorkerId worker) {
   if (!done()) park(slot, slot.last_pending, done, [] { return true; });
 }
 
+void Flusher::abandon() {
+  for (Backoff drainer; !try_take();) drainer.pause();
+  if (!failed()) fail({ECANCELED, std::generic_category()}, "it was abandoned");
+  settle();
+  release();
+}
+
 template <class Done, class NeedsFlusher>
 void Flusher::park(Slot& slot, Lsn target, Done done, NeedsFlusher needs_flusher) {
   slot.target.store(target, std::memory_order_relaxed);  // released by parked

@@ -82,6 +82,8 @@ class Flusher {
   void wait_for_commit(WorkerId worker, Lsn end, bool grouped);
   void acknowledge_later(WorkerId worker, PendingCommit& commit);
   void wait_for_acknowledgements(WorkerId worker);
+  /// Fails without an error of the device.
+  void abandon();
 
   /// After each append: nobody is to wait for a drainer that knows nothing of it.
   void appended(Lsn end) {

@@ -22,13 +22,14 @@ constexpr std::size_t kScanBytes = std::size_t{1} << 20;
 }  // namespace
 
 Restart::Restart(const std::filesystem::path& log_directory, const Master& master, const Catalogue& catalogue,
-                 BufferManager& buffers, RestartObserver* observer)
+                 BufferManager& buffers, RestartObserver* observer, RestartLimits limits)
     : log_directory_(log_directory),
       log_begin_(master.log_begin),
       redo_begin_(master.redo_begin),
       settled_(master.settled),
       buffers_(buffers),
       observer_(observer),
+      limits_(limits),
       reader_(log_directory, master.log_begin),
       redone_to_(master.log_begin),
       last_record_(master.log_begin),
@@ -37,7 +38,7 @@ Restart::Restart(const std::filesystem::path& log_directory, const Master& maste
   while (const auto record = reader_.next()) {
     note(*record, catalogue);
     report(RestartPhase::read, record->end - log_begin_, reader_.end_max() - log_begin_);
-    in_memory = in_memory && fits_into_memory(*record);
+    in_memory = in_memory && fits_into_memory(*record) && !redo_is_cut();
     if (!in_memory) continue;
     redo(*record);
     redone_to_ = record->end;
@@ -126,6 +127,7 @@ bool Restart::fits_into_memory(const LogRecord& record) const {
 
 void Restart::redo(const LogRecord& record) {
   if (record.lsn < redo_begin_) return;
+  ++statistics_.redo_records;
   if (record.type == RecordType::update || record.type == RecordType::compensation) {
     count(muster::redo(buffers_, change_of(record), record.end));
   } else if (record.type == RecordType::structure) {
@@ -150,15 +152,17 @@ void Restart::report(RestartPhase phase, Lsn done, Lsn total) {
 }
 
 void Restart::redo() {
-  if (redone_to_ == reader_end_) return;
-  read_again(redone_to_);
-  while (redone_to_ < reader_end_) {
-    const LogRecord record = expected(reader_.next());
-    redo(record);
-    redone_to_ = record.end;
-    report(RestartPhase::redo, redone_to_ - log_begin_, reader_end_ - log_begin_);
+  if (redone_to_ != reader_end_ && !redo_is_cut()) {
+    read_again(redone_to_);
+    while (redone_to_ < reader_end_ && !redo_is_cut()) {
+      const LogRecord record = expected(reader_.next());
+      redo(record);
+      redone_to_ = record.end;
+      report(RestartPhase::redo, redone_to_ - log_begin_, reader_end_ - log_begin_);
+    }
+    statistics_.log_bytes_read += reader_.bytes_read();
   }
-  statistics_.log_bytes_read += reader_.bytes_read();
+  if (limits_.redo) throw RestartCut(RestartPhase::redo, statistics_);
 }
 
 void Restart::read_again(Lsn from) {
@@ -174,14 +178,19 @@ LogRecord Restart::expected(std::optional<LogRecord> record) const {
 void Restart::undo(LogManager& log, const Tables& tables) {
   if (!losers_.empty()) {
     read_again(log_begin_);
-    undo_losers(log, tables);
+    const WorkerId worker = log.attach();
+    undo_losers(log, worker, tables);
+    log.detach(worker);
     statistics_.log_bytes_read += reader_.bytes_read();
+  }
+  if (limits_.undo) {
+    log.abandon();
+    throw RestartCut(RestartPhase::undo, statistics_);
   }
   if (observer_ != nullptr) observer_->finished(statistics_);
 }
 
-void Restart::undo_losers(LogManager& log, const Tables& tables) {
-  const WorkerId worker = log.attach();
+void Restart::undo_losers(LogManager& log, WorkerId worker, const Tables& tables) {
   std::map<TransactionId, Undo> undos;
   std::priority_queue<std::pair<Lsn, TransactionId>> next;
   Lsn oldest = reader_end_;
@@ -199,6 +208,7 @@ void Restart::undo_losers(LogManager& log, const Tables& tables) {
       undo.end();
       continue;
     }
+    if (undo_is_cut()) return;
     const RecordChange change = change_of(record);
     undo.take_back(tables, change.table, change.kind, change.key, change.before, record.previous);
     next.emplace(record.previous, transaction);
@@ -206,7 +216,6 @@ void Restart::undo_losers(LogManager& log, const Tables& tables) {
     report(RestartPhase::undo, reader_end_ - lsn, reader_end_ - oldest);
   }
   losers_.clear();
-  log.detach(worker);
 }
 
 }  // namespace muster

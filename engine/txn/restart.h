@@ -35,7 +35,7 @@ class Restart {
   /// does not fit its page. `buffers` and
   /// `observer` outlive this; the former holds the tables of the catalogue.
   Restart(const std::filesystem::path& log_directory, const Master& master, const Catalogue& catalogue,
-          BufferManager& buffers, RestartObserver* observer = nullptr);
+          BufferManager& buffers, RestartObserver* observer = nullptr, RestartLimits limits = {});
 
   bool log_is_empty() const { return reader_end_ == log_begin_; }
   Lsn log_end() const { return reader_end_; }
@@ -49,9 +49,9 @@ class Restart {
   /// a page whose checksum does not fit: who reads it is told.
   void check_pages(const std::filesystem::path& table_file, TableId table) const;
 
-  /// What the first reading had no frames for.
+  /// What the first reading had no frames for. Throws RestartCut at the limit.
   void redo();
-  /// All losers in one pass backwards through the log.
+  /// All losers in one pass backwards through the log. Throws RestartCut at the limit: nothing more is written then.
   void undo(LogManager& log, const Tables& tables);
 
   const RestartStatistics& statistics() const { return statistics_; }
@@ -64,11 +64,13 @@ class Restart {
   };
   void note(const LogRecord& record, const Catalogue& catalogue);
   bool fits_into_memory(const LogRecord& record) const;
+  bool redo_is_cut() const { return limits_.redo && statistics_.redo_records >= *limits_.redo; }
+  bool undo_is_cut() const { return limits_.undo && statistics_.undone >= *limits_.undo; }
   void redo(const LogRecord& record);
   void count(bool redone);
   void report(RestartPhase phase, Lsn done, Lsn total);
   void read_again(Lsn from);
-  void undo_losers(LogManager& log, const Tables& tables);
+  void undo_losers(LogManager& log, WorkerId worker, const Tables& tables);
   LogRecord expected(std::optional<LogRecord> record) const;
 
   const std::filesystem::path log_directory_;
@@ -77,6 +79,7 @@ class Restart {
   const Lsn settled_;
   BufferManager& buffers_;
   RestartObserver* const observer_;
+  const RestartLimits limits_;
   std::uint64_t until_report_ = 0;
   LogReader reader_;   // before the log is opened, and again behind: opening removes what lies above the end
   Lsn redone_to_ = 0;  // all records from redo_begin_ to here are redone

@@ -1,6 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
 #include <string_view>
 
 #include "engine/types.h"
@@ -13,6 +16,7 @@ struct RestartStatistics {
   std::uint64_t records = 0;  ///< between the two
   std::uint64_t below = 0;    ///< of those, below master.redo_begin: the files have them
   std::uint64_t log_bytes_read = 0;
+  std::uint64_t redo_records = 0;   ///< that redo has passed: records - below, if it was not cut
   std::uint64_t redone = 0;         ///< page changes that the files did not have
   std::uint64_t up_to_date = 0;     ///< page changes that they had
   std::uint64_t without_table = 0;  ///< page changes of tables whose creation the crash cut off
@@ -38,6 +42,29 @@ inline std::string_view to_string(RestartPhase phase) {
   }
   return "unknown";
 }
+
+/// Where a restart breaks off, as if the process had died there. For those who want to see it go on from the middle.
+struct RestartLimits {
+  /// Records that redo passes, of any type and from redo_begin on. It breaks off at redo's end if there are fewer.
+  std::optional<std::uint64_t> redo;
+  /// Changes of losers that undo takes back. It breaks off at undo's end if there are fewer.
+  std::optional<std::uint64_t> undo;
+};
+
+/// A restart broke off as RestartLimits say. Nothing but another opening can be done with the files.
+class RestartCut : public std::runtime_error {
+ public:
+  RestartCut(RestartPhase phase, const RestartStatistics& until_then)
+      : std::runtime_error("restart was to break off in " + std::string(to_string(phase))),
+        phase_(phase),
+        statistics_(until_then) {}
+  RestartPhase phase() const { return phase_; }
+  const RestartStatistics& statistics() const { return statistics_; }
+
+ private:
+  RestartPhase phase_;
+  RestartStatistics statistics_;
+};
 
 struct RestartProgress {
   RestartPhase phase = RestartPhase::read;

@@ -296,6 +296,43 @@ TEST_CASE("restart: a restart that is cut off anywhere is made good by the next"
   }
 }
 
+TEST_CASE("restart: one that is to break off does so exactly there, flushes nothing, and the next is whole") {
+  Interrupted i(400);
+  i.change_without_commit();
+  i.flush_log();
+  const Killed killed(i.directory.path());
+  DatabaseOptions options = killed.options();
+  const bool small = GENERATE(false, true);  // are the frames enough for the first reading?
+  const bool in_undo = GENERATE(false, true);
+  const std::uint64_t records = GENERATE(0u, 1u, 700u, 1'000'000u);
+  options.frames = small ? 64 : 4096;
+  (in_undo ? options.restart_limits.undo : options.restart_limits.redo) = records;
+  const auto log_bytes = [&] {
+    std::uint64_t bytes = 0;
+    LogReader reader(killed.path() / "log");
+    while (const auto record = reader.next()) bytes = record->end;
+    return bytes;
+  };
+  const std::uint64_t before = log_bytes();
+  try {
+    Database::open(options);
+    FAIL("it did not break off");
+  } catch (const RestartCut& cut) {
+    const RestartStatistics& found = cut.statistics();
+    INFO(found.redo_records << " " << found.undone);
+    const std::uint64_t all = found.records - found.below;
+    CHECK(found.redo_records == (in_undo ? all : std::min(all, records)));
+    if (in_undo) CHECK(found.undone == (records < 1'000'000 ? records : found.undone));
+    if (!in_undo) CHECK(found.undone == 0);
+    CHECK(cut.phase() == (in_undo ? RestartPhase::undo : RestartPhase::redo));
+  }
+  CHECK_FALSE(Master::read(killed.path() / "master").clean);
+  if (!in_undo) CHECK(log_bytes() == before);
+  const auto database = killed.open();
+  CHECK(contents(*database, "t") == i.committed);
+  database->check();
+}
+
 TEST_CASE("restart: the log is read once: a second restart right after the first has nothing to do") {
   Interrupted i;
   i.change_without_commit();
