@@ -37,6 +37,22 @@ auto read_document(const std::filesystem::path& path, Take take) {
   }
 }
 
+Json to_json(const Catalogue::Table& table) {
+  Json json = {{"id", table.id}, {"name", table.name}};
+  if (!table.file.empty()) json["file"] = table.file.string();
+  return json;
+}
+
+Catalogue::Table table_from(const Json& json) {
+  return {json.at("id").get<TableId>(), json.at("name").get<std::string>(),
+          json.value("file", std::string())};
+}
+
+const Catalogue::Table* find_if(const std::vector<Catalogue::Table>& tables, auto is_it) {
+  const auto found = std::ranges::find_if(tables, is_it);
+  return found == tables.end() ? nullptr : &*found;
+}
+
 void write_document(const std::filesystem::path& path, const Json& document) {
   const std::string text = document.dump(2) + "\n";
   replace_file(path, std::as_bytes(std::span(text)));
@@ -47,28 +63,37 @@ void write_document(const std::filesystem::path& path, const Json& document) {
 Catalogue Catalogue::read(const std::filesystem::path& path) {
   return read_document(path, [](const Json& document) {
     Catalogue catalogue;
-    for (const Json& table : document.at("tables")) {
-      catalogue.add({table.at("id").get<TableId>(), table.at("name").get<std::string>()});
+    for (const Json& table : document.at("tables")) catalogue.add(table_from(table));
+    if (document.contains("unfinished")) {
+      for (const Json& table : document.at("unfinished")) catalogue.add_unfinished(table_from(table));
     }
     return catalogue;
   });
 }
 
 void Catalogue::write(const std::filesystem::path& path) const {
-  Json tables = Json::array();
-  for (const Table& table : tables_) tables.push_back({{"id", table.id}, {"name", table.name}});
-  write_document(path, {{"format", kFormat}, {"tables", tables}});
+  Json document = {{"format", kFormat}, {"tables", Json::array()}};
+  for (const Table& table : tables_) document["tables"].push_back(to_json(table));
+  for (const Table& table : unfinished_) document["unfinished"].push_back(to_json(table));
+  write_document(path, document);
 }
 
 const Catalogue::Table* Catalogue::find(std::string_view name) const {
-  const auto found =
-      std::find_if(tables_.begin(), tables_.end(), [&](const Table& t) { return t.name == name; });
-  return found == tables_.end() ? nullptr : &*found;
+  return find_if(tables_, [&](const Table& table) { return table.name == name; });
 }
 
 const Catalogue::Table* Catalogue::find(TableId id) const {
-  const auto found = std::find_if(tables_.begin(), tables_.end(), [&](const Table& t) { return t.id == id; });
-  return found == tables_.end() ? nullptr : &*found;
+  return find_if(tables_, [&](const Table& table) { return table.id == id; });
+}
+
+const Catalogue::Table* Catalogue::find_at(const std::filesystem::path& file) const {
+  return find_if(tables_, [&](const Table& table) { return table.file == file; });
+}
+
+void Catalogue::finish(TableId id) {
+  const auto found = std::ranges::find_if(unfinished_, [&](const Table& table) { return table.id == id; });
+  tables_.push_back(std::move(*found));
+  unfinished_.erase(found);
 }
 
 bool Catalogue::can_hold(std::string_view name) {
@@ -83,6 +108,7 @@ bool Catalogue::can_hold(std::string_view name) {
 TableId Catalogue::next_id() const {
   TableId next = 1;
   for (const Table& table : tables_) next = std::max(next, table.id + 1);
+  for (const Table& table : unfinished_) next = std::max(next, table.id + 1);
   return next;
 }
 

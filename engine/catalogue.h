@@ -16,6 +16,8 @@ class Catalogue {
   struct Table {
     TableId id = 0;
     std::string name;
+    std::filesystem::path
+        file;  ///< where its pages are, absolute; empty: `<id>.table` in the database's directory
   };
 
   /// Throws DamageError when the file is not one.
@@ -24,16 +26,24 @@ class Catalogue {
   void write(const std::filesystem::path& path) const;
 
   const std::vector<Table>& tables() const { return tables_; }
+  /// Tables at a path of their own whose creation was cut off, or is on its way: no directory listing would tell an
+  /// opening that such a file is there.
+  const std::vector<Table>& unfinished() const { return unfinished_; }
   const Table* find(std::string_view name) const;
   const Table* find(TableId id) const;
+  const Table* find_at(const std::filesystem::path& file) const;
   /// Whether the file can hold a table of this name: it has to be UTF-8.
   static bool can_hold(std::string_view name);
   void add(Table table) { tables_.push_back(std::move(table)); }
+  void add_unfinished(Table table) { unfinished_.push_back(std::move(table)); }
+  void finish(TableId id);
+  void forget_unfinished() { unfinished_.clear(); }
   /// Larger than any id in use.
   TableId next_id() const;
 
  private:
   std::vector<Table> tables_;
+  std::vector<Table> unfinished_;
 };
 
 /// Where restart begins: the file `master`, the last thing that is written when the files have become

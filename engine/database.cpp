@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
-#include <charconv>
 #include <map>
 #include <stdexcept>
 
@@ -16,6 +15,7 @@
 #include "engine/error.h"
 #include "engine/io/file.h"
 #include "engine/storage/high_water.h"
+#include "engine/table_files.h"
 #include "engine/txn/engine.h"
 #include "engine/txn/restart.h"
 #include "engine/txn/transaction_session.h"
@@ -27,23 +27,6 @@ namespace fs = std::filesystem;
 
 /// A structure change logs some pages as one record, which must fit into the ring.
 constexpr std::size_t kRingBytesMin = std::size_t{64} << 10;
-
-constexpr std::string_view kTableSuffix = ".table";
-
-fs::path table_path(const fs::path& directory, TableId id) {
-  return directory / (std::to_string(id) + std::string(kTableSuffix));
-}
-
-/// The table that a file is called after.
-std::optional<TableId> table_of(const fs::path& path) {
-  const std::string name = path.filename().string();
-  if (!name.ends_with(kTableSuffix)) return std::nullopt;
-  const char* const end = name.data() + name.size() - kTableSuffix.size();
-  TableId id = 0;
-  const auto [parsed, error] = std::from_chars(name.data(), end, id);
-  if (error != std::errc() || parsed != end) return std::nullopt;
-  return id;
-}
 
 fs::path parent_of(const fs::path& directory) {
   const fs::path whole = fs::absolute(directory).lexically_normal();
@@ -133,6 +116,7 @@ class OpenDatabase {
   explicit OpenDatabase(const DatabaseOptions& options);
 
   TableId create_table(std::string_view name);
+  TableId open_table(const fs::path& file);
   std::optional<TableId> find_table(std::string_view name) const;
   LogManager& log() { return *log_; }
   /// Throws std::logic_error behind close().
@@ -155,7 +139,6 @@ class OpenDatabase {
   fs::path high_water_path() const { return options_.directory / "high_water"; }
 
   void create_files() const;
-  std::map<TableId, File> open_table_files() const;
   void begin_double_write();
   void open_files();
   void open_tables(const Master& master);
@@ -163,14 +146,16 @@ class OpenDatabase {
   void flush_log_before_pages(Lsn lsn);
   void open_log(Lsn scan_from, Lsn log_end);
   void start_engine(TransactionId next_transaction);
-  void remove_orphans() const;
+  void remove_leftovers();
   void advance_master(bool clean);
   void start_checkpointer();
   void forget_log_below(Lsn lsn);
-  File create_table_file(TableId id) const;
+  void check_new_table(std::string_view name) const;
+  void make_table(File file);
 
   const DatabaseOptions options_;
   const File lock_;
+  const TableFiles files_;
   std::unique_ptr<LogManager> log_;
   std::unique_ptr<HighWater> high_water_;  // none where nothing outlives the process
   BufferManager buffers_;
@@ -191,6 +176,7 @@ class OpenDatabase {
 OpenDatabase::OpenDatabase(const DatabaseOptions& options)
     : options_(checked(options)),
       lock_(lock_directory(options_.directory)),
+      files_(options_.directory, options_.log.directory),
       buffers_({.frames = options_.frames}, [this](Lsn lsn) { flush_log_before_pages(lsn); }) {
   if (!outlives_process()) {
     open_log(0, kFirstLsn);
@@ -256,22 +242,11 @@ void OpenDatabase::open_files() {
   } else {
     advance_master(false);
   }
-  remove_orphans();
-}
-
-std::map<TableId, File> OpenDatabase::open_table_files() const {
-  std::map<TableId, File> files;
-  for (const Catalogue::Table& table : catalogue_.tables()) {
-    const fs::path path = table_path(options_.directory, table.id);
-    if (!fs::exists(path))
-      throw DamageError(fmt::format("{}: the file of table {} is missing", path.string(), table.name));
-    files.emplace(table.id, File::open(path, O_RDWR));
-  }
-  return files;
+  remove_leftovers();
 }
 
 void OpenDatabase::open_tables(const Master& master) {
-  std::map<TableId, File> files = open_table_files();
+  std::map<TableId, File> files = files_.open_all(catalogue_);
   if (!master.clean) std::ranges::for_each(files, [](auto& entry) { entry.second.forget_cached(); });
   if (fs::exists(double_write_path())) restore_torn_pages(File::open(double_write_path(), O_RDONLY), files);
   for (auto& [id, file] : files) {
@@ -291,7 +266,7 @@ void OpenDatabase::check_log_reaches_pages(const Restart& restart) const {
   const std::optional<Lsn> durable_once = HighWater::read(high_water_path());
   if (durable_once && *durable_once <= restart.log_end()) return;
   for (const Catalogue::Table& table : catalogue_.tables()) {
-    restart.check_pages(table_path(options_.directory, table.id), table.id);
+    restart.check_pages(files_.path_of(table), table.id);
   }
   if (!durable_once) return;
   throw DamageError(fmt::format("the log ends at LSN {}, but was durable up to LSN {} once",
@@ -320,14 +295,12 @@ void OpenDatabase::start_engine(TransactionId next_transaction) {
                                      options_.log_buffer.max_workers - 1);
 }
 
-/// Files of tables whose creation a crash cut off.
-void OpenDatabase::remove_orphans() const {
-  std::vector<fs::path> orphans;
-  for (const auto& entry : fs::directory_iterator(options_.directory)) {
-    const auto id = table_of(entry.path());
-    if (id && catalogue_.find(*id) == nullptr) orphans.push_back(entry.path());
-  }
-  for (const fs::path& orphan : orphans) remove_file(orphan);
+/// Of tables whose creation a crash cut off.
+void OpenDatabase::remove_leftovers() {
+  files_.remove_leftovers(catalogue_);
+  if (catalogue_.unfinished().empty()) return;
+  catalogue_.forget_unfinished();
+  catalogue_.write(catalogue_path());
 }
 
 /// While no transaction is active: brings everything into the files, so that restart needs no record below the
@@ -385,18 +358,48 @@ void OpenDatabase::forget_log_below(Lsn lsn) {
   log_->remove_below(lsn);
 }
 
-File OpenDatabase::create_table_file(TableId id) const {
-  if (outlives_process()) return File::open(table_path(options_.directory, id), O_RDWR | O_CREAT | O_TRUNC);
-  const fs::path path = options_.directory / fmt::format("{}.unnamed", id);
-  File file = File::open(path, O_RDWR | O_CREAT | O_TRUNC);
-  remove_file(path);
-  return file;
-}
-
 /// The catalogue comes last: until it names the table, a crash leaves a file that the next opening removes and
 /// a record that redo passes over. A number is not used again before the log has forgotten such a record.
 TableId OpenDatabase::create_table(std::string_view name) {
   const std::lock_guard guard(creating_);
+  check_new_table(name);
+  const TableId id = next_table_;
+  make_table(outlives_process() ? files_.create(id) : files_.create_unnamed(id));
+  Catalogue larger = catalogue_;
+  larger.add({id, std::string(name), {}});
+  if (outlives_process()) {
+    sync_directory(options_.directory);
+    larger.write(catalogue_path());
+  }
+  tables_.add(id, std::make_unique<BTree>(buffers_, id));
+  catalogue_ = std::move(larger);
+  return id;
+}
+
+/// Here the catalogue says beforehand that the file will hold pages, so that a crash leaves none that no opening knows.
+TableId OpenDatabase::open_table(const fs::path& file) {
+  const fs::path path = fs::weakly_canonical(fs::absolute(file));
+  const std::lock_guard guard(creating_);
+  engine_in_use();
+  if (const Catalogue::Table* table = catalogue_.find_at(path)) return table->id;
+  if (!outlives_process())
+    throw ConfigError("log.device", options_.log.device, "want file, for a table at a path");
+  check_new_table(path.string());
+  File empty = files_.create_at(path);
+  const TableId id = next_table_;
+  Catalogue larger = catalogue_;
+  larger.add_unfinished({id, path.string(), path});
+  larger.write(catalogue_path());
+  catalogue_ = larger;
+  make_table(std::move(empty));
+  larger.finish(id);
+  larger.write(catalogue_path());
+  tables_.add(id, std::make_unique<BTree>(buffers_, id));
+  catalogue_ = std::move(larger);
+  return id;
+}
+
+void OpenDatabase::check_new_table(std::string_view name) const {
   engine_in_use().throw_if_failed();
   if (name.empty()) throw ConfigError("table", "\"\"", "want a name");
   if (!Catalogue::can_hold(name)) throw ConfigError("table", escaped(name), "want a name in UTF-8");
@@ -406,23 +409,16 @@ TableId OpenDatabase::create_table(std::string_view name) {
     throw ConfigError("table", std::string(name),
                       fmt::format("want fewer than {} tables", BufferManager::kMaxTables));
   }
+}
+
+/// An empty tree in an empty file, as table next_table_.
+void OpenDatabase::make_table(File file) {
   const TableId id = next_table_;
-  buffers_.open_table(id, create_table_file(id));
+  buffers_.open_table(id, std::move(file));
   ++next_table_;  // from here on the log may name it
-  {
-    CreationLog creation(*log_);
-    BTree::create(buffers_, id, creation);
-    log_->flush(creation.end());
-  }
-  Catalogue larger = catalogue_;
-  larger.add({id, std::string(name)});
-  if (outlives_process()) {
-    sync_directory(options_.directory);
-    larger.write(catalogue_path());
-  }
-  tables_.add(id, std::make_unique<BTree>(buffers_, id));
-  catalogue_ = std::move(larger);
-  return id;
+  CreationLog creation(*log_);
+  BTree::create(buffers_, id, creation);
+  log_->flush(creation.end());
 }
 
 std::optional<TableId> OpenDatabase::find_table(std::string_view name) const {
@@ -476,6 +472,7 @@ class DatabaseHandle final : public Database {
   DatabaseHandle& operator=(const DatabaseHandle&) = delete;
 
   TableId create_table(std::string_view name) override { return open_->create_table(name); }
+  TableId open_table(const fs::path& file) override { return open_->open_table(file); }
   std::optional<TableId> find_table(std::string_view name) const override { return open_->find_table(name); }
   std::unique_ptr<Session> attach(CommitPolicy policy) override {
     const std::shared_ptr<Engine> engine(open_, &open_->engine_in_use());  // owns all that is open

@@ -57,6 +57,10 @@ class Database {
 
   /// Durable when it returns. ConfigError when the name is taken or not UTF-8.
   virtual TableId create_table(std::string_view name) = 0;
+  /// The table whose pages are in this file and nowhere else; its name is the file's absolute path, links resolved. Makes
+  /// it, durably, where the database has none: then the path has to be free or an empty file, in a directory that is there.
+  /// Throws ConfigError, std::system_error. log.device "file".
+  virtual TableId open_table(const std::filesystem::path& file) = 0;
   virtual std::optional<TableId> find_table(std::string_view name) const = 0;
 
   /// One thread's way in. Every commit of the session follows `policy`.
