@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <variant>
 
 #include "harness/config.h"
@@ -11,10 +12,19 @@ namespace {
 
 using Units = std::vector<unsigned>;
 
-/// What was asked for. Only the placement in it is looked at.
+nlohmann::ordered_json& document() {
+  static nlohmann::ordered_json document = {{"workload", "append"}, {"algorithm", "null"}};
+  return document;
+}
+
+/// What was asked for. Only the placements in it are looked at.
 Configuration& asked() {
   static Configuration configuration;
   return configuration;
+}
+
+std::string in_words(const nlohmann::ordered_json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
 }  // namespace
@@ -24,17 +34,19 @@ const Topology& benchmark_machine() {
   return topology;
 }
 
-void place_benchmarks(const std::string& placement) {
-  nlohmann::ordered_json document = {{"workload", "append"}, {"algorithm", "null"}};
-  override_key(document, "placement=" + placement);
-  asked() = read_configuration(document);
+void place_benchmarks(const std::string& assignment) {
+  override_key(document(), assignment);
+  asked() = read_configuration(document());
   const auto* list = std::get_if<Units>(&asked().placement);
   benchmark_placement(list == nullptr ? 1 : static_cast<std::uint32_t>(list->size()));  // are they all there?
 }
 
 std::string benchmark_placement() {
-  const nlohmann::ordered_json placement = effective(asked()).at("placement");
-  return placement.is_string() ? placement.get<std::string>() : placement.dump();
+  return in_words(effective(asked()).at("placement"));
+}
+
+std::string benchmark_flusher_placement() {
+  return in_words(effective(asked()).at("flusher").at("placement"));
 }
 
 Placement benchmark_placement(std::uint32_t workers) {

@@ -13,12 +13,14 @@ namespace muster {
 /// The machine that the benchmarks of log buffers run on.
 const Topology& benchmark_machine();
 
-/// Places the threads of the benchmarks that follow as `placement` does those of a run, in a configuration's words:
-/// compact, scatter, none or a list of units. Throws ConfigError for what is none of these, or not on this machine.
-void place_benchmarks(const std::string& placement);
+/// Places the threads of the benchmarks that follow as a run's, by an assignment to one of a configuration's keys:
+/// "placement=...", "flusher.placement=...". Throws ConfigError for what the key does not take, or what is not on this
+/// machine.
+void place_benchmarks(const std::string& assignment);
 
-/// That placement, in the same words.
+/// That placement, and the flusher's, each in the same words.
 std::string benchmark_placement();
+std::string benchmark_flusher_placement();
 
 /// The units of so many workers and a drainer. More workers than units, or than a list has, go round them; a longer
 /// list leaves the rest of its units alone.

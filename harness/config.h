@@ -15,11 +15,30 @@
 namespace muster {
 
 struct WorkloadKind;  // harness/workload_kind.h
-enum class PlacementPolicy : std::uint8_t { compact, scatter, none };
+enum class PlacementPolicy : std::uint8_t { compact, scatter, smt_last, cache, none };
 
-/// A policy, or processing units by the operating system's number: the workers' and then, if there is one
+/// NUMA nodes by the operating system's number: their units, node by node.
+struct NodeList {
+  std::vector<unsigned> numbers;
+  friend bool operator==(const NodeList&, const NodeList&) = default;
+};
+
+/// A policy, nodes, or processing units by the operating system's number: the workers' and then, if there is one
 /// more, the flusher's.
-using PlacementRequest = std::variant<PlacementPolicy, std::vector<unsigned>>;
+using PlacementRequest = std::variant<PlacementPolicy, NodeList, std::vector<unsigned>>;
+
+/// Where the thread goes that flushes, or drains where there is no engine.
+struct FlusherPlacement {
+  enum class Kind : std::uint8_t {
+    next,      ///< on the unit after the workers'; on the last one where none is left
+    own_core,  ///< on a core without workers
+    share,     ///< on the last worker's unit
+    node,      ///< on a node, on a unit without a worker where there is one
+    unit,
+  };
+  Kind kind = Kind::next;
+  unsigned number = 0;  ///< of the node or the unit
+};
 
 /// What one run does. Every member that a user may set has its row in config_keys().
 struct Configuration {
@@ -31,6 +50,7 @@ struct Configuration {
   std::any options;  ///< its own: options_of() in workload_kind.h
   std::uint32_t threads = 1;
   PlacementRequest placement = PlacementPolicy::compact;
+  FlusherPlacement flusher;
   bool oversubscribe = false;
   std::uint64_t seed = 1;
   double warmup_s = 0.5;

@@ -4,6 +4,7 @@
 
 #include "algorithms/registry.h"
 #include "harness/config_rows.h"
+#include "harness/placement_keys.h"
 #include "harness/workload_kind.h"
 
 namespace muster {
@@ -15,7 +16,6 @@ constexpr std::uint64_t kCapacityMax = std::uint64_t{1} << 36;
 constexpr double kDay_s = 86'400;
 
 // The names of each enumeration, in its order: what stands in a configuration.
-const Choices kPlacements{"compact", "scatter", "none"};
 const Choices kPolicies{"durable", "group", "pipelined", "async"};
 const Choices kDevices{"file", "memory"};
 const Choices kArrivals{"constant", "poisson"};
@@ -41,33 +41,6 @@ ConfigKey workload_key() {
             return true;
           },
           [](const Configuration& from) { return Json(from.workload->name); }};
-}
-
-ConfigKey placement_key() {
-  return {
-      "placement",
-      UsedBy::all,
-      "one of " + one_of(kPlacements) + ", or a list of processing units, the workers' first",
-      "where threads are pinned: compact fills a NUMA node before the next and cores before their SMT "
-      "siblings; scatter goes round the nodes, distant ones first; the flusher has the next unit after the "
-      "workers', or shares the last",
-      false,
-      [](const Json& value, Configuration& into) {
-        if (auto units = whole_numbers(value, 0, std::numeric_limits<unsigned>::max())) {
-          into.placement = std::move(*units);
-          return true;
-        }
-        const std::size_t index = choice(value, kPlacements);
-        if (index == kPlacements.size()) return false;
-        into.placement = static_cast<PlacementPolicy>(index);
-        return true;
-      },
-      [](const Configuration& from) {
-        if (const auto* policy = std::get_if<PlacementPolicy>(&from.placement)) {
-          return Json(kPlacements[static_cast<std::size_t>(*policy)]);
-        }
-        return Json(std::get<std::vector<unsigned>>(from.placement));
-      }};
 }
 
 ConfigKey directory_key() {
@@ -130,6 +103,7 @@ std::vector<ConfigKey> common_keys() {
       integer("threads", UsedBy::all, [](auto& c) -> auto& { return c.threads; }, 1, 4096,
               "workers"),
       placement_key(),
+      flusher_placement_key(),
       boolean("oversubscribe", UsedBy::all, [](auto& c) -> auto& { return c.oversubscribe; },
               "allow more workers than processing units: they go round the units"),
       integer("seed", UsedBy::all, [](auto& c) -> auto& { return c.seed; }, 0,

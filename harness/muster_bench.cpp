@@ -6,6 +6,7 @@
 #include <benchmark/benchmark.h>
 
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,31 +27,44 @@ void describe() {
   };
   add(describe_build());
   add(describe_machine(Topology::this_machine(), ""));
-  add({{"placement", benchmark_placement()}, {"threads", kBenchmarkThreads}});
+  add({{"placement", benchmark_placement()},
+       {"flusher_placement", benchmark_flusher_placement()},
+       {"threads", kBenchmarkThreads}});
 }
 
 void print_help() {
   std::printf(
-      "muster_bench [--placement=compact|scatter|none|[UNIT,...]]  the workers' units, then the drainer's "
-      "(compact)\n"
+      "muster_bench [--placement=P] [--flusher.placement=P]  as the keys of a run, which muster keys "
+      "explains: the "
+      "workers' units (compact), the drainer's (next)\n"
       "\nAnd the options of Google Benchmark:\n\n");
   benchmark::PrintDefaultHelp();
 }
 
-/// Takes --placement out of the arguments, which the library would not know. Throws ConfigError.
+/// The key whose option this is, if it is one.
+std::optional<std::string_view> placement_key_of(std::string_view argument) {
+  for (const std::string_view key : {"placement", "flusher.placement"}) {
+    const std::string_view name = argument.substr(0, argument.find('='));
+    if (name.starts_with("--") && name.substr(2) == key) return key;
+  }
+  return std::nullopt;
+}
+
+/// Takes what places threads out of the arguments, which the library would not know. Throws ConfigError.
 void take_placement(int& argc, char** argv) {
-  constexpr std::string_view kOption = "--placement";
   int left = 0;
   for (int i = 0; i < argc; ++i) {
-    const std::string_view argument = argv[i];
-    if (argument.starts_with(kOption) && argument.substr(kOption.size()).starts_with('=')) {
-      place_benchmarks(std::string(argument.substr(kOption.size() + 1)));
-    } else if (argument == kOption) {
-      if (++i == argc)
-        throw ConfigError("--placement", "nothing", "want compact, scatter, none or [UNIT,...]");
-      place_benchmarks(argv[i]);
-    } else {
+    const std::string argument = argv[i];
+    const auto key = placement_key_of(argument);
+    if (!key) {
       argv[left++] = argv[i];
+    } else if (argument.find('=') != std::string::npos) {
+      place_benchmarks(argument.substr(2));
+    } else if (++i < argc) {
+      place_benchmarks(std::string(*key) + "=" + argv[i]);
+    } else {
+      throw ConfigError(argument, "nothing",
+                        "want what the configuration's key takes, such as compact or node:0");
     }
   }
   argc = left;

@@ -16,8 +16,9 @@ struct Placement {
   bool oversubscribed = false;       ///< more workers than processing units
 };
 
-/// The processing units in the order in which a policy hands them out.
-std::vector<unsigned> unit_order(const Topology& topology, PlacementPolicy policy);
+/// The processing units in the order in which a policy hands them out; under `none`, as compact has them. A list is
+/// its own order. Throws ConfigError for a node or a unit that this process may not use.
+std::vector<unsigned> unit_order(const Topology& topology, const PlacementRequest& request);
 
 /// Throws ConfigError for what this machine, or what of it this process may use, cannot give.
 Placement place_threads(const Topology& topology, const Configuration& configuration);

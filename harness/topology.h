@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,12 +17,13 @@ struct ProcessingUnit {
   unsigned package = 0;
   unsigned node = 0;     ///< NUMA node, by the operating system's number
   unsigned core = 0;     ///< over the whole machine
-  unsigned sibling = 0;  ///< among its core's units, from 0
+  unsigned cache = 0;    ///< last-level, over the whole machine; the package's number where no cache is known
+  unsigned sibling = 0;  ///< among those of its core's units that this process may use, from 0
 };
 
 struct NumaNode {
   unsigned number = 0;
-  std::uint64_t memory_bytes = 0;
+  std::uint64_t memory_bytes = 0;  ///< 0: it has none, or nobody says how much
 };
 
 struct CacheSizes {
@@ -35,8 +37,16 @@ struct CacheSizes {
 class Topology {
  public:
   static Topology this_machine();
-  /// hwloc's synthetic description, such as "pack:2 [numa] core:4 pu:2": for tests; nothing can be pinned.
+  /// Another machine, where nothing can be pinned: hwloc's synthetic description, such as "pack:2 [numa] core:4 pu:2".
+  /// Throws ConfigError.
   static Topology synthetic(const std::string& description);
+  /// Another machine, from what save() or lstopo wrote there. Throws ConfigError.
+  static Topology from_xml(const std::string& path);
+
+  /// Whether it is the machine that this process runs on.
+  bool is_here() const;
+  /// Writes hwloc's XML. Throws std::system_error.
+  void save(const std::string& path) const;
 
   /// Those that this process may run on, in the order of their numbers.
   const std::vector<ProcessingUnit>& units() const { return units_; }
@@ -54,6 +64,10 @@ class Topology {
   }
 
   const ProcessingUnit* find(unsigned number) const;
+  /// By nodes(); nothing where there is no such node.
+  std::optional<std::size_t> find_node(unsigned number) const;
+  /// The machine as lines of text, each object indented below the one that it is part of.
+  std::vector<std::string> tree() const;
 
   /// Binds the calling thread to one unit and reads back where it runs. Throws std::system_error, or
   /// std::runtime_error where it was found elsewhere.
@@ -70,9 +84,11 @@ class Topology {
   explicit Topology(std::unique_ptr<hwloc_topology, Delete> topology);
   void read_units();
   void read_nodes();
+  void read_distances(const std::vector<unsigned>& package_of);
   void read_caches();
 
   std::unique_ptr<hwloc_topology, Delete> topology_;
+  std::map<unsigned, std::size_t> place_of_unit_;  // in units_, by number
   std::vector<ProcessingUnit> units_;
   std::vector<NumaNode> nodes_;
   std::vector<std::vector<unsigned>> distances_;

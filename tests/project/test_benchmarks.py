@@ -134,10 +134,13 @@ class Runs(unittest.TestCase):
     def test_muster_bench_takes_a_placement_as_a_run_does(self):
         unit = min(os.sched_getaffinity(0))
         words = ["--benchmark_filter=append/null/bytes:48/real_time/threads:1$", "--benchmark_min_time=0.001"]
-        for placement in ("scatter", "none", f"[{unit}]"):
+        for placement in ("scatter", "smt_last", "cache", "none", f"[{unit}]"):
             done = project.run(BENCH, f"--placement={placement}", *words, "--benchmark_format=json")
             self.assertEqual((done.returncode, json.loads(done.stdout)["context"]["placement"]), (0, placement))
-        for wrong in ("--placement=first", "--placement=[100000]", "--placement=1,0", "--placement"):
+        for flusher in ("share", str(unit)):
+            done = project.run(BENCH, "--flusher.placement", flusher, *words, "--benchmark_format=json")
+            self.assertEqual((done.returncode, json.loads(done.stdout)["context"]["flusher_placement"]), (0, flusher))
+        for wrong in ("--placement=first", "--placement=[100000]", "--placement=1,0", "--placement", "--flusher.placement=first"):
             done = project.run(BENCH, *words, wrong)
             self.assertEqual((done.returncode, done.stderr.count("\n"), done.stdout), (2, 1, ""), done.stderr)
             self.assertIn("placement = ", done.stderr)
