@@ -12,7 +12,7 @@ def main(name, description, draw):
     panels.add_where(parser)
 
     def drawn(arguments):
-        found = panels.chosen(results.load_all(arguments.results), arguments.where)
+        found = panels.read(arguments)
         return draw(found, results.groups(found), arguments)
 
     report(name, parser, drawn)

@@ -31,7 +31,7 @@ def parser():
 
 
 def draw(arguments):
-    found = panels.chosen(results.load_all(arguments.results), arguments.where)
+    found = panels.read(arguments)
     return (draw_load if arguments.load else draw_curves)(found, arguments)
 
 

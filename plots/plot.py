@@ -32,7 +32,7 @@ def parser():
 
 
 def draw(arguments):
-    found = panels.chosen(results.load_all(arguments.results), arguments.where)
+    found = panels.read(arguments)
     chart = series.chart(found, arguments.results, arguments.x, arguments.y, arguments.by)
     if len(chart.series) > LINES_MAX:
         raise RequestError.of("--by", arguments.by, f"at most {LINES_MAX} lines, not {len(chart.series)}; --where chooses")

@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
 from lab.command import MachineError, RequestError  # noqa: E402
+from lab.machine import host_title  # noqa: E402
 from lab.place import ROOT  # noqa: E402
 
 
@@ -241,7 +242,22 @@ def throughput_axis(axes, unit):
 
 
 def machine_line(found):
-    """Where and from what the figure was measured; what a result does not say is left out."""
+    """Where and from what the figure was measured; what a result does not say is left out. Hosts that are alike are
+    described once."""
+    hosts = {}
+    for result in found:
+        hosts.setdefault(result["machine"].get("host_id"), []).append(result)
+    if len(hosts) == 1:
+        return _machine_line(found)
+    alike = {}
+    for of_host in hosts.values():
+        names = alike.setdefault(_machine_line(of_host), [])
+        names.append(host_title(of_host[0]))
+    said = [f"host {', '.join(names)}" if len(names) == 1 else f"{len(names)} hosts, {', '.join(sorted(names))}" for names in alike.values()]
+    return "; ".join(f"{names}: {line}" for names, line in zip(said, alike))
+
+
+def _machine_line(found):
     machine, build = found[0]["machine"], found[0]["muster"]
     file_systems = sorted({r["machine"]["file_system"] for r in found if r["machine"].get("file_system")})
     count = lambda n, what: f"{n} {what}" + ("" if n == 1 else "s")  # noqa: E731

@@ -23,15 +23,19 @@ def draw(found, groups, arguments):
     axes = list(axes.flat)
     for unused in axes[len(groups) :]:
         unused.set_visible(False)
-    units = found[0]["machine"]["processing_units"]
     for panel, group, title in zip(axes, groups, panels.titles(groups)):
         ends = style.draw_series(panel, group, group.throughput)
-        style.threads_axis(panel, group.threads(), units, "threads")
+        style.threads_axis(panel, group.threads(), units_of(group), "threads")
         style.throughput_axis(panel, group.unit)
         style.panel_title(panel, title)
         style.label_ends(panel, ends)
     caption = [style.windows_line(groups), *style.disturbed_lines(groups), style.machine_line(found) + "."]
     return style.finish(figure, axes[: len(groups)], caption, arguments.out)
+
+
+def units_of(group):
+    """The least of its hosts."""
+    return min(run["machine"]["processing_units"] for runs in group.runs.values() for run in runs.values())
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ _muster_script() {
   local program=${COMP_WORDS[0]} line words current before value subcommand
   _muster_cut
   if [[ $current == -* ]]; then
-    [[ ${program##*/}:${words[1]} =~ ^sweep.py:(status|pack)$ ]] && subcommand=${words[1]}
+    [[ ${program##*/}:${words[1]} =~ ^sweep.py:(status|pack|cancel)$ ]] && subcommand=${words[1]}
     _muster_offer "$(_muster_words "$program" ${subcommand:+"$subcommand"})" "$current"
     return
   fi
@@ -105,7 +105,7 @@ _muster_argument() {
 _muster_sweep_argument() {
   if ((${#words[@]} == 2)); then
     _muster_offer_files .json "$(_muster_subcommands "$program")"
-  elif [[ ${words[1]} == status || ${words[1]} == pack ]]; then
+  elif [[ ${words[1]} =~ ^(status|pack|cancel)$ ]]; then
     _muster_offer_files
   else
     _muster_offer_files .json

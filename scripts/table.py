@@ -32,7 +32,7 @@ def main():
     parser.add_argument("results", metavar="RESULTS", help="folder that scripts/sweep.py wrote, or file that it packed")
     panels.add_where(parser)
     arguments = parser.parse_args()
-    groups = results.groups(panels.chosen(results.load_all(arguments.results), arguments.where))
+    groups = results.groups(panels.read(arguments))
     notes = {
         "noisy": f"; noisy: that is more than {panels.NOISY:.0%}",
         "disturbed": "; disturbed: so was a repetition, as activity.disturbed in its result says",

@@ -4,6 +4,8 @@ place        where the tree is; every other module starts from it
 results      reads results of `muster run`: a folder, or one packed file
 statistics   medians, intervals, tests
 matrix       a sweep's points
+folders      the folder that a sweep writes; shards, slurm: over several servers
+guests       many NUMA nodes under QEMU; guest_checks
 benchmarks   runs muster_bench and its like, and reads what they wrote
 algorithms   titles and order, from the results themselves
 looks        an algorithm's colour and marker

@@ -9,9 +9,9 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass
 
-from lab import statistics
+from lab import machine, statistics
 from lab.command import RequestError
-from lab.measurements import MACHINE, METRICS, keys, value_of
+from lab.measurements import METRICS, keys, value_of
 
 ALPHA = 0.05  # the share of false discoveries that is put up with
 SLOWER, FASTER, WITHIN, CANNOT_TELL, TOO_FEW = VERDICTS = (
@@ -23,6 +23,7 @@ SLOWER, FASTER, WITHIN, CANNOT_TELL, TOO_FEW = VERDICTS = (
 )
 UNDECIDED = (CANNOT_TELL, TOO_FEW)
 ABSENT = "(absent)"
+HOSTS = {f"machine.{key}" for key in machine.MACHINE}
 
 
 @dataclass
@@ -103,7 +104,7 @@ def repetitions_wanted(rows):
 
 def covers(allowed, key):
     """--allow machine stands for every key of that section."""
-    return any(key == one or key.startswith(one + ".") for one in allowed)
+    return any(key == one or key.startswith((one + ".", one + " of ")) for one in allowed)
 
 
 def _check_origins(base, new, allowed):
@@ -113,9 +114,8 @@ def _check_origins(base, new, allowed):
         for fact, values in side.facts.items():
             if len(values) > 1 and not covers(allowed, fact):
                 (one, first), (another, second) = list(values.items())[:2]
-                raise RequestError(
-                    f"{fact}: {title} holds {_cut(one)} ({first}) and {_cut(another)} ({second}): want one, or --allow {fact}"
-                )
+                want = f"{machine.want(fact.partition('.')[2])}, or --allow {fact}" if fact in HOSTS else f"one, or --allow {fact}"
+                raise RequestError(f"{fact}: {title} holds {_cut(one)} ({first}) and {_cut(another)} ({second}): want {want}")
     for title, side in sides:
         for commit, name in side.facts["muster.git_commit"].items():
             if commit.endswith("-dirty") and not covers(allowed, "muster.git_commit"):
@@ -123,7 +123,7 @@ def _check_origins(base, new, allowed):
                     f"muster.git_commit = {commit} in {title} ({name}): a build with uncommitted changes; want a "
                     "commit, or --allow muster.git_commit"
                 )
-    for fact in [f"machine.{key}" for key in MACHINE] + ["placement"]:
+    for fact in sorted(fact for fact in base.facts if fact.startswith("machine.") or fact == "placement"):
         one, another = base.only(fact), new.only(fact)
         if one != another and None not in (one, another) and not covers(allowed, fact):
             raise RequestError(f"{fact} = {_cut(one)} in BASE, {_cut(another)} in NEW: want the same, or --allow {fact}")

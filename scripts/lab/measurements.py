@@ -48,21 +48,22 @@ class Side:
 
     place: str
     kind: str = "results of muster run"
+    group_by: str = "machine"
     points: dict = field(default_factory=dict)  # point -> {(metric's key, unit): [a value a repetition]}
     facts: dict = field(default_factory=lambda: defaultdict(dict))  # machine.KEY, muster.KEY, placement -> {value: first file}
     skipped: list = field(default_factory=list)  # a line each
     files: int = 0
     found: dict = field(default_factory=dict)  # what a repetition's document holds -> its file, to find copies
 
-    def add(self, name, point, where, build, repetitions, fingerprint):
+    def add(self, name, point, where, build, repetitions, fingerprint, host=None):
         """One document. `repetitions` are dictionaries (metric's key, unit) -> value, each checked."""
         if fingerprint in self.found:
             raise ResultError(f"{name}: the same measurement as {self.found[fingerprint]}: want each once")
         known = {  # what is null is unknown, or of no meaning here; a set, so that a list is found before anything is kept
-            (f"{kind}.{key}", document[key])
+            (f"{kind}.{key}{f' of {host}' if host and kind == 'machine' else ''}", document[key])
             for kind, keys, document in (("machine", MACHINE, where), ("muster", machine.BUILD, build))
             for key in keys
-            if document.get(key) is not None
+            if document.get(key) is not None and not (self.group_by == "model" and key == "host_id")
         }
         for fact, value in sorted(known, key=lambda pair: pair[0]):
             self.facts[fact].setdefault(value, name)
@@ -78,9 +79,9 @@ class Side:
         return next(iter(self.facts[fact]), None) if fact in self.facts else None
 
 
-def read(place):
-    """The Side that a path stands for, or ResultError where it holds nothing to compare."""
-    side = Side(str(place))
+def read(place, group_by="machine"):
+    """The Side that a path stands for, or ResultError where it holds nothing to compare. group_by as results.load_all()."""
+    side = Side(str(place), group_by=group_by)
     for name, document in _documents(Path(place)):
         try:
             if isinstance(document, ResultError):
@@ -123,11 +124,14 @@ def _documents(place):
 
 
 def _add_result(side, name, document):
+    host = None
+    if side.group_by == "host":
+        host, document = machine.host_of(document), machine.with_host(document)
     unit = document["throughput"]["unit"]
     repetitions = [of_repetition(name, repetition, unit) for repetition in document["repetitions"]]
     point = point_of(document["configuration"])
     measured = (document["configuration"]["seed"], document.get("time"), *(tuple(r.items()) for r in repetitions))
-    side.add(name, point, document["machine"], document["muster"], repetitions, (point, measured))
+    side.add(name, point, document["machine"], document["muster"], repetitions, (point, measured), host)
 
 
 def of_repetition(name, repetition, unit):

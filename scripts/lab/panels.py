@@ -5,7 +5,9 @@ import re
 import statistics
 from dataclasses import dataclass
 
+from lab import results
 from lab.command import RequestError
+from lab.machine import GROUPINGS
 from lab.results import rates
 from lab.runs import flat
 from lab.statistics import Spread
@@ -50,7 +52,8 @@ def titles(groups):
 
 
 def add_where(parser):
-    """The option whose values chosen() takes."""
+    """The options whose values read() takes."""
+    add_group_by(parser)
     parser.add_argument(
         "--where",
         metavar="KEY=VALUE[,VALUE]",
@@ -58,6 +61,21 @@ def add_where(parser):
         default=[],
         help="only results with one of these values of a configuration's key; may be given several times",
     )
+
+
+def add_group_by(parser):
+    """The option that says whether results of several hosts may stand together."""
+    parser.add_argument(
+        "--group-by",
+        choices=GROUPINGS,
+        default="machine",
+        help="results of several hosts: each host apart, as a key `host`; or hosts of one model as one",
+    )
+
+
+def read(arguments):
+    """The results that a figure or a table is of: the options are those of add_where() and add_group_by()."""
+    return chosen(results.load_all(arguments.results, arguments.group_by), arguments.where)
 
 
 def chosen(found, conditions):

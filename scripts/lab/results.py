@@ -148,19 +148,23 @@ def _packed(path):
         raise ResultError(f"{path}: holds no results")
 
 
-def load_all(place):
-    """Every result of a folder or a packed file, all from one machine and one build, or ResultError."""
+def load_all(place, group_by="machine"):
+    """Every result of a folder or a packed file, all from one build and one machine, or ResultError.
+
+    group_by = "host": of any machines; the host counts as a key of the configuration. "model": of hosts that are alike,
+    which count as one."""
     found = []
     for _, document in documents(place):
         if isinstance(document, ResultError):
             raise document
         found.append(document)
     for result in found:
-        different = machine.difference(found[0], result)
+        different = machine.difference(found[0], result, ("build", group_by))
         if different:
             what, key, one, other = different
-            raise ResultError(f"{place}: holds results of more than one {what}: {key} {one} and {other}; want one")
-    return found
+            want = "one" if what == "build" else machine.want(one_key=key)
+            raise ResultError(f"{place}: holds results of more than one {what}: {key} {one} and {other}; want {want}")
+    return [machine.with_host(result) for result in found] if group_by == "host" else found
 
 
 def pack(place, out):
