@@ -16,6 +16,7 @@
 #include "algorithms/ermia.h"
 #include "algorithms/ermia_released.h"
 #include "algorithms/fasterlog_epoch.h"
+#include "algorithms/latch_flush_latch.h"
 #include "algorithms/locks.h"
 #include "algorithms/mutex.h"
 #include "algorithms/mysql_link_buf.h"
@@ -29,9 +30,10 @@ namespace muster {
 /// The one list. Registry, command line, tests, benchmarks and the README's table follow it, in its order.
 template <class P>
 using AllAlgorithms =
-    TypeList<Null<P>, Bound<P>, Mutex<P>, Decoupled<P>, Consolidation<P>, ConsolidationDecoupled<P>,
-             ConsolidationDelegated<P>, WiredTigerSlots<P>, PostgresInsertLocks<P>, MysqlLinkBuf<P>, Eleda<P>,
-             BorderCollieNaive<P>, BorderCollie<P>, ErmiaReleased<P>, Ermia<P>, FasterlogEpoch<P>>;
+    TypeList<Null<P>, Bound<P>, Mutex<P>, LatchFlushLatch<P>, Decoupled<P>, Consolidation<P>,
+             ConsolidationDecoupled<P>, ConsolidationDelegated<P>, WiredTigerSlots<P>, PostgresInsertLocks<P>,
+             MysqlLinkBuf<P>, Eleda<P>, BorderCollieNaive<P>, BorderCollie<P>, ErmiaReleased<P>, Ermia<P>,
+             FasterlogEpoch<P>>;
 
 [[noreturn]] void throw_unknown_algorithm(std::string_view name);
 

@@ -51,9 +51,9 @@ class Shape:
 
 # Which algorithms take a lock, and the locks that they may have besides the default.
 LOCKS = {
-    "ticket": "mutex|decoupled|consolidation|postgres",
-    "mcs": "mutex|decoupled|consolidation|postgres",
-    "std_mutex": "mutex|^decoupled|postgres",
+    "ticket": "mutex|latch|decoupled|consolidation|postgres",
+    "mcs": "mutex|latch|decoupled|consolidation|postgres",
+    "std_mutex": "mutex|latch|^decoupled|postgres",
 }
 
 

@@ -16,6 +16,7 @@ LOOKS = {
     "null": Look("#999999", "x", ":"),
     "bound": Look("#000000", "_", "--"),
     "mutex": Look("#D55E00", "s"),
+    "latch_flush_latch": Look("#7B68EE", "p"),
     "decoupled": Look("#56B4E9", "P"),
     "consolidation": Look("#E69F00", "^"),
     "consolidation_decoupled": Look("#F0A3A3", "X"),
@@ -31,7 +32,7 @@ LOOKS = {
     "fasterlog_epoch": Look("#117733", "<"),
 }
 # For algorithms that have no look of their own yet.
-SPARE = [Look("#44AA99", "P"), Look("#B22222", "X"), Look("#7B68EE", "<"), Look("#8FBC8F", ">")]
+SPARE = [Look("#44AA99", "P"), Look("#B22222", "X"), Look("#8FBC8F", ">")]
 
 
 def look(algorithm, among):

@@ -101,6 +101,7 @@ std::string range(Lsn begin, Lsn end);
 /// all workers are alike. With more than one slot, consolidation begins at one that the number chooses; an MCS lock's
 /// nodes are told apart by where they lie.
 inline constexpr std::string_view kAnonymous[] = {"mutex",
+                                                  "latch_flush_latch",
                                                   "decoupled",
                                                   "consolidation",
                                                   "consolidation_decoupled",

@@ -119,6 +119,10 @@ def mysql(name, why, *edits, **more):
     return Mutant("mysql_link_buf", "MysqlLinkBuf", name, why, list(edits), **more)
 
 
+def latch_flush_latch(name, why, *edits, **more):
+    return Mutant("latch_flush_latch", "LatchFlushLatch", name, why, list(edits), **more)
+
+
 def of(algorithm, type_, name, why, *edits, **more):
     return Mutant(algorithm, type_, name, why, list(edits), **more)
 
@@ -147,6 +151,9 @@ MOVES_IDLE_FLAGS = """\
       boundary = std::min(boundary, is_black(flag) ? lsn(flag) : std::max(cutoff, lsn(flag)));
     }}
 """
+
+WAIT_FOR_ROOM = "    ring_.wait_for_room(begin + size, workers_[worker]);\n"
+SHARE = "    flush_latch_.share();  // not before there is room, which the flusher makes\n"
 
 MUTANTS = [
     border_collie(
@@ -401,6 +408,56 @@ MUTANTS = [
             "    youngest = {tail, full ? youngest.epoch : current_};\n",
         ),
         ("    if (pending_ < kRemembered) ++pending_;\n", "    const bool full = pending_ == kRemembered;\n    if (!full) ++pending_;\n"),
+    ),
+    latch_flush_latch(
+        "shares_after_moving",
+        "the flush latch is shared when the position has moved and its latch is free again",
+        (SHARE, ""),
+        ("    position_latch_.unlock();\n", "    position_latch_.unlock();\n" + SHARE),
+    ),
+    latch_flush_latch(
+        "waits_inside",
+        "room is waited for inside the flush latch",
+        (WAIT_FOR_ROOM + SHARE, SHARE + WAIT_FOR_ROOM),
+    ),
+    latch_flush_latch(
+        "shares_first",
+        "the flush latch is shared before the position latch is taken, whose holder may wait for room",
+        (SHARE, ""),
+        ("    position_latch_.lock();\n", SHARE + "    position_latch_.lock();\n"),
+    ),
+    latch_flush_latch(
+        "position_after_letting_in",
+        "the flusher reads the position when it has let copiers in",
+        (
+            """\
+    const Lsn boundary = flush_latch_.keep_out() ? position_.read() : this->last_found();
+    flush_latch_.let_in();
+""",
+            """\
+    const bool alone = flush_latch_.keep_out();
+    flush_latch_.let_in();
+    const Lsn boundary = alone ? reserved() : this->last_found();
+""",
+        ),
+    ),
+    latch_flush_latch(
+        "keeps_nobody_out",
+        "safe, and seldom finds a time without copiers: the flusher reads the position first, and does not keep them out",
+        ("    tail_.store(begin + size, std::memory_order_relaxed);", "    tail_.store(begin + size, std::memory_order_release);"),
+        (
+            "    const Lsn boundary = flush_latch_.keep_out() ? position_.read() : this->last_found();\n    flush_latch_.let_in();\n",
+            "    const Lsn tail = tail_.load(std::memory_order_acquire);\n    const Lsn boundary = flush_latch_.is_free() ? tail : this->last_found();\n",
+        ),
+        (
+            "  /// Flusher: keeps new copiers out;",
+            "  bool is_free() const {\n"
+            "    const auto is_zero = [](std::uint32_t word) { return word == 0; };\n"
+            "    return is_zero(Platform::linger(word_, is_zero, std::memory_order_acquire));\n"
+            "  }\n\n"
+            "  /// Flusher: keeps new copiers out;",
+        ),
+        wrong=False,
     ),
     of(
         "mutex",
