@@ -98,7 +98,6 @@ File TableFiles::create_at(const fs::path& path) const {
   return file;
 }
 
-/// Whether an opening would take the file for one of the database's own, or make one of that name.
 bool TableFiles::is_own_name(const fs::path& path) const {
   if (is_same_directory(path.parent_path(), log_directory_)) return true;
   if (!is_same_directory(path.parent_path(), directory_)) return false;

@@ -33,9 +33,10 @@ class TableFiles {
   /// is there by now.
   void remove_leftovers(const Catalogue& catalogue) const;
 
- private:
+  /// Whether an opening would take a file at this path for one of the database's own, or make one of that name.
   bool is_own_name(const std::filesystem::path& path) const;
 
+ private:
   const std::filesystem::path directory_;
   const std::filesystem::path log_directory_;
 };

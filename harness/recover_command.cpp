@@ -66,22 +66,6 @@ class Narrator : public RestartObserver {
   RestartStatistics statistics_;
 };
 
-void report(const RestartStatistics& found, std::FILE* out) {
-  const auto line = [&](const char* what, std::uint64_t count, const char* meaning) {
-    fmt::print(out, "  {:<12}{:>12}  {}\n", what, count, meaning);
-  };
-  fmt::print(out, "transactions in the log\n");
-  line("winners", found.winners, "had committed or rolled back");
-  line("losers", found.losers, "were cut off, and are rolled back");
-  fmt::print(out, "page changes in the log\n");
-  line("redone", found.redone, "the page was older");
-  line("skipped", found.up_to_date, "the page had them");
-  line("skipped", found.without_table, "their table was never finished");
-  line("skipped", found.below, "records below the last checkpoint, which the files have");
-  fmt::print(out, "changes of losers\n");
-  line("undone", found.undone, "taken back, and logged");
-}
-
 }  // namespace
 
 void recover_command(const fs::path& directory, std::FILE* out) {
@@ -92,13 +76,7 @@ void recover_command(const fs::path& directory, std::FILE* out) {
   const auto begin = Clock::now();
   const auto database = Database::open(options);
   const RestartStatistics& found = narrator.statistics();
-  fmt::print(out, "log from LSN {} to LSN {}: {} records, {:.1f} MiB\n", found.log_begin, found.log_end,
-             found.records, static_cast<double>(found.log_end - found.log_begin) / kMebibyte);
-  if (found.records == 0) {
-    fmt::print(out, "nothing to recover\n");
-  } else {
-    report(found, out);
-  }
+  fmt::print(out, "{}", in_words(found));
   database->close();
   fmt::print(out, "recovered and closed in {:.2f} s, {:.1f} MiB of log read\n", seconds_since(begin),
              static_cast<double>(found.log_bytes_read) / kMebibyte);

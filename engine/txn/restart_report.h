@@ -43,6 +43,9 @@ inline std::string_view to_string(RestartPhase phase) {
   return "unknown";
 }
 
+/// Some lines for people.
+std::string in_words(const RestartStatistics& found);
+
 /// Where a restart breaks off, as if the process had died there. For those who want to see it go on from the middle.
 struct RestartLimits {
   /// Records that redo passes, of any type and from redo_begin on. It breaks off at redo's end if there are fewer.
