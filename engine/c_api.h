@@ -28,7 +28,7 @@ extern "C" {
 enum {
   MUSTER_VALUE_BYTES = 120, /* every value has exactly so many */
   /* Transactions that run at once, insertions and deletions among them. Each that there was at once keeps a session,
-     some 10 KiB, until shutdown_db. */
+     some 13 KiB, until shutdown_db. */
   MUSTER_TRANSACTIONS_MAX = 1024,
   MUSTER_TABLES_MAX = 255
 };

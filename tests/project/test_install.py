@@ -1,4 +1,4 @@
-"""What cmake --install gives another project: find_package(muster), and a log buffer that works."""
+"""What cmake --install gives another project: find_package(muster), a log buffer that works, and the engine for C."""
 
 import os
 import tempfile
@@ -11,10 +11,13 @@ CMAKE = os.environ.get("MUSTER_CMAKE", "cmake")
 
 LISTS = """
 cmake_minimum_required(VERSION 3.22)
-project(consumer LANGUAGES CXX)
+project(consumer LANGUAGES C CXX)
 find_package(muster REQUIRED)
 add_executable(consumer main.cpp)
 target_link_libraries(consumer PRIVATE muster::muster_core)
+add_executable(student student.c)
+target_link_libraries(student PRIVATE muster::muster_core)
+set_target_properties(student PROPERTIES LINKER_LANGUAGE CXX)
 """
 
 MAIN = """
@@ -46,6 +49,21 @@ int main() {
 """
 
 
+STUDENT = """
+#include "engine/c_api.h"
+
+int main(void) {
+  char value[120] = "kept", found[120];
+  if (init_db(100, 0, 0, "logs", "message.txt") != 0) return 1;
+  int table = open_table("table");
+  if (table <= 0 || db_insert(table, 1, value) != 0) return 2;
+  int trx = trx_begin();
+  if (db_find(table, 1, found, trx) != 0 || found[0] != 'k' || trx_commit(trx) != trx) return 3;
+  return shutdown_db() == 0 ? 0 : 4;
+}
+"""
+
+
 class Install(unittest.TestCase):
     def check(self, *command):
         done = project.run(*command)
@@ -59,11 +77,14 @@ class Install(unittest.TestCase):
             source.mkdir()
             (source / "CMakeLists.txt").write_text(LISTS, encoding="utf-8")
             (source / "main.cpp").write_text(MAIN, encoding="utf-8")
+            (source / "student.c").write_text(STUDENT, encoding="utf-8")
             self.check(CMAKE, "-S", source, "-B", build, "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}")
             self.check(CMAKE, "--build", build)
             lines = self.check(build / "consumer").splitlines()
             self.assertGreaterEqual(len(lines), 4)
             self.assertEqual(set(lines), {"appended"})
+            done = project.run(build / "student", cwd=folder)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
 
 if __name__ == "__main__":

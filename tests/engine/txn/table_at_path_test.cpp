@@ -2,7 +2,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <functional>
+#include <vector>
 
 #include "engine/catalogue.h"
 #include "tests/catch.h"
@@ -141,6 +143,33 @@ TEST_CASE("table at a path: a log in memory has none") {
   const Directories d;
   const auto database = Database::open(memory_database(d.database));
   CHECK_THROWS_AS(database->open_table(d.file), ConfigError);
+}
+
+TEST_CASE(
+    "table at a path: its name is durable before the catalogue says so, and that before it holds a page") {
+  const Directories d;
+  const auto database = d.open();
+  std::vector<std::string> seen;
+  {
+    const Judge judge([&](const FileOperation& operation) {
+      const std::string name = operation.path.filename().string();
+      using Kind = FileOperation::Kind;
+      if (operation.kind == Kind::open && name == "accounts") seen.emplace_back("created");
+      if (operation.kind == Kind::sync_directory && name == "tables") seen.emplace_back("named");
+      if (operation.kind == Kind::rename && name == "catalogue.new") seen.emplace_back("in the catalogue");
+      if (operation.kind == Kind::sync && operation.path.parent_path().filename() == "log")
+        seen.emplace_back("logged");
+      if (operation.kind == Kind::write && name == "accounts" && seen.back() != "written")
+        seen.emplace_back("written");
+      return FileVerdict{};
+    });
+    database->open_table(d.file);
+    database->checkpoint();
+  }
+  REQUIRE(seen.size() >= 6);
+  seen.resize(6);
+  CHECK(seen == std::vector<std::string>{"created", "named", "in the catalogue", "logged", "in the catalogue",
+                                         "written"});
 }
 
 TEST_CASE("table at a path: a creation killed at any operation leaves the table or nothing in its way") {
