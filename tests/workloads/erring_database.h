@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -17,6 +18,7 @@ class ErringSession final : public Session {
  public:
   ErringSession(std::unique_ptr<Session> inner, Fault fault) : inner_(std::move(inner)), fault_(fault) {}
   void begin() override { inner_->begin(); }
+  void begin_without_waiting() override { inner_->begin_without_waiting(); }
   Status read(TableId table, Bytes key, std::vector<std::byte>& value) override {
     const Status status = inner_->read(table, key, value);
     if (status != Status::ok || ++reads_ < 50) {
@@ -62,6 +64,7 @@ class ErringDatabase final : public Database {
  public:
   ErringDatabase(std::unique_ptr<Database> inner, Fault fault) : inner_(std::move(inner)), fault_(fault) {}
   TableId create_table(std::string_view name) override { return inner_->create_table(name); }
+  TableId open_table(const std::filesystem::path& file) override { return inner_->open_table(file); }
   std::optional<TableId> find_table(std::string_view name) const override { return inner_->find_table(name); }
   std::unique_ptr<Session> attach(CommitPolicy policy) override {
     return std::make_unique<ErringSession>(inner_->attach(policy), fault_);
