@@ -36,6 +36,14 @@ void doctor_command(const std::filesystem::path& directory, bool as_json, std::F
 
 void topology_command(bool as_json, std::FILE* out);
 
+struct CalibrateRequest {
+  std::string out;         ///< a file, or empty: standard output
+  double seconds = 0.05;   ///< of one point
+  bool host_name = false;  ///< the document says the host's name
+};
+/// Measures what this machine costs below any log buffer, and writes results/machine_schema.json's document.
+void calibrate_command(const CalibrateRequest& request, std::FILE* out);
+
 /// Opens the database in `directory`, which recovers what a crash left, says what that took, and closes it.
 void recover_command(const std::filesystem::path& directory, std::FILE* out);
 

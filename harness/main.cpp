@@ -89,6 +89,19 @@ void add_doctor(CLI::App& app, DoctorRequest& request) {
   doctor->callback([&request] { muster::doctor_command(request.directory, request.json, stdout); });
 }
 
+void add_calibrate(CLI::App& app, muster::CalibrateRequest& request) {
+  CLI::App* calibrate = app.add_subcommand("calibrate",
+                                           "Measure this machine: transfers of a line between units, "
+                                           "contended additions, copying, one thread's costs");
+  calibrate->add_option("--out", request.out, "File for the document; standard output if not given");
+  calibrate->add_option("--seconds", request.seconds, "Of one point, from 0.001 to 60 (0.05)");
+  calibrate->add_flag("--host-name", request.host_name, "Name the host in it, besides an opaque id");
+  calibrate->footer(
+      "Points grow with the square of the units: 2 take 2 s, 128 take an hour. plots/machine.py draws the "
+      "document.");
+  calibrate->callback([&request] { muster::calibrate_command(request, stdout); });
+}
+
 void add_keys(CLI::App& app, bool& as_json) {
   CLI::App* keys =
       app.add_subcommand("keys", "Print every key of a configuration with its range, default and meaning");
@@ -139,12 +152,14 @@ int main(int argc, char** argv) {
   muster::RunRequest request;
   ListRequest list;
   DoctorRequest doctor;
+  muster::CalibrateRequest calibrate;
   bool topology_json = false;
   bool keys_json = false;
   std::string directory;
   add_run(app, request);
   add_list(app, list);
   add_doctor(app, doctor);
+  add_calibrate(app, calibrate);
   add_topology(app, topology_json);
   add_log(app, directory);
   add_recover(app, directory);

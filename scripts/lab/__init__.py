@@ -5,6 +5,7 @@ results      reads results of `muster run`: a folder, or one packed file
 statistics   medians, intervals, tests
 matrix       a sweep's points
 folders      the folder that a sweep writes; shards, slurm: over several servers
+calibration  of a machine, and what is published of others
 guests       many NUMA nodes under QEMU; guest_checks
 benchmarks   runs muster_bench and its like, and reads what they wrote
 algorithms   titles and order, from the results themselves

@@ -26,25 +26,31 @@ class ResultError(RequestError):
 
 
 @functools.cache
-def validator():
+def validator(path=SCHEMA):
     import jsonschema  # here: whoever only reads does not wait for it
 
-    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    schema = json.loads(path.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)
 
 
 def check(document, name):
     """Raises ResultError with the place of the first thing that does not fit the schema."""
-    if not validator().is_valid(document):
-        from jsonschema.exceptions import best_match
+    misfit = first_misfit(document)
+    if misfit:
+        raise ResultError(f"{name}: {misfit}")
 
-        found = best_match(validator().iter_errors(document))
-        place = ".".join(str(step) for step in found.absolute_path) or "the document"
-        message = " ".join(found.message.split())
-        if len(message) > 200:
-            message = message[:200] + "..."
-        raise ResultError(f"{name}: {place}: {message}")
+
+def first_misfit(document, schema=SCHEMA):
+    """The place of the first thing that does not fit, and what is wrong with it; None where all fits."""
+    if validator(schema).is_valid(document):
+        return None
+    from jsonschema.exceptions import best_match
+
+    found = best_match(validator(schema).iter_errors(document))
+    place = ".".join(str(step) for step in found.absolute_path) or "the document"
+    message = " ".join(found.message.split())
+    return f"{place}: {message[:200] + '...' if len(message) > 200 else message}"
 
 
 def check_version(document, name):
