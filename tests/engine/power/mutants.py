@@ -101,7 +101,7 @@ MUTANTS = [
         "table_before_log",
         "create_table does not flush the log before the catalogue names the table",
         "engine/database.cpp",
-        "    log_->flush(creation.end());\n",
+        "  log_->flush(creation.end());\n",
         "",
     ),
     Mutant(
