@@ -151,7 +151,7 @@ class OpenDatabase {
   void start_checkpointer();
   void forget_log_below(Lsn lsn);
   void check_new_table(std::string_view name) const;
-  void make_table(File file);
+  void make_table(File file, std::string name);
 
   const DatabaseOptions options_;
   const File lock_;
@@ -251,7 +251,7 @@ void OpenDatabase::open_tables(const Master& master) {
   if (fs::exists(double_write_path())) restore_torn_pages(File::open(double_write_path(), O_RDONLY), files);
   for (auto& [id, file] : files) {
     check_table_file(file, id, master.log_begin, master.clean);
-    buffers_.open_table(id, std::move(file));
+    buffers_.open_table(id, std::move(file), catalogue_.find(id)->name);
   }
 }
 
@@ -364,7 +364,7 @@ TableId OpenDatabase::create_table(std::string_view name) {
   const std::lock_guard guard(creating_);
   check_new_table(name);
   const TableId id = next_table_;
-  make_table(outlives_process() ? files_.create(id) : files_.create_unnamed(id));
+  make_table(outlives_process() ? files_.create(id) : files_.create_unnamed(id), std::string(name));
   Catalogue larger = catalogue_;
   larger.add({id, std::string(name), {}});
   if (outlives_process()) {
@@ -391,7 +391,7 @@ TableId OpenDatabase::open_table(const fs::path& file) {
   larger.add_unfinished({id, path.string(), path});
   larger.write(catalogue_path());
   catalogue_ = larger;
-  make_table(std::move(empty));
+  make_table(std::move(empty), path.string());
   larger.finish(id);
   larger.write(catalogue_path());
   tables_.add(id, std::make_unique<BTree>(buffers_, id));
@@ -412,9 +412,9 @@ void OpenDatabase::check_new_table(std::string_view name) const {
 }
 
 /// An empty tree in an empty file, as table next_table_.
-void OpenDatabase::make_table(File file) {
+void OpenDatabase::make_table(File file, std::string name) {
   const TableId id = next_table_;
-  buffers_.open_table(id, std::move(file));
+  buffers_.open_table(id, std::move(file), std::move(name));
   ++next_table_;  // from here on the log may name it
   CreationLog creation(*log_);
   BTree::create(buffers_, id, creation);

@@ -8,6 +8,7 @@
 #include "algorithms/backoff.h"
 #include "engine/error.h"
 #include "engine/index/structure_change.h"
+#include "engine/storage/page_words.h"
 
 namespace muster {
 namespace {
@@ -46,7 +47,8 @@ BTree::BTree(BufferManager& buffers, TableId table) : buffers_(&buffers), space_
 }
 
 DamageError BTree::damage(PageNumber page, const char* what) const {
-  return DamageError(fmt::format("page {} of table {} {}", page, space_->id(), what));
+  const Lsn lsn = page < space_->pages_max() ? load_word(space_->page(page)) : 0;
+  return space_->damage(page, lsn, what);
 }
 
 std::optional<OptimisticGuard> BTree::descend(Bytes key) const {

@@ -23,10 +23,10 @@ void require_sound(BufferManager& buffers, TableId table, const ExclusiveGuard& 
   const bool dirty = is_dirty(buffers.space(table).state(guard.page()).load(std::memory_order_relaxed));
   const PageView page(guard.bytes());
   if (dirty || page.is_sound()) return;
-  throw DamageError(fmt::format(
-      "page {} of table {} is torn: its parts do not fit each other. It has LSN {}, and the log record "
-      "that ends at {} changes it",
-      guard.page(), table, page.lsn(), record_end));
+  throw buffers.space(table).damage(
+      guard.page(), page.lsn(),
+      fmt::format("is torn: its parts do not fit each other, and the log record that ends at {} changes it",
+                  record_end));
 }
 
 /// After a failed sync the kernel shows what was never written: a page that seems to be up to date may be so in
@@ -61,9 +61,9 @@ bool redo(BufferManager& buffers, const RecordChange& change, Lsn record_end) {
   require_sound(buffers, change.table, guard, record_end);
   if (page.lsn() >= record_end) return written_again(guard);
   if (!apply(page, change)) {
-    throw DamageError(
-        fmt::format("the log record that ends at {} does not fit page {} of table {}, which has LSN {}",
-                    record_end, change.page, change.table, page.lsn()));
+    throw buffers.space(change.table)
+        .damage(change.page, page.lsn(),
+                fmt::format("does not fit the log record that ends at {}", record_end));
   }
   page.set_lsn(record_end);
   guard.mark_changed();

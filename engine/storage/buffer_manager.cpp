@@ -13,11 +13,6 @@
 namespace muster {
 namespace {
 
-// Frames that one call of the clock hand looks at, and so the pages that share a sync.
-constexpr std::size_t kStretch = WriteBatch::kPagesMax;
-constexpr std::size_t kCleanPagesMin = 32;
-constexpr int kPatience = 10'000;     // pauses until "every frame is latched" is believed: a second or two
-constexpr std::uint64_t kNoPage = 0;  // in frames_
 constexpr unsigned kPageNumberBits = 40;  // below the table's id, in frames_
 
 std::uint64_t resident(TableId table, PageNumber page) {
@@ -30,43 +25,7 @@ PageNumber page_of(std::uint64_t resident) {
   return (resident - 1) & ((std::uint64_t{1} << kPageNumberBits) - 1);
 }
 
-/// Adds the page to the batch as it was when `seen` was its state word, or does not if it has changed since.
-bool copy_unchanged(const TableSpace& space, PageNumber page, std::uint64_t seen, WriteBatch& batch) {
-  copy_from_page(batch.room(), space.page(page), kPageBytes);
-  if (!unchanged_since(space.state(page), seen)) return false;
-  batch.add(space.id(), page);
-  return true;
-}
-
-/// Whether reads can go on without a dirty page being written: on fewer pages than a few paths of a tree take they
-/// would push each other out for ever.
-bool enough_are_clean(const BufferManager& buffers, const std::vector<std::atomic<std::uint64_t>>& frames) {
-  const std::size_t enough = std::min(kCleanPagesMin, frames.size() / 4);
-  std::size_t clean = 0;
-  for (const auto& frame : frames) {
-    const std::uint64_t who = frame.load(std::memory_order_relaxed);  // relaxed, as below: an estimate
-    if (who == kNoPage) continue;
-    const PageState& state = buffers.space(table_of(who)).state(page_of(who));
-    if (!is_dirty(state.load(std::memory_order_relaxed)) && ++clean >= enough) return true;
-  }
-  return false;
-}
-
-void clear_dirty(PageState& state) {
-  // Relaxed: under a shared latch, whose unlock orders it before whoever changes the page next.
-  state.fetch_and(~kDirty, std::memory_order_relaxed);
-}
-
 }  // namespace
-
-/// A page that the clock has found unused since it last came by.
-struct BufferManager::Victim {
-  FrameIndex frame;
-  std::uint64_t resident;
-  TableSpace* space;
-  PageNumber page;
-  std::uint64_t seen;  // its state word: marked
-};
 
 BufferManager::BufferManager(const BufferOptions& options, std::function<void(Lsn)> flush_log)
     : flush_log_(std::move(flush_log)),
@@ -87,14 +46,15 @@ BufferManager::~BufferManager() = default;
 
 void BufferManager::write_twice(File file) {
   double_write_ = std::make_unique<DoubleWrite>(std::move(file), [this] { sync_tables(); });
+  cleaner_.emplace([this] { clean_ahead(); });
 }
 
-void BufferManager::open_table(TableId id, File file) {
+void BufferManager::open_table(TableId id, File file, std::string name) {
   if (id >= kMaxTables)
     throw ConfigError("table", std::to_string(id), fmt::format("want below {}", kMaxTables));
   const std::lock_guard lock(tables_mutex_);
   if (owned_[id]) throw ConfigError("table", std::to_string(id), "it is open already");
-  owned_[id] = std::make_unique<TableSpace>(id, std::move(file), table_bytes_max_);
+  owned_[id] = std::make_unique<TableSpace>(id, std::move(file), table_bytes_max_, std::move(name));
   tables_[id].store(owned_[id].get(), std::memory_order_release);  // pairs with the loads of tables_
 }
 
@@ -196,97 +156,21 @@ std::optional<std::uint64_t> BufferManager::load(TableSpace& owner, PageNumber p
   return unlock_loaded(state);
 }
 
-FrameIndex BufferManager::take_frame() {
-  Backoff backoff;
-  for (int tries = 0; tries < kPatience; ++tries) {
-    if (const auto frame = free_.take()) return *frame;
-    if (const auto frame = evict_some()) return *frame;
-    backoff.pause();
-  }
-  throw ConfigError("frames", std::to_string(frames_.size()), "every one is latched, want more");
+/// The page in a frame, if one is, and its state.
+std::optional<BufferManager::Occupant> BufferManager::occupant(std::size_t frame) const {
+  const std::uint64_t who = frames_[frame].load(std::memory_order_relaxed);  // checked in release()
+  if (who == kNoPage) return std::nullopt;
+  Occupant page{who, static_cast<FrameIndex>(frame), &space(table_of(who)), page_of(who)};
+  page.seen = page.state().load(std::memory_order_acquire);  // [latch]
+  return page;
 }
 
-/// Evicts what one stretch of the clock finds. Returns one of the freed frames, the others go to free_.
-std::optional<FrameIndex> BufferManager::evict_some() {
-  std::vector<Victim> victims;
-  choose_victims(Candidates::all, victims);
-  WriteBatch batch = copy_dirty(victims);
-  if (batch.lsn() > 0) flush_log_(batch.lsn());  // the WAL rule, once for all and while none is latched
-  std::exception_ptr failure;
-  std::optional<FrameIndex> mine = evict(victims, batch, failure);
-  if (mine || !failure) return mine;
-  if (!enough_are_clean(*this, frames_)) std::rethrow_exception(failure);
-  victims.clear();
-  choose_victims(Candidates::clean, victims);
-  WriteBatch none(0);
-  mine = evict(victims, none, failure);
-  if (!mine) std::rethrow_exception(failure);
-  return mine;
-}
-
-/// `batch`: copies of the dirty victims. `failure`: why a victim stays, if one does that was still unused.
-std::optional<FrameIndex> BufferManager::evict(const std::vector<Victim>& victims, WriteBatch& batch,
-                                               std::exception_ptr& failure) {
-  std::unique_lock<std::mutex> area;
-  bool kept = true;
-  try {
-    area = keep_copies(batch);
-  } catch (...) {
-    failure = std::current_exception();
-    kept = false;
-  }
-  std::optional<FrameIndex> mine;
-  std::size_t copies = 0;
-  for (const Victim& victim : victims) {
-    const bool dirty = is_dirty(victim.seen);
-    if (dirty && !kept) continue;
-    const Bytes copy = dirty ? batch.copy(copies++) : Bytes();
-    try {
-      if (!latch_clean(victim, copy) || !release_victim(victim)) continue;
-    } catch (...) {
-      failure = std::current_exception();
-      continue;
-    }
-    if (mine) free_.give(*mine);
-    mine = victim.frame;
-  }
-  return mine;
-}
-
-void BufferManager::choose_victims(Candidates candidates, std::vector<Victim>& victims) {
-  const std::size_t stretch = std::min(kStretch, std::max<std::size_t>(1, frames_.size() / 8));
-  for (std::size_t walked = 0; walked < 2 * frames_.size() && victims.empty(); walked += stretch) {
-    // Relaxed: it only hands out stretches.
-    const std::uint64_t begin = hand_.fetch_add(stretch, std::memory_order_relaxed);
-    for (std::size_t i = 0; i < stretch; ++i) {
-      const auto frame = static_cast<FrameIndex>((begin + i) % frames_.size());
-      const std::uint64_t who = frames_[frame].load(std::memory_order_relaxed);  // checked in release_victim
-      if (who == kNoPage) continue;
-      TableSpace& owner = space(table_of(who));
-      PageState& state = owner.state(page_of(who));
-      std::uint64_t seen = state.load(std::memory_order_acquire);  // [latch]
-      if (candidates == Candidates::clean && is_dirty(seen)) continue;
-      if (latch_of(seen) == kMarked) {
-        victims.push_back({frame, who, &owner, page_of(who), seen});
-      } else if (latch_of(seen) == kUnlocked) {
-        // Relaxed: a mark says nothing about the bytes. When it fails, the page is in use.
-        state.compare_exchange_strong(seen, with_latch(seen, kMarked), std::memory_order_relaxed,
-                                      std::memory_order_relaxed);
-      }
-    }
-  }
-}
-
-/// Copies of those that are dirty, in the order of `victims`: writes go forward. One that has changed since it
-/// was chosen is dropped.
-WriteBatch BufferManager::copy_dirty(std::vector<Victim>& victims) const {
-  std::ranges::sort(victims, {}, &Victim::resident);
-  const auto dirty = [](const Victim& victim) { return is_dirty(victim.seen); };
-  WriteBatch batch(static_cast<std::size_t>(std::ranges::count_if(victims, dirty)));
-  std::erase_if(victims, [&](const Victim& victim) {
-    return dirty(victim) && !copy_unchanged(*victim.space, victim.page, victim.seen, batch);
-  });
-  return batch;
+/// Adds the page to the batch as it was when it was seen, or does not if it has changed since.
+bool BufferManager::copy_unchanged(const Occupant& page, WriteBatch& batch) {
+  copy_from_page(batch.room(), page.bytes(), kPageBytes);
+  if (!unchanged_since(page.state(), page.seen)) return false;
+  batch.add(page.space->id(), page.number);
+  return true;
 }
 
 /// Makes the copies durable in the area, if there is one. The lock keeps them there until the pages are written.
@@ -295,56 +179,13 @@ std::unique_lock<std::mutex> BufferManager::keep_copies(WriteBatch& batch) {
   return double_write_->keep(batch);
 }
 
-/// Takes the exclusive latch of a page that nobody has used since it was chosen, once the file holds it.
-bool BufferManager::latch_clean(const Victim& victim, Bytes copy) {
-  PageState& state = victim.space->state(victim.page);
-  if (!is_dirty(victim.seen)) return try_lock_exclusive(state, victim.seen);
-  if (!try_lock_shared(state, victim.seen)) return false;
-  std::uint64_t shared = with_latch(victim.seen, kOneSharer);
-  try {
-    victim.space->write(victim.page, copy);
-  } catch (...) {
-    unlock_shared(state);
-    throw;
-  }
-  counters().writes.fetch_add(1, std::memory_order_relaxed);
-  // [latch] Release for what the others may have to see of this reader, acquire as for any exclusive latch.
-  if (state.compare_exchange_strong(shared, with_latch(shared, kExclusive) & ~kDirty,
-                                    std::memory_order_acq_rel, std::memory_order_relaxed)) {
-    return true;
-  }
-  clear_dirty(state);  // another one reads it: it stays, clean
-  unlock_shared(state);
-  return false;
-}
-
-/// Under the exclusive latch: takes the page out of its frame, if it still is in that one.
-bool BufferManager::release_victim(const Victim& victim) {
-  PageState& state = victim.space->state(victim.page);
-  if (frames_[victim.frame].load(std::memory_order_relaxed) != victim.resident) {  // settled by the latch
-    unlock_exclusive(state, false);
-    return false;
-  }
-  try {
-    victim.space->release_memory(victim.page);
-  } catch (...) {
-    unlock_exclusive(state, false);
-    throw;
-  }
-  frames_[victim.frame].store(kNoPage, std::memory_order_relaxed);
-  counters().evictions.fetch_add(1, std::memory_order_relaxed);
-  unlock_evicted(state);
-  return true;
-}
-
 void BufferManager::flush_all() {
   const std::lock_guard lock(tables_mutex_);
-  std::vector<std::uint64_t> pages;
-  for (const auto& frame : frames_) {
-    const std::uint64_t who = frame.load(std::memory_order_relaxed);  // who comes later is not ours to write
-    if (who != kNoPage) pages.push_back(who);
+  std::vector<Occupant> pages;
+  for (std::size_t frame = 0; frame < frames_.size(); ++frame) {
+    if (const auto page = occupant(frame)) pages.push_back(*page);  // who comes later is not ours to write
   }
-  std::ranges::sort(pages);
+  std::ranges::sort(pages, {}, &Occupant::resident);
   for (std::size_t done = 0; done < pages.size(); done += WriteBatch::kPagesMax) {
     write_back(std::span(pages).subspan(done, std::min(WriteBatch::kPagesMax, pages.size() - done)));
   }
@@ -352,38 +193,33 @@ void BufferManager::flush_all() {
 }
 
 /// Writes those of a batch's pages that are dirty.
-void BufferManager::write_back(std::span<const std::uint64_t> pages) {
+void BufferManager::write_back(std::span<Occupant> pages) {
   WriteBatch batch(pages.size());
-  std::vector<Victim> copied;
-  std::vector<Victim> changed;
-  for (const std::uint64_t who : pages) {
-    TableSpace& owner = space(table_of(who));
-    const PageNumber page = page_of(who);
-    const std::uint64_t seen = owner.state(page).load(std::memory_order_acquire);  // [latch]
-    const Victim victim{0, who, &owner, page, seen};
-    if (latch_of(seen) == kEvicted || (latch_of(seen) != kExclusive && !is_dirty(seen))) continue;
-    const bool still = latch_of(seen) != kExclusive && copy_unchanged(owner, page, seen, batch);
-    (still ? copied : changed).push_back(victim);
+  std::vector<Occupant> copied;
+  std::vector<Occupant> changed;
+  for (Occupant& page : pages) {
+    page.seen = page.state().load(std::memory_order_acquire);  // [latch]
+    const bool locked = latch_of(page.seen) == kExclusive;
+    if (latch_of(page.seen) == kEvicted || (!locked && !page.is_dirty())) continue;
+    (!locked && copy_unchanged(page, batch) ? copied : changed).push_back(page);
   }
   {
     if (batch.lsn() > 0) flush_log_(batch.lsn());
     const auto area = keep_copies(batch);
     for (std::size_t i = 0; i < copied.size(); ++i) {
-      if (!write_unchanged(*copied[i].space, copied[i].page, copied[i].seen, batch.copy(i))) {
-        changed.push_back(copied[i]);
-      }
+      if (!write_unchanged(copied[i], batch.copy(i))) changed.push_back(copied[i]);
     }
   }
-  for (const Victim& victim : changed) write_latched(*victim.space, victim.page);
+  for (const Occupant& page : changed) write_latched(*page.space, page.number);
 }
 
-/// Writes the copy of a page, made when `seen` was its state word. False if it has changed since.
-bool BufferManager::write_unchanged(TableSpace& owner, PageNumber page, std::uint64_t seen, Bytes copy) {
-  PageState& state = owner.state(page);
+/// Writes the copy of a page, made when it was seen. False if it has changed since.
+bool BufferManager::write_unchanged(const Occupant& page, Bytes copy) {
+  PageState& state = page.state();
   const std::uint64_t now = state.load(std::memory_order_relaxed);  // the compare-and-swap acquires
-  if (version_of(now) != version_of(seen) || !try_lock_shared(state, now)) return false;
+  if (version_of(now) != version_of(page.seen) || !try_lock_shared(state, now)) return false;
   try {
-    if (is_dirty(now)) write_in_place(owner, page, copy);
+    if (is_dirty(now)) write_in_place(*page.space, page.number, copy);
   } catch (...) {
     unlock_shared(state);
     throw;

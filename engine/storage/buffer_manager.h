@@ -10,9 +10,11 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "algorithms/backoff.h"
+#include "engine/storage/cleaner.h"
 #include "engine/storage/double_write.h"
 #include "engine/storage/free_frames.h"
 #include "engine/storage/page_state.h"
@@ -47,6 +49,8 @@ struct BufferStatistics {
 /// Replacement  A clock walks the frames; a page is marked when it is loaded and when the hand passes, and evicted
 ///              when the hand comes and finds it marked: unless somebody used it in between. Dirty victims
 ///              are written back, a batch for one flush of the log.
+/// Cleaning     Where copies are kept, a thread writes dirty pages back that the clock will find marked within half of a
+///              lap. So threads that miss find clean victims, and wait for a device only where there is none.
 /// Write-back   Pages are copied, their log is flushed, the copies made durable in the double-write area if there
 ///              is one, and then each is written that has not changed since.
 /// WAL rule     A page is written only after flush_log(page LSN) has returned. It is called with no latch held
@@ -67,12 +71,12 @@ class BufferManager {
   BufferManager& operator=(const BufferManager&) = delete;
   ~BufferManager();  ///< throws away what was not flushed
 
-  /// From now on no power loss leaves a torn page that `file`, an empty one, has no copy of. Before the first
-  /// page is changed.
+  /// From now on no power loss leaves a torn page that `file`, an empty one, has no copy of, and a thread cleans.
+  /// Before the first page is changed.
   void write_twice(File file);
   /// Makes the pages of `file` (also an empty or an unnamed one) reachable as table `id`, below kMaxTables
-  /// and not open yet: ConfigError otherwise.
-  void open_table(TableId id, File file);
+  /// and not open yet: ConfigError otherwise. Errors call it by its name, or by its id if it has none.
+  void open_table(TableId id, File file, std::string name = {});
   bool is_open(TableId id) const;
   /// The table must be open. Valid as long as the BufferManager is.
   TableSpace& space(TableId id) const;
@@ -96,28 +100,47 @@ class BufferManager {
   void lock_shared(TableSpace& owner, PageNumber page);
 
  private:
-  struct Victim;
+  static constexpr std::uint64_t kNoPage = 0;  // in frames_
+  /// A page in a frame, and its state word when somebody looked.
+  struct Occupant {
+    std::uint64_t resident = 0;
+    FrameIndex frame = 0;
+    TableSpace* space = nullptr;
+    PageNumber number = 0;
+    std::uint64_t seen = 0;
+
+    PageState& state() const { return space->state(number); }
+    std::byte* bytes() const { return space->page(number); }
+    bool is_dirty() const { return muster::is_dirty(seen); }
+  };
   struct alignas(kCacheLine) Counters {
     std::atomic<std::uint64_t> misses{0}, evictions{0}, writes{0};
   };
 
   std::uint64_t begin_read_slowly(TableSpace& owner, PageNumber page);
   std::optional<std::uint64_t> load(TableSpace& owner, PageNumber page);
-  FrameIndex take_frame();
-  std::optional<FrameIndex> evict_some();
-  std::optional<FrameIndex> evict(const std::vector<Victim>& victims, WriteBatch& batch,
-                                  std::exception_ptr& failure);
-  enum class Candidates : std::uint8_t { all, clean };
-  void choose_victims(Candidates candidates, std::vector<Victim>& victims);
-  WriteBatch copy_dirty(std::vector<Victim>& victims) const;
+  std::optional<Occupant> occupant(std::size_t frame) const;
+  static bool copy_unchanged(const Occupant& page, WriteBatch& batch);
   std::unique_lock<std::mutex> keep_copies(WriteBatch& batch);
-  bool latch_clean(const Victim& victim, Bytes copy);
-  bool release_victim(const Victim& victim);
-  void write_back(std::span<const std::uint64_t> pages);
-  bool write_unchanged(TableSpace& owner, PageNumber page, std::uint64_t seen, Bytes copy);
+  void write_back(std::span<Occupant> pages);
+  bool write_unchanged(const Occupant& page, Bytes copy);
   void write_latched(TableSpace& owner, PageNumber page);
   void write_in_place(TableSpace& owner, PageNumber page, Bytes copy);
   void sync_tables();
+
+  // eviction.cpp
+  enum class Candidates : std::uint8_t { all, clean };
+  FrameIndex take_frame();
+  std::optional<FrameIndex> evict_some();
+  void choose_victims(Candidates candidates, std::vector<Occupant>& victims);
+  bool enough_are_clean() const;
+  static void drop_dirty(std::vector<Occupant>& pages);
+  void clean_ahead();
+  std::exception_ptr clean(std::vector<Occupant>& pages);
+  WriteBatch copy_dirty(std::vector<Occupant>& pages) const;
+  bool write_marked(Occupant& page, Bytes copy);
+  std::optional<FrameIndex> release(const std::vector<Occupant>& pages);
+
   Counters& counters() { return counters_[FreeFrames::own_shard()]; }
 
   const std::function<void(Lsn)> flush_log_;
@@ -132,7 +155,10 @@ class BufferManager {
   std::array<std::atomic<TableSpace*>, kMaxTables> tables_{};
   alignas(kCacheLine) std::atomic<std::uint64_t> hand_{
       0};  // every evicting thread takes a stretch of the clock
+  std::atomic<std::uint64_t> cleaned_{
+      0};  // as hand_: the cleaner's; relaxed, a distance that nothing hangs on
   std::array<Counters, FreeFrames::kShards> counters_;
+  std::optional<Cleaner> cleaner_;  // last: its thread uses the others
 };
 
 }  // namespace muster

@@ -80,6 +80,12 @@ inline void unlock_evicted(PageState& state) {
   state.store(with_latch(word, kEvicted) + kOneVersion, std::memory_order_release);  // [latch]
 }
 
+/// Under a shared latch, once the file holds the page.
+inline void clear_dirty(PageState& state) {
+  // Relaxed: the latch's unlock orders it before whoever changes the page next.
+  state.fetch_and(~kDirty, std::memory_order_relaxed);
+}
+
 inline bool try_lock_shared(PageState& state, std::uint64_t seen) {
   if (latch_of(seen) == kEvicted || latch_of(seen) == kExclusive || latch_of(seen) == kMostSharers)
     return false;

@@ -2,15 +2,18 @@
 
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <string>
 #include <system_error>
 #include <utility>
 
-#include "engine/error.h"
 #include "engine/storage/page_checksum.h"
 #include "engine/storage/slotted_page.h"
 
@@ -25,6 +28,23 @@ void* reserve_addresses(std::size_t bytes) {
                             fmt::format("reserve {} bytes of addresses", bytes));
   }
   return at;
+}
+
+constexpr int kThisProcess = -10000;  // PIDFD_SELF
+constexpr std::size_t kTogetherMax = 256;
+
+/// How many pages, from the first on.
+std::size_t release_together(std::span<std::byte* const> pages) {
+  std::array<::iovec, kTogetherMax> ranges;
+  std::size_t done = 0;
+  while (done < pages.size()) {
+    const std::size_t some = std::min(kTogetherMax, pages.size() - done);
+    for (std::size_t i = 0; i < some; ++i) ranges[i] = {pages[done + i], kPageBytes};
+    const long bytes = ::syscall(SYS_process_madvise, kThisProcess, ranges.data(), some, MADV_DONTNEED, 0);
+    if (bytes > 0) done += static_cast<std::size_t>(bytes) / kPageBytes;
+    if (bytes != static_cast<long>(some * kPageBytes)) break;
+  }
+  return done;
 }
 
 }  // namespace
@@ -51,8 +71,11 @@ void check_table_file(const File& file, TableId id, Lsn log_begin, bool clean) {
   }
 }
 
-TableSpace::TableSpace(TableId id, File file, std::uint64_t bytes_max)
-    : id_(id), file_(std::move(file)), pages_max_(bytes_max / kPageBytes) {
+TableSpace::TableSpace(TableId id, File file, std::uint64_t bytes_max, std::string name)
+    : id_(id),
+      name_(name.empty() ? std::to_string(id) : std::move(name)),
+      file_(std::move(file)),
+      pages_max_(bytes_max / kPageBytes) {
   pages_ = static_cast<std::byte*>(reserve_addresses(pages_max_ * kPageBytes));
   try {
     states_ = static_cast<PageState*>(reserve_addresses(pages_max_ * sizeof(PageState)));
@@ -74,14 +97,25 @@ void TableSpace::read(PageNumber number, std::span<std::byte, kPageBytes> into) 
   const std::size_t read = file_.read_at(number * kPageBytes, into);
   std::fill(into.begin() + static_cast<std::ptrdiff_t>(read), into.end(), std::byte{0});
   if (unseal_page(into, id_, number)) return;
-  throw DamageError(
-      fmt::format("page {} of table {} ({}), LSN {}: its checksum does not fit, it is torn or damaged",
-                  number, id_, file_.path().string(), PageView(into.data()).lsn()));
+  throw damage(number, PageView(into.data()).lsn(), "is torn or damaged: its checksum does not fit");
 }
 
-void TableSpace::release_memory(PageNumber number) {
-  if (::madvise(page(number), kPageBytes, MADV_DONTNEED) != 0) {
-    throw std::system_error(errno, std::generic_category(), "give a page's memory back");
+DamageError TableSpace::damage(PageNumber number, Lsn lsn, std::string_view what) const {
+  return DamageError(
+      fmt::format("page {} of table {} ({}), LSN {}, {}", number, name_, file_.path().string(), lsn, what));
+}
+
+void release_memory(std::span<std::byte* const> pages) {
+  static std::atomic<bool> together{true};  // relaxed: until the kernel refuses once
+  if (together.load(std::memory_order_relaxed)) {
+    const std::size_t done = release_together(pages);
+    pages = pages.subspan(done);
+    if (!pages.empty()) together.store(false, std::memory_order_relaxed);
+  }
+  for (std::byte* page : pages) {
+    if (::madvise(page, kPageBytes, MADV_DONTNEED) != 0) {
+      throw std::system_error(errno, std::generic_category(), "give a page's memory back");
+    }
   }
 }
 

@@ -2,7 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
 
+#include "engine/error.h"
 #include "engine/io/file.h"
 #include "engine/storage/page_state.h"
 #include "engine/types.h"
@@ -13,13 +17,17 @@ namespace muster {
 /// holds from `log_begin` on may be missing from it, unless the database was closed (`clean`).
 void check_table_file(const File& file, TableId id, Lsn log_begin, bool clean);
 
+/// Gives the memory of pages back, of whatever tables. Only under their exclusive latches. In one call where the kernel
+/// takes several (Linux 6.14): each call interrupts every processing unit that the process is running on.
+void release_memory(std::span<std::byte* const> pages);
+
 /// One table's file and the addresses of its pages: page n lives at base + n * 4096 whenever it is resident,
 /// its state word at index n of an array beside it. Both are reserved in full and take memory only where
 /// touched.
 class TableSpace {
  public:
-  /// Throws std::system_error where the machine has no addresses left.
-  TableSpace(TableId id, File file, std::uint64_t bytes_max);
+  /// `name` is for errors; empty: the id is. Throws std::system_error where the machine has no addresses left.
+  TableSpace(TableId id, File file, std::uint64_t bytes_max, std::string name);
   TableSpace(const TableSpace&) = delete;
   TableSpace& operator=(const TableSpace&) = delete;
   ~TableSpace();
@@ -34,11 +42,12 @@ class TableSpace {
   /// `sealed`: what the page holds, as the file is to hold it. Under a latch that keeps the page still.
   void write(PageNumber number, Bytes sealed) { file_.write_at(number * kPageBytes, sealed); }
   void sync() { file_.sync_data(); }
-  /// Gives the page's memory back. Only under the exclusive latch.
-  void release_memory(PageNumber number);
+  /// `what` goes on where "page 7 of table t (its file), LSN 4711," ends.
+  DamageError damage(PageNumber number, Lsn lsn, std::string_view what) const;
 
  private:
   TableId id_;
+  std::string name_;
   File file_;
   PageNumber pages_max_;
   std::byte* pages_ = nullptr;

@@ -560,6 +560,38 @@ TEST_CASE("muster recover: what is no database, is in use, or is damaged is refu
   refused("recover " + database.string(), 3, "no file called master");
 }
 
+TEST_CASE("muster recover: a damaged page is refused by its table's name, its number and its LSN") {
+  const TemporaryDirectory folder;
+  const fs::path killed = folder / "killed";
+  {
+    DatabaseOptions options;
+    options.directory = folder / "db";
+    const Bytes key = std::as_bytes(std::span("key"));
+    auto database = Database::open(options);
+    const TableId table = database->create_table("accounts");
+    const auto put = [&](Bytes value) {
+      const auto session = database->attach(CommitPolicy::durable);
+      session->begin();
+      if (session->update(table, key, value) == Status::not_found) {
+        CHECK(session->insert(table, key, value) == Status::ok);
+      }
+      session->commit();
+    };
+    put(key);
+    database->close();
+    database.reset();
+    database = Database::open(options);
+    put(key.first(1));
+    copy_as_killed(options.directory, killed);
+  }
+  std::fstream file(killed / "1.table", std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(2 * 4096 - 1);  // the root's last byte
+  file.put('?');
+  file.close();
+  const std::string where = fmt::format("page 1 of table accounts ({}), LSN ", (killed / "1.table").string());
+  refused("recover " + killed.string(), 3, where);
+}
+
 TEST_CASE("muster list: every algorithm, as a table, as JSON and as Markdown") {
   const TemporaryDirectory folder;
   const Outcome table = muster_command(folder, "list");

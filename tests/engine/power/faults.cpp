@@ -19,6 +19,9 @@ bool is_replacement(const std::string& name) {
 bool is_table(const std::string& name) {
   return name.ends_with(".table");
 }
+bool is_area(const std::string& name) {
+  return name.ends_with("doublewrite");
+}
 
 /// The last change of names in the directory that is synced at `place`.
 const Event* last_change(const Trace& trace, std::size_t place) {
@@ -62,6 +65,10 @@ const std::vector<Fault>& faults() {
       {"tables_not_synced", "flush_all does not sync the tables",
        [](const Trace& trace, std::size_t at) {
          return trace[at].kind == Kind::sync && is_table(trace[at].name);
+       }},
+      {"copies_not_synced", "pages are written to their places before their copies are durable",
+       [](const Trace& trace, std::size_t at) {
+         return trace[at].kind == Kind::sync && is_area(trace[at].name);
        }},
       {"replacement_not_synced", "replace_file does not sync the new file",
        [](const Trace& trace, std::size_t at) {

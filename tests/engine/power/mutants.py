@@ -44,7 +44,7 @@ MUTANTS = [
     Mutant(
         "page_before_log",
         "a page is evicted before the log that says why is durable",
-        "engine/storage/buffer_manager.cpp",
+        "engine/storage/eviction.cpp",
         "  if (batch.lsn() > 0) flush_log_(batch.lsn());  // the WAL rule, once for all and while none is latched\n",
         "",
     ),
@@ -54,6 +54,13 @@ MUTANTS = [
         "engine/storage/buffer_manager.cpp",
         "  return double_write_->keep(batch);\n",
         "  return {};\n",
+    ),
+    Mutant(
+        "page_checksum_not_looked_at",
+        "a page that is read from a file is taken for whole, whatever its checksum is",
+        "engine/storage/page_checksum.cpp",
+        "  return word == checksum_word(page, table, number);\n",
+        "  return checksum_word(page, table, number) != 0;\n",
     ),
     Mutant(
         "undo_next_lost",

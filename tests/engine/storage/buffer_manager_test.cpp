@@ -193,6 +193,45 @@ TEST_CASE("BufferManager: a page in use stays while others stream past it") {
   CHECK(buffers.statistics().misses == 1 + stream);
 }
 
+TEST_CASE("BufferManager: where copies are kept a thread of its own writes cold pages, and none is lost") {
+  const NamedFile file;
+  const NamedFile area;
+  const auto own = std::this_thread::get_id();
+  std::atomic<int> by_another{0};
+  const Judge watch([&](const FileOperation& operation) {
+    if (operation.kind == FileOperation::Kind::write && std::this_thread::get_id() != own) ++by_another;
+    return FileVerdict{};
+  });
+  BufferManager buffers({.frames = 64}, [](Lsn) {});
+  buffers.write_twice(area.open());
+  buffers.open_table(kTable, file.open());
+  const PageNumber pages = 300;
+  std::uint64_t round = 0;
+  do {
+    ++round;
+    for (PageNumber page = 0; page < pages; ++page) write_page(buffers, page, page + round, 0);
+  } while (by_another.load() == 0);
+  for (PageNumber page = 0; page < pages; ++page) CHECK(read_page(buffers, page) == page + round);
+}
+
+TEST_CASE("BufferManager: a cleaner whose writes fail leaves that to be told to who misses") {
+  const NamedFile file;
+  const NamedFile area;
+  std::atomic<bool> full{false};
+  const Judge judge([&](const FileOperation& operation) {
+    return FileVerdict{.error = full.load() && operation.kind == FileOperation::Kind::write ? ENOSPC : 0};
+  });
+  BufferManager buffers({.frames = kFrames}, [](Lsn) {});
+  buffers.write_twice(area.open());
+  buffers.open_table(kTable, file.open());
+  for (PageNumber page = 0; page < kFrames; ++page) write_page(buffers, page, page + 1, 0);
+  full = true;
+  for (int i = 0; i < 100; ++i) CHECK_THROWS_AS(read_page(buffers, 1000), std::system_error);
+  full = false;
+  CHECK(read_page(buffers, 1000) == 0);
+  for (PageNumber page = 0; page < kFrames; ++page) CHECK(read_page(buffers, page) == page + 1);
+}
+
 TEST_CASE("BufferManager: flush_all writes what is dirty, once") {
   const NamedFile file;
   Lsn durable = 0;

@@ -178,23 +178,29 @@ TEST_CASE("DoubleWrite: after a failed sync nothing is written any more") {
 TEST_CASE("DoubleWrite: every page that goes to a file is durable in the area first") {
   const Files files;
   Operations operations;
-  BufferManager buffers({.frames = BufferManager::kFramesMin}, [](Lsn) {});
-  buffers.write_twice(files.open("area"));
-  buffers.open_table(kTable, files.open("table"));
-  for (PageNumber page = 0; page < 100; ++page) {
-    ExclusiveGuard guard(buffers, buffers.space(kTable), page);
-    store_word(guard.bytes(), page + 1);
-    guard.mark_changed();
-  }
-  buffers.flush_all();
+  {
+    BufferManager buffers({.frames = BufferManager::kFramesMin}, [](Lsn) {});
+    buffers.write_twice(files.open("area"));
+    buffers.open_table(kTable, files.open("table"));
+    for (PageNumber page = 0; page < 100; ++page) {
+      ExclusiveGuard guard(buffers, buffers.space(kTable), page);
+      store_word(guard.bytes(), page + 1);
+      guard.mark_changed();
+    }
+    buffers.flush_all();
+    CHECK(buffers.statistics().writes == 100);
+  }  // its cleaner, too, is done
   std::string left = operations.done;
-  CHECK(left.ends_with("table write;table sync;"));
+  CHECK(left.find("table sync;") != std::string::npos);
   int writes = 0;
   while (left.starts_with("area write;area sync;")) {
     left = left.substr(std::string("area write;area sync;").size());
-    for (; left.starts_with("table write;"); ++writes) left = left.substr(std::string("table write;").size());
+    while (left.starts_with("table ")) {
+      writes += left.starts_with("table write;") ? 1 : 0;
+      left = left.substr(left.find(';') + 1);
+    }
   }
-  CHECK(left == "table sync;");
+  CHECK(left.empty());
   CHECK(writes == 100);
   for (PageNumber page = 0; page < 100; ++page) files.damage(page);
   CHECK(files.restore() == 100);

@@ -31,13 +31,25 @@ inline DatabaseOptions memory_database(const std::filesystem::path& directory) {
   return options;
 }
 
-/// What a kill -9 at this moment leaves, if nobody is writing: every file as the kernel has it.
-/// A segment that the log prepares may get its name in the middle of the copy; then the copy is made anew.
+/// When each file was last written.
+inline std::map<std::filesystem::path, std::filesystem::file_time_type> times_of(
+    const std::filesystem::path& directory) {
+  std::map<std::filesystem::path, std::filesystem::file_time_type> times;
+  std::error_code gone;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    times[entry.path()] = std::filesystem::last_write_time(entry.path(), gone);
+  }
+  return times;
+}
+
+/// What a kill -9 at this moment leaves, if no session is writing: every file as the kernel has it. The log and the
+/// pages' cleaner may come to an end meanwhile; then the copy is made anew.
 inline void copy_as_killed(const std::filesystem::path& from, const std::filesystem::path& to) {
   for (std::error_code error;;) {
+    const auto before = times_of(from);
     std::filesystem::copy(from, to, std::filesystem::copy_options::recursive, error);
-    if (!error) return;
-    if (error != std::errc::no_such_file_or_directory)
+    if (!error && times_of(from) == before) return;
+    if (error && error != std::errc::no_such_file_or_directory)
       throw std::system_error(error, "copy " + from.string());
     std::filesystem::remove_all(to);
   }
