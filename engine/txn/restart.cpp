@@ -45,7 +45,7 @@ Restart::Restart(const std::filesystem::path& log_directory, const Master& maste
     throw;
   }
   count(workers.drain());
-  pages_with_frames_.clear();
+  has_frame_ = {};
   check_end();
   reader_end_ = reader_.end().lsn;
   statistics_.log_begin = log_begin_;
@@ -147,11 +147,12 @@ bool Restart::fits_into_memory(const LogRecord& record) {
 /// Each page gets one when the log first names it, and keeps it.
 bool Restart::has_frame(TableId table, PageNumber page) {
   if (!buffers_.is_open(table) || page >= buffers_.space(table).pages_max()) return true;  // it needs none
-  auto& pages = pages_with_frames_[table];
-  if (pages.contains(page)) return true;
+  std::vector<bool>& pages = has_frame_[table];
+  if (page >= pages.size()) pages.resize(std::max(page + 1, 2 * pages.size()));
+  if (pages[page]) return true;
   if (frames_left_ == 0) return false;
   --frames_left_;
-  pages.insert(page);
+  pages[page] = true;
   return true;
 }
 

@@ -1,9 +1,10 @@
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <map>
 #include <optional>
-#include <unordered_set>
+#include <vector>
 
 #include "engine/catalogue.h"
 #include "engine/log/log_manager.h"
@@ -32,8 +33,8 @@ namespace muster {
 /// and no damage. Undo goes backwards through the part that holds the losers' records.
 ///
 /// One thread reads and analyses; others redo, each its own pages (redo_workers.h). In memory there is, besides the
-/// frames: what the workers are given, a set of the pages that have frames, and a few numbers of each transaction that
-/// is running where the reader is.
+/// frames: what the workers are given, a bit for each page of the tables, and a few numbers of each transaction that is
+/// running where the reader is.
 class Restart {
  public:
   /// Reads the log from master.log_begin to its end. DamageError: the end is not one that a crash leaves, the
@@ -94,7 +95,8 @@ class Restart {
   std::uint64_t until_report_ = 0;
   LogReader reader_;  // before the log is opened, and again behind: opening removes what lies above the end
   std::size_t frames_left_;
-  std::map<TableId, std::unordered_set<PageNumber>> pages_with_frames_;  // in the first reading
+  std::array<std::vector<bool>, BufferManager::kMaxTables>
+      has_frame_;      // by table and page, in the first reading
   Lsn redone_to_ = 0;  // all records from redo_begin_ to here are redone
   Lsn reader_end_ = 0;
   Lsn last_record_ = 0;
