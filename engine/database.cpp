@@ -220,7 +220,7 @@ void OpenDatabase::open_files() {
   if (!master.clean) forget_cached_segments(options_.log.directory);
   open_tables(master);
   Restart restart(options_.log.directory, master, catalogue_, buffers_, options_.restart_observer,
-                  options_.restart_limits);
+                  options_.restart_limits, options_.redo_workers);
   if (!master.clean) check_log_reaches_pages(restart);
 
   if (master.clean) {

@@ -26,9 +26,12 @@ struct DatabaseOptions {
   /// Pages of 4 KiB that may be in memory at a time: 4 at least for each of log_buffer.max_workers, and 16.
   std::size_t frames = 65536;
   /// A checkpoint is taken beside running transactions when the log has grown by so many bytes since the last one (0: none
-  /// on this account), or so much time has passed; log.device "file". At least log.segment_bytes, or nothing could go.
+  /// on this account), or so much time has passed and it has grown at all (0: whatever the time); log.device "file". At
+  /// least log.segment_bytes, or nothing could go.
   std::uint64_t checkpoint_bytes = std::uint64_t{256} << 20;
   std::chrono::milliseconds checkpoint_time{0};
+  /// Threads that redo pages after a crash, 8 at most; 0: as many as there are processing units for this process.
+  std::uint32_t redo_workers = 0;
   /// Locks are released when the commit record is in the log buffer instead of when it is durable.
   bool early_lock_release = false;
   /// Is told how the restart goes, if one is given. Needed until open() returns.

@@ -43,7 +43,7 @@ ConfigKey idle_workers_key() {
 }
 
 ConfigKey straggler_key() {
-  return microseconds(
+  return duration<std::chrono::microseconds>(
       "append.straggler_us", UsedBy::own,
       [](auto& c) -> auto& { return options_of<AppendOptions>(c).straggler; }, 0, kStragglerMaxUs,
       "microseconds that the first worker sleeps between writing and publishing each record; the system's "

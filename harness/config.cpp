@@ -158,6 +158,9 @@ void take_section(const std::string& section, const Json& object, Configuration&
 void check_engine(const Configuration& c) {
   const bool in_memory = c.database.log.device == "memory";
   if (in_memory && c.database.log.direct) refuse(c, "log.direct", "false, or \"log.device\": \"file\"");
+  if (in_memory && c.database.checkpoint_time.count() != 0) {
+    refuse(c, "engine.checkpoint_s", "0, or \"log.device\": \"file\"");
+  }
   if (!in_memory && c.database.log.latency.count() != 0) {
     refuse(c, "log.latency_us", "0, or \"log.device\": \"memory\"");
   }

@@ -72,9 +72,10 @@ ConfigKey power_of_two(std::string name, UsedBy used_by, Member member, std::uin
   return key;
 }
 
-template <class Member>
-ConfigKey microseconds(std::string name, UsedBy used_by, Member member, std::uint64_t min, std::uint64_t max,
-                       std::string meaning) {
+/// A whole number of units, such as std::chrono::seconds.
+template <class Unit, class Member>
+ConfigKey duration(std::string name, UsedBy used_by, Member member, std::uint64_t min, std::uint64_t max,
+                   std::string meaning) {
   return {std::move(name),
           used_by,
           fmt::format("an integer from {} to {}", min, max),
@@ -82,11 +83,12 @@ ConfigKey microseconds(std::string name, UsedBy used_by, Member member, std::uin
           false,
           [=](const nlohmann::ordered_json& value, Configuration& into) {
             const auto count = whole_number(value, min, max);
-            if (count) member(into) = std::chrono::microseconds(*count);
+            if (count) member(into) = Unit(*count);
             return count.has_value();
           },
           [=](const Configuration& from) {
-            return nlohmann::ordered_json(static_cast<std::uint64_t>(member(from).count()));
+            const auto units = std::chrono::duration_cast<Unit>(member(from));
+            return nlohmann::ordered_json(static_cast<std::uint64_t>(units.count()));
           }};
 }
 

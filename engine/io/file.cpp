@@ -143,6 +143,11 @@ void File::forget_cached() const {
   if (result < 0) fail("fadvise", path_, static_cast<int>(-result));
 }
 
+void File::will_need(std::uint64_t offset, std::uint64_t size) const noexcept {
+  static_cast<void>(
+      ::posix_fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_WILLNEED));
+}
+
 std::uint64_t File::size() const {
   struct stat status {};
   if (::fstat(fd_, &status) != 0) fail("stat", path_, errno);

@@ -12,7 +12,8 @@ namespace muster {
 /// An open file. Every call throws std::system_error that names the operation and the path; short reads and
 /// writes and EINTR are handled here and nowhere else. Calls on one File from several threads do not
 /// interfere. What changes a file system goes through this header, where a test's FileObserver
-/// (file_observer.h) sees it; read_to_end and append are for pipes and devices and are not observed.
+/// (file_observer.h) sees it; read_to_end and append are for pipes and devices and
+/// are not observed, and will_need is advice.
 class File {
  public:
   /// `flags` as in open(2); O_CLOEXEC is added. A created file has mode 0644.
@@ -40,6 +41,8 @@ class File {
   /// Asks the kernel to drop what it caches of the file and does not still have to write, so that the next read is
   /// the disk's. After a failed sync that is not the same: the kernel keeps the pages and calls them written.
   void forget_cached() const;
+  /// Asks the kernel to begin to read. Only advice: says nothing of errors, which the read itself meets again.
+  void will_need(std::uint64_t offset, std::uint64_t size) const noexcept;
   std::uint64_t size() const;
   /// Takes the advisory lock on the whole file, exclusively; false if another process has it.
   bool try_lock();

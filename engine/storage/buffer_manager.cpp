@@ -66,6 +66,13 @@ TableSpace& BufferManager::space(TableId id) const {
   return *tables_[id].load(std::memory_order_acquire);  // pairs with open_table
 }
 
+void BufferManager::prefetch(TableId table, PageNumber page) const {
+  if (!is_open(table) || page >= space(table).pages_max()) return;
+  // Relaxed: a hint; whoever takes the page looks again.
+  if (latch_of(space(table).state(page).load(std::memory_order_relaxed)) == kEvicted)
+    space(table).prefetch(page);
+}
+
 BufferStatistics BufferManager::statistics() const {
   BufferStatistics sum;
   for (const Counters& some : counters_) {  // relaxed: counts that nobody draws conclusions of order from

@@ -85,6 +85,8 @@ class BufferManager {
   /// nobody knows what the disk holds.
   void flush_all();
   BufferStatistics statistics() const;
+  /// Asks the kernel to read a page that will be used soon and is not in memory. Any table, any page.
+  void prefetch(TableId table, PageNumber page) const;
   /// How many pages can be read before one must be evicted, and perhaps written, for them.
   std::size_t free_frames() const { return free_.count(); }
 

@@ -39,6 +39,7 @@ class TableSpace {
 
   /// What the file holds of a page; zeros where it ends. DamageError if that is not a page that was written here.
   void read(PageNumber number, std::span<std::byte, kPageBytes> into) const;
+  void prefetch(PageNumber number) const { file_.will_need(number * kPageBytes, kPageBytes); }
   /// `sealed`: what the page holds, as the file is to hold it. Under a latch that keeps the page still.
   void write(PageNumber number, Bytes sealed) { file_.write_at(number * kPageBytes, sealed); }
   void sync() { file_.sync_data(); }

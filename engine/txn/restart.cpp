@@ -22,39 +22,56 @@ constexpr std::size_t kScanBytes = std::size_t{1} << 20;
 }  // namespace
 
 Restart::Restart(const std::filesystem::path& log_directory, const Master& master, const Catalogue& catalogue,
-                 BufferManager& buffers, RestartObserver* observer, RestartLimits limits)
+                 BufferManager& buffers, RestartObserver* observer, RestartLimits limits,
+                 std::uint32_t redo_workers)
     : log_directory_(log_directory),
       log_begin_(master.log_begin),
       redo_begin_(master.redo_begin),
       settled_(master.settled),
       buffers_(buffers),
+      redo_workers_(redo_workers),
       observer_(observer),
       limits_(limits),
       reader_(log_directory, master.log_begin),
+      frames_left_(buffers.free_frames()),
       redone_to_(master.log_begin),
       last_record_(master.log_begin),
       next_transaction_(master.next_transaction) {
+  RedoWorkers workers(buffers_, redo_workers_);
+  try {
+    read_and_redo(catalogue, workers);
+  } catch (...) {
+    workers.drain();  // throws what is wrong with an earlier record, if anything is
+    throw;
+  }
+  count(workers.drain());
+  has_frame_ = {};
+  check_end();
+  reader_end_ = reader_.end().lsn;
+  statistics_.log_begin = log_begin_;
+  statistics_.log_end = reader_end_;
+  statistics_.losers = losers_.size();
+  statistics_.log_bytes_read = reader_.bytes_read();
+}
+
+void Restart::read_and_redo(const Catalogue& catalogue, RedoWorkers& workers) {
   bool in_memory = true;
   while (const auto record = reader_.next()) {
     note(*record, catalogue);
     report(RestartPhase::read, record->end - log_begin_, reader_.end_max() - log_begin_);
     in_memory = in_memory && fits_into_memory(*record) && !redo_is_cut();
     if (!in_memory) continue;
-    redo(*record);
+    redo(*record, workers);
     redone_to_ = record->end;
   }
+}
+
+void Restart::check_end() const {
   const LogEnd& end = reader_.end();
   if (end.kind == LogEnd::Kind::damaged || end.kind == LogEnd::Kind::truncated) throw DamageError(end.what);
-  if (end.lsn < settled_) {
-    throw DamageError(
-        fmt::format("the log ends at LSN {}, but the master was written when it was durable up to {}",
-                    end.lsn, settled_));
-  }
-  reader_end_ = end.lsn;
-  statistics_.log_begin = log_begin_;
-  statistics_.log_end = end.lsn;
-  statistics_.losers = losers_.size();
-  statistics_.log_bytes_read = reader_.bytes_read();
+  if (end.lsn >= settled_) return;
+  throw DamageError(fmt::format(
+      "the log ends at LSN {}, but the master was written when it was durable up to {}", end.lsn, settled_));
 }
 
 void Restart::note(const LogRecord& record, const Catalogue& catalogue) {
@@ -117,23 +134,37 @@ void Restart::check_pages(const std::filesystem::path& table_file, TableId table
   }
 }
 
-/// Each page that the record changes may take a frame. An eviction for it would write pages to the disk before the
-/// log's end is known to be no damage.
-bool Restart::fits_into_memory(const LogRecord& record) const {
+/// An eviction would write pages to the disk before the log's end is known to be no damage.
+bool Restart::fits_into_memory(const LogRecord& record) {
   if (record.lsn < redo_begin_) return true;
-  const std::size_t pages = record.type == RecordType::structure ? pages_of(record).size() : 1;
-  return buffers_.free_frames() >= pages;
+  const auto fits = [this](const auto& change) { return has_frame(change.table, change.page); };
+  if (record.type == RecordType::update || record.type == RecordType::compensation) {
+    return fits(change_of(record));
+  }
+  return record.type != RecordType::structure || std::ranges::all_of(pages_of(record), fits);
 }
 
-void Restart::redo(const LogRecord& record) {
+/// Each page gets one when the log first names it, and keeps it.
+bool Restart::has_frame(TableId table, PageNumber page) {
+  if (!buffers_.is_open(table) || page >= buffers_.space(table).pages_max()) return true;  // it needs none
+  std::vector<bool>& pages = has_frame_[table];
+  if (page >= pages.size()) pages.resize(std::max(page + 1, 2 * pages.size()));
+  if (pages[page]) return true;
+  if (frames_left_ == 0) return false;
+  --frames_left_;
+  pages[page] = true;
+  return true;
+}
+
+void Restart::redo(const LogRecord& record, RedoWorkers& workers) {
   if (record.lsn < redo_begin_) return;
   ++statistics_.redo_records;
   if (record.type == RecordType::update || record.type == RecordType::compensation) {
-    count(muster::redo(buffers_, change_of(record), record.end));
+    workers.add(change_of(record), record.end);
   } else if (record.type == RecordType::structure) {
     for (const PageImage& image : pages_of(record)) {
       if (buffers_.is_open(image.table)) {
-        count(muster::redo(buffers_, image, record.end));
+        workers.add(image, record.end);
       } else {
         ++statistics_.without_table;  // one whose creation the crash cut off
       }
@@ -141,8 +172,9 @@ void Restart::redo(const LogRecord& record) {
   }
 }
 
-void Restart::count(bool redone) {
-  ++(redone ? statistics_.redone : statistics_.up_to_date);
+void Restart::count(const RedoWorkers::Counts& counts) {
+  statistics_.redone += counts.redone;
+  statistics_.up_to_date += counts.up_to_date;
 }
 
 void Restart::report(RestartPhase phase, Lsn done, Lsn total) {
@@ -154,12 +186,14 @@ void Restart::report(RestartPhase phase, Lsn done, Lsn total) {
 void Restart::redo() {
   if (redone_to_ != reader_end_ && !redo_is_cut()) {
     read_again(redone_to_);
+    RedoWorkers workers(buffers_, redo_workers_);
     while (redone_to_ < reader_end_ && !redo_is_cut()) {
       const LogRecord record = expected(reader_.next());
-      redo(record);
+      redo(record, workers);
       redone_to_ = record.end;
       report(RestartPhase::redo, redone_to_ - log_begin_, reader_end_ - log_begin_);
     }
+    count(workers.drain());
     statistics_.log_bytes_read += reader_.bytes_read();
   }
   if (limits_.redo) throw RestartCut(RestartPhase::redo, statistics_);

@@ -1,13 +1,16 @@
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <vector>
 
 #include "engine/catalogue.h"
 #include "engine/log/log_manager.h"
 #include "engine/log/log_reader.h"
 #include "engine/storage/buffer_manager.h"
+#include "engine/txn/redo_workers.h"
 #include "engine/txn/restart_report.h"
 #include "engine/txn/tables.h"
 
@@ -28,14 +31,19 @@ namespace muster {
 /// The log is read once, forwards, and analysed and redone on the way: in memory, as long as no page must be evicted
 /// for that. What does not fit into the frames is redone in a second reading, once the first has found the log's end
 /// and no damage. Undo goes backwards through the part that holds the losers' records.
+///
+/// One thread reads and analyses; others redo, each its own pages (redo_workers.h). In memory there is, besides the
+/// frames: what the workers are given, a bit for each page of the tables, and a few numbers of each transaction that is
+/// running where the reader is.
 class Restart {
  public:
   /// Reads the log from master.log_begin to its end. DamageError: the end is not one that a crash leaves, the
   /// log does not reach the master's claim, a record that no run of this database can have written, or one that
-  /// does not fit its page. `buffers` and
-  /// `observer` outlive this; the former holds the tables of the catalogue.
+  /// does not fit its page. `buffers` and `observer` outlive this; the former holds the tables of the catalogue, and
+  /// none of their pages. `redo_workers` as RedoWorkers takes it.
   Restart(const std::filesystem::path& log_directory, const Master& master, const Catalogue& catalogue,
-          BufferManager& buffers, RestartObserver* observer = nullptr, RestartLimits limits = {});
+          BufferManager& buffers, RestartObserver* observer = nullptr, RestartLimits limits = {},
+          std::uint32_t redo_workers = 0);
 
   bool log_is_empty() const { return reader_end_ == log_begin_; }
   Lsn log_end() const { return reader_end_; }
@@ -62,12 +70,15 @@ class Restart {
     Lsn last = 0;       ///< its newest record
     Lsn undo_next = 0;  ///< its newest record that is not taken back; 0: none
   };
+  void read_and_redo(const Catalogue& catalogue, RedoWorkers& workers);
+  void check_end() const;
   void note(const LogRecord& record, const Catalogue& catalogue);
-  bool fits_into_memory(const LogRecord& record) const;
   bool redo_is_cut() const { return limits_.redo && statistics_.redo_records >= *limits_.redo; }
   bool undo_is_cut() const { return limits_.undo && statistics_.undone >= *limits_.undo; }
-  void redo(const LogRecord& record);
-  void count(bool redone);
+  bool fits_into_memory(const LogRecord& record);
+  bool has_frame(TableId table, PageNumber page);
+  void redo(const LogRecord& record, RedoWorkers& workers);
+  void count(const RedoWorkers::Counts& counts);
   void report(RestartPhase phase, Lsn done, Lsn total);
   void read_again(Lsn from);
   void undo_losers(LogManager& log, WorkerId worker, const Tables& tables);
@@ -78,10 +89,14 @@ class Restart {
   const Lsn redo_begin_;
   const Lsn settled_;
   BufferManager& buffers_;
+  const std::uint32_t redo_workers_;
   RestartObserver* const observer_;
   const RestartLimits limits_;
   std::uint64_t until_report_ = 0;
-  LogReader reader_;   // before the log is opened, and again behind: opening removes what lies above the end
+  LogReader reader_;  // before the log is opened, and again behind: opening removes what lies above the end
+  std::size_t frames_left_;
+  std::array<std::vector<bool>, BufferManager::kMaxTables>
+      has_frame_;      // by table and page, in the first reading
   Lsn redone_to_ = 0;  // all records from redo_begin_ to here are redone
   Lsn reader_end_ = 0;
   Lsn last_record_ = 0;

@@ -82,7 +82,8 @@ TEST_CASE("configuration: the effective one reads back to itself") {
        R"({"workload": "ycsb", "algorithm": "mutex", "ycsb": {"mix": "F", "distribution": "zipf", "theta": 0.7},
             "engine": {"policy": "pipelined"}, "log": {"device": "memory", "latency_us": 5}})",
        R"({"workload": "ycsb", "algorithm": "mutex", "ycsb": {"mix": "A", "reads": 0.25}, "log": {"device": "memory"}})",
-       R"({"workload": "ycsb", "algorithm": "mutex", "ycsb": {"mix": "load"}, "log": {"device": "memory"}})"}) {
+       R"({"workload": "ycsb", "algorithm": "mutex", "ycsb": {"mix": "load"}, "log": {"device": "memory"}})",
+       R"({"workload": "ycsb", "algorithm": "mutex", "engine": {"directory": "d", "checkpoint_s": 7}})"}) {
     const Json effective_once = effective(read(text));
     CHECK(effective_once == effective(read_configuration(effective_once)));
   }
@@ -190,6 +191,9 @@ TEST_CASE("bad configurations: one line with key, value and what would do") {
       error(
           R"({"workload": "ycsb", "algorithm": "mutex", "engine": {"directory": "d"}, "ycsb": {"mix": "load", "distribution": "zipf"}})") ==
       R"(ycsb.distribution = "zipf": want "uniform": of ycsb.mix load every key is new)");
+  CHECK(ycsb_error("engine.checkpoint_s=5") == R"(engine.checkpoint_s = 5: want 0, or "log.device": "file")");
+  CHECK(ycsb_error("engine.checkpoint_s=0.5") ==
+        R"(engine.checkpoint_s = 0.5: want an integer from 0 to 86400)");
   CHECK(ycsb_error("log.direct=true") == R"(log.direct = true: want false, or "log.device": "file")");
   CHECK(
       error(

@@ -44,6 +44,7 @@ DatabaseOptions options_of(const Setting& setting, const std::filesystem::path& 
   options.frames =
       std::max(BufferManager::kFramesMin, BTree::kLatchedPagesMax * options.log_buffer.max_workers);
   options.early_lock_release = setting.early_lock_release;
+  options.redo_workers = setting.redo_workers;
   return options;
 }
 

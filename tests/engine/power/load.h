@@ -19,6 +19,7 @@ struct Setting {
   CommitPolicy policy = CommitPolicy::durable;
   bool early_lock_release = false;
   bool direct = false;
+  std::uint32_t redo_workers = 1;
 };
 
 /// Small everything: pages are evicted, the ring wraps, segments follow each other within a few dozen commits.

@@ -111,6 +111,13 @@ MUTANTS = [
         "  const Lsn log_begin = log_->reserved();\n  log_->flush(log_begin);\n",
         "  const Lsn log_begin = log_->reserved();\n  log_->flush(log_begin);\n  log_->remove_below(log_begin);\n",
     ),
+    Mutant(
+        "order_of_a_page_lost",
+        "redo gives a page's changes to its workers in turn",
+        "engine/txn/redo_workers.cpp",
+        "  return *workers_[(hash >> 32) % workers_.size()];\n",
+        "  static_cast<void>(hash);\n  return *workers_[added_ % workers_.size()];\n",
+    ),
 ]
 
 

@@ -80,6 +80,7 @@ Json describe(const ExplorerOptions& options, const std::string& policy, const F
           {"policy", policy},
           {"early_lock_release", options.setting.early_lock_release},
           {"direct", options.setting.direct},
+          {"redo_workers", options.setting.redo_workers},
           {"seed", options.seed},
           {"fault", options.fault != nullptr ? Json(options.fault->name) : Json()},
           {"operations", findings.operations},
@@ -94,7 +95,9 @@ ExplorerOptions options_of(const Request& request, std::uint64_t seed, const std
                            const std::string& policy) {
   ExplorerOptions options;
   options.seed = seed;
-  options.setting = {algorithm, kPolicies.at(policy), seed % 2 == 1, seed % 4 >= 2};
+  // With several redo workers a recovery writes its pages in another order each time, and so do its images.
+  options.setting = {algorithm, kPolicies.at(policy), seed % 2 == 1, seed % 4 >= 2,
+                     static_cast<std::uint32_t>(1 + seed % 3)};
   options.torn = request.torn;
   options.directory = request.directory;
   options.stop_at_violation = request.expect_violation;

@@ -174,11 +174,32 @@ TEST_CASE("checkpoint: a thread takes them as the log grows, so that a long run 
     for (Backoff backoff; database->log_begin() == begin; backoff.pause()) {}
     begin = database->log_begin();
   }
+  REQUIRE(begin > kFirstLsn + 4 * options.checkpoint_bytes);  // so much would be there without checkpoints
   database->checkpoint();
   CHECK(segments(directory) <= 3);  // the one that is written, and what is prepared behind it
   database.reset();
   database = Database::open(options);
   CHECK(contents(*database, "t") == committed);
+}
+
+TEST_CASE("checkpoint: a thread takes one when it is time, however little the log has grown") {
+  TemporaryDirectory directory;
+  DatabaseOptions options = small_database(directory.path());
+  options.checkpoint_bytes = 0;
+  options.checkpoint_time = std::chrono::milliseconds(1);
+  const auto database = Database::open(options);
+  const TableId table = database->create_table("t");
+  const auto session = database->attach(CommitPolicy::async);
+  for (int taken = 0; taken < 3; ++taken) {
+    session->begin();
+    put(*session, table, "key", std::to_string(taken));
+    session->commit();
+    const Lsn end = database->log().reserved();
+    for (Backoff backoff; database->log_begin() < end; backoff.pause()) {}
+  }
+  session->begin();
+  put(*session, table, "key", "open");
+  check_survivor(directory, {{"key", "2"}});
 }
 
 TEST_CASE("checkpoint: an interval below a segment, which could give nothing back, is refused") {

@@ -1,23 +1,29 @@
-// How long a database takes to open after kill -9, and how many bytes it reads for that:
+// How long a database takes to open after kill -9, how many bytes it reads for that, and the memory that it takes:
 //
-//   build/release/bin/restart_time [--log-mb 256] [--loser-mb 64] [--records 200000] [--frames 65536] [--cold] [--directory DIR]
+//   build/release/bin/restart_time [--log-mb 256] [--loser-mb 64] [--checkpoint-mb 0] [--records 200000] [--frames 65536]
+//                                  [--redo-workers N...] [--repetitions 1] [--cold] [--directory DIR]
 //
 // A child fills a table and closes it, then updates it at random until the log has grown by --log-mb. One
 // transaction stays open and makes --loser-mb of that, spread over all of it. Then the child is gone without
-// closing anything, and the parent opens what it left. --cold drops the files from the page cache first.
+// closing anything, and the parent opens copies of what it left, with each number of --redo-workers in turn. --cold drops
+// the files from the page cache first (posix_fadvise), and says how long it takes to read the log and do nothing else.
 // Exit code: 0 it opened and check() passed, 2 the command line, 3 the machine.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "engine/database.h"
 #include "engine/io/file.h"
@@ -26,6 +32,7 @@ namespace muster {
 namespace {
 
 namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20;
 
@@ -33,17 +40,22 @@ struct Request {
   fs::path directory = "restart-time";
   std::uint64_t log_mib = 256;
   std::uint64_t loser_mib = 64;
+  std::uint64_t checkpoint_mib = 0;
   std::uint64_t records = 200'000;
   std::size_t frames = 65536;
+  std::vector<std::uint32_t> redo_workers{0};
+  std::uint32_t repetitions = 1;
   bool cold = false;
 
-  DatabaseOptions options() const {
+  fs::path original() const { return directory / "original"; }
+  fs::path copy() const { return directory / "copy"; }
+  DatabaseOptions options(const fs::path& database) const {
     DatabaseOptions options;
-    options.directory = directory;
+    options.directory = database;
     options.log_buffer.capacity = 4 * kMebibyte;
     options.log_buffer.max_workers = 4;
     options.frames = frames;
-    options.checkpoint_bytes = 0;  // all of the log is for the restart
+    options.checkpoint_bytes = checkpoint_mib * kMebibyte;
     return options;
   }
 };
@@ -64,7 +76,7 @@ void put(Session& session, TableId table, std::uint64_t number, char letter, boo
 }
 
 void fill(const Request& request) {
-  const auto database = Database::open(request.options());
+  const auto database = Database::open(request.options(request.original()));
   const TableId table = database->create_table("records");
   {
     const auto session = database->attach(CommitPolicy::async);
@@ -79,7 +91,7 @@ void fill(const Request& request) {
 
 /// The loser updates the odd records and the others the even ones, so that nobody waits for a lock.
 [[noreturn]] void work_and_vanish(const Request& request) {
-  const auto database = Database::open(request.options());
+  const auto database = Database::open(request.options(request.original()));
   const TableId table = database->find_table("records").value();
   const auto winner = database->attach(CommitPolicy::async);
   const auto loser = database->attach(CommitPolicy::async);
@@ -118,20 +130,41 @@ void run_child(const Request& request) {
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) throw std::runtime_error("the load failed");
 }
 
-void drop_from_cache(const fs::path& directory) {
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+std::vector<fs::path> files_in(const fs::path& directory) {
+  std::vector<fs::path> files;
   for (const auto& entry : fs::recursive_directory_iterator(directory)) {
-    if (!entry.is_regular_file()) continue;
-    File file = File::open(entry.path(), O_RDWR);
-    file.sync_data();
-    ::posix_fadvise(file.descriptor(), 0, 0, POSIX_FADV_DONTNEED);
+    if (entry.is_regular_file()) files.push_back(entry.path());
   }
+  std::ranges::sort(files);
+  return files;
+}
+
+void drop_from_cache(const fs::path& directory) {
+  for (const fs::path& path : files_in(directory)) {
+    File file = File::open(path, O_RDWR);
+    file.sync_data();
+    file.forget_cached();
+  }
+}
+
+/// What no restart that reads it can be faster than.
+double seconds_to_read(const fs::path& directory) {
+  const Clock::time_point begin = Clock::now();
+  std::vector<std::byte> buffer(kMebibyte);
+  for (const fs::path& path : files_in(directory)) {
+    const File file = File::open(path, O_RDONLY);
+    for (std::uint64_t offset = 0; file.read_at(offset, buffer) == buffer.size();) offset += buffer.size();
+  }
+  return seconds_since(begin);
 }
 
 std::uint64_t bytes_in(const fs::path& directory) {
   std::uint64_t bytes = 0;
-  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
-    if (entry.is_regular_file()) bytes += entry.file_size();
-  }
+  for (const fs::path& path : files_in(directory)) bytes += fs::file_size(path);
   return bytes;
 }
 
@@ -145,20 +178,84 @@ std::uint64_t bytes_read() {
   return 0;
 }
 
+/// The most memory that this process has had since forget_peak().
+std::uint64_t peak_bytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    std::uint64_t kibibytes = 0;
+    if (word == "VmHWM:" && status >> kibibytes) return kibibytes * 1024;
+  }
+  return 0;
+}
+
+void forget_peak() {
+  std::ofstream("/proc/self/clear_refs") << "5";
+}
+
+double processor_seconds() {
+  rusage used{};
+  getrusage(RUSAGE_SELF, &used);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+  };
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
+/// When everything was redone and undone, and only the pages had to be written.
+struct Finish : RestartObserver {
+  void progress(const RestartProgress&) override {}
+  void finished(const RestartStatistics&) override { at = Clock::now(); }
+  Clock::time_point at;
+};
+
+/// Opens a copy of the database that the child has left; returns the time.
+double restart(const Request& request, std::uint32_t redo_workers) {
+  fs::remove_all(request.copy());
+  fs::copy(request.original(), request.copy(), fs::copy_options::recursive);
+  DatabaseOptions options = request.options(request.copy());
+  options.redo_workers = redo_workers;
+  double log_alone = 0;
+  if (request.cold) {
+    drop_from_cache(request.directory);
+    log_alone = seconds_to_read(request.copy() / "log");
+    drop_from_cache(request.directory);
+  }
+  Finish finish;
+  options.restart_observer = &finish;
+  forget_peak();
+  const std::uint64_t read_before = bytes_read();
+  const double processor_before = processor_seconds();
+  const Clock::time_point begin = Clock::now();
+  const auto database = Database::open(options);
+  const double seconds = seconds_since(begin);
+  const double redone = std::chrono::duration<double>(finish.at - begin).count();
+  fmt::print(
+      "{:>2} redo workers: opened in {:.2f} s, without writing the pages {:.2f} s; {:.2f} s of processor "
+      "time; ",
+      redo_workers, seconds, redone, processor_seconds() - processor_before);
+  fmt::print("the log alone is read in {:.2f} s; {} MiB read; at most {} MiB of memory\n", log_alone,
+             (bytes_read() - read_before) / kMebibyte, peak_bytes() / kMebibyte);
+  std::fflush(stdout);
+  database->check();
+  return seconds;
+}
+
 int run(const Request& request) {
   fs::remove_all(request.directory);
   run_child(request);
-  if (request.cold) drop_from_cache(request.directory);
-  const std::uint64_t log = bytes_in(request.directory / "log");
-  const std::uint64_t all = bytes_in(request.directory);
-  const std::uint64_t read_before = bytes_read();
-  const auto begin = std::chrono::steady_clock::now();
-  const auto database = Database::open(request.options());
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  fmt::print("log {} MiB, tables {} MiB, {}: opened in {:.2f} s, {} MiB read\n", log / kMebibyte,
-             (all - log) / kMebibyte, request.cold ? "cold" : "warm", seconds,
-             (bytes_read() - read_before) / kMebibyte);
-  database->check();
+  const std::uint64_t log = bytes_in(request.original() / "log");
+  fmt::print("log {} MiB, tables {} MiB, {}\n", log / kMebibyte,
+             (bytes_in(request.original()) - log) / kMebibyte, request.cold ? "cold" : "warm");
+  std::map<std::uint32_t, std::vector<double>> seconds;
+  for (std::uint32_t i = 0; i < request.repetitions; ++i) {
+    for (const std::uint32_t workers : request.redo_workers) {
+      seconds[workers].push_back(restart(request, workers));
+    }
+  }
+  for (auto& [workers, all] : seconds) {
+    std::ranges::sort(all);
+    fmt::print("{:>2} redo workers: {:.2f} s, the median of {}\n", workers, all[all.size() / 2], all.size());
+  }
   fs::remove_all(request.directory);
   return 0;
 }
@@ -173,6 +270,12 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1 << 20));
   app.add_option("--loser-mb", request.loser_mib, "of which one open transaction makes so many (64)")
       ->check(CLI::NonNegativeNumber);
+  app.add_option("--checkpoint-mb", request.checkpoint_mib,
+                 "MiB of log between checkpoints, 64 at least; 0: none (0)");
+  app.add_option("--redo-workers", request.redo_workers,
+                 "threads that redo; 0: one for each processing unit (0)");
+  app.add_option("--repetitions", request.repetitions, "openings with each number of workers (1)")
+      ->check(CLI::Range(1, 1000));
   app.add_option("--records", request.records, "in the table (200000)")->check(CLI::Range(2, 1'000'000'000));
   app.add_option("--frames", request.frames, "pages in memory (65536)");
   app.add_flag("--cold", request.cold, "drop the files from the page cache first");

@@ -1,0 +1,160 @@
+#include "engine/txn/redo_workers.h"
+
+#include <algorithm>
+
+#include "engine/index/redo.h"
+
+namespace muster {
+namespace {
+
+TableId table_of(const auto& page_change) {
+  return std::visit([](const auto& change) { return change.table; }, page_change.change);
+}
+PageNumber page_of(const auto& page_change) {
+  return std::visit([](const auto& change) { return change.page; }, page_change.change);
+}
+
+}  // namespace
+
+/// Changes and the bytes that they point to.
+class RedoWorkers::Batch {
+ public:
+  bool is_empty() const { return changes_.empty(); }
+  /// An empty one takes everything.
+  bool has_room(std::size_t bytes) const {
+    return is_empty() || (changes_.size() < kChangesMax && bytes_.size() + bytes <= bytes_.capacity());
+  }
+  /// Before the first change.
+  void reserve(std::size_t bytes) { bytes_.reserve(std::max(bytes, kBatchBytes)); }
+  void add(PageChange change) { changes_.push_back(change); }
+  /// A copy that lasts until clear().
+  Bytes keep(Bytes from) {
+    bytes_.insert(bytes_.end(), from.begin(), from.end());
+    return Bytes(bytes_).last(from.size());
+  }
+  void clear() {
+    changes_.clear();
+    bytes_.clear();
+  }
+  const std::vector<PageChange>& changes() const { return changes_; }
+
+ private:
+  static constexpr std::size_t kChangesMax = 512;
+
+  std::vector<PageChange> changes_;
+  std::vector<std::byte> bytes_;  // never grows while there are changes
+};
+
+struct RedoWorkers::Worker {
+  std::array<Batch, kBatches> batches;  // a ring
+  std::exception_ptr failure;           // the worker's until its batch is [emptied], as is what follows
+  std::uint64_t failed_at = 0;
+  Counts counts;
+  alignas(kCacheLine) std::atomic<std::uint64_t> filled{0};   // [filled] written by the reader
+  alignas(kCacheLine) std::atomic<std::uint64_t> emptied{0};  // [emptied] written by the worker
+  std::jthread thread;                                        // last: it uses the others
+};
+
+RedoWorkers::RedoWorkers(BufferManager& buffers, std::uint32_t workers) : buffers_(buffers) {
+  if (workers == 0) workers = std::max(1U, std::thread::hardware_concurrency());
+  workers = std::min(workers, kWorkersMax);
+  for (std::uint32_t i = 0; i < workers; ++i) workers_.push_back(std::make_unique<Worker>());
+}
+
+RedoWorkers::~RedoWorkers() = default;
+
+void RedoWorkers::add(const RecordChange& change, Lsn record_end) {
+  Batch& batch = room_in(worker_of(change.table, change.page), change.key.size() + change.after.size());
+  const Bytes key = batch.keep(change.key);
+  batch.add({added_++, record_end,
+             RecordChange{change.table, change.page, change.kind, key, {}, batch.keep(change.after)}});
+}
+
+void RedoWorkers::add(const PageImage& image, Lsn record_end) {
+  Batch& batch = room_in(worker_of(image.table, image.page), image.bytes.size());
+  batch.add({added_++, record_end, PageImage{image.table, image.page, batch.keep(image.bytes)}});
+}
+
+RedoWorkers::Counts RedoWorkers::drain() {
+  for (const auto& worker : workers_) hand_over(*worker);
+  Counts sum;
+  const Worker* first = nullptr;
+  for (const auto& worker : workers_) {
+    const std::uint64_t filled = worker->filled.load(std::memory_order_relaxed);  // relaxed: the reader's own
+    for (Backoff backoff; worker->emptied.load(std::memory_order_acquire) != filled; backoff.pause()) {
+      // [emptied]
+    }
+    sum.redone += worker->counts.redone;
+    sum.up_to_date += worker->counts.up_to_date;
+    if (worker->failure && (first == nullptr || worker->failed_at < first->failed_at)) first = worker.get();
+  }
+  if (first != nullptr) std::rethrow_exception(first->failure);
+  return sum;
+}
+
+RedoWorkers::Worker& RedoWorkers::worker_of(TableId table, PageNumber page) {
+  constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15;  // spreads neighbours (Knuth, multiplicative hashing)
+  const std::uint64_t hash = (page ^ std::uint64_t{table} << 40) * kGolden;
+  return *workers_[(hash >> 32) % workers_.size()];
+}
+
+/// The batch that takes the next change of so many bytes.
+RedoWorkers::Batch& RedoWorkers::room_in(Worker& worker, std::size_t bytes) {
+  if (failed_.load(std::memory_order_relaxed)) drain();
+  if (!open_batch(worker).has_room(bytes)) hand_over(worker);
+  Batch& batch = open_batch(worker);
+  if (batch.is_empty()) batch.reserve(bytes);
+  return batch;
+}
+
+/// The one that the reader fills, once the worker has emptied it.
+RedoWorkers::Batch& RedoWorkers::open_batch(Worker& worker) {
+  const std::uint64_t filled = worker.filled.load(std::memory_order_relaxed);  // relaxed: the reader's own
+  const auto all_are_full = [&] {
+    return filled - worker.emptied.load(std::memory_order_acquire) == kBatches;  // [emptied]
+  };
+  for (Backoff backoff; all_are_full(); backoff.pause()) {}
+  return worker.batches[filled % kBatches];
+}
+
+/// Gives the worker the open batch, if there is anything in it.
+void RedoWorkers::hand_over(Worker& worker) {
+  if (open_batch(worker).is_empty()) return;
+  worker.filled.fetch_add(1, std::memory_order_release);  // [filled]
+  if (!worker.thread.joinable()) {
+    worker.thread = std::jthread([this, &worker](const std::stop_token& stop) { run(stop, worker); });
+  }
+}
+
+void RedoWorkers::run(const std::stop_token& stop, Worker& worker) {
+  std::uint64_t emptied = 0;
+  for (Backoff backoff; !stop.stop_requested();) {
+    if (worker.filled.load(std::memory_order_acquire) == emptied) {  // [filled]
+      backoff.pause();
+      continue;
+    }
+    Batch& batch = worker.batches[emptied % kBatches];
+    if (!worker.failure) redo(worker, batch);
+    batch.clear();
+    worker.emptied.store(++emptied, std::memory_order_release);  // [emptied]
+    backoff = Backoff();
+  }
+}
+
+void RedoWorkers::redo(Worker& worker, const Batch& batch) {
+  // Many reads are on their way before the first is waited for.
+  for (const PageChange& some : batch.changes()) buffers_.prefetch(table_of(some), page_of(some));
+  for (const PageChange& some : batch.changes()) {
+    const auto apply = [&](const auto& change) { return muster::redo(buffers_, change, some.record_end); };
+    try {
+      ++(std::visit(apply, some.change) ? worker.counts.redone : worker.counts.up_to_date);
+    } catch (...) {
+      worker.failure = std::current_exception();
+      worker.failed_at = some.number;
+      failed_.store(true, std::memory_order_relaxed);
+      return;
+    }
+  }
+}
+
+}  // namespace muster
