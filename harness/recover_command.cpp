@@ -78,6 +78,8 @@ void report(const RestartStatistics& found, std::FILE* out) {
   line("skipped", found.up_to_date, "the page had them");
   line("skipped", found.without_table, "their table was never finished");
   line("skipped", found.below, "records below the last checkpoint, which the files have");
+  fmt::print(out, "removed records\n");
+  line("reclaimed", found.reclaimed, "nobody needed them any more, and they left their pages");
   fmt::print(out, "changes of losers\n");
   line("undone", found.undone, "taken back, and logged");
 }

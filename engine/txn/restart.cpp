@@ -66,6 +66,9 @@ void Restart::note(const LogRecord& record, const Catalogue& catalogue) {
   switch (record.type) {
     case RecordType::structure:  // of any table: it may have been under construction when the crash came
       return;
+    case RecordType::reclaim:
+      statistics_.reclaimed += reclaim_of(record).slots.size();
+      return;
     case RecordType::begin:
       losers_[record.transaction] = {record.lsn, record.lsn, 0};
       return;
@@ -130,6 +133,8 @@ void Restart::redo(const LogRecord& record) {
   ++statistics_.redo_records;
   if (record.type == RecordType::update || record.type == RecordType::compensation) {
     count(muster::redo(buffers_, change_of(record), record.end));
+  } else if (record.type == RecordType::reclaim) {
+    count(muster::redo(buffers_, reclaim_of(record), record.end));
   } else if (record.type == RecordType::structure) {
     for (const PageImage& image : pages_of(record)) {
       if (buffers_.is_open(image.table)) {
@@ -196,7 +201,7 @@ void Restart::undo_losers(LogManager& log, WorkerId worker, const Tables& tables
   Lsn oldest = reader_end_;
   for (const auto& [transaction, loser] : losers_) {
     oldest = std::min(oldest, loser.begin);
-    undos.try_emplace(transaction, log, worker, transaction, loser.last);
+    undos.try_emplace(transaction, log, worker, transaction, loser.last, nullptr);
     next.emplace(loser.undo_next, transaction);
   }
   while (!next.empty()) {
