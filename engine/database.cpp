@@ -104,6 +104,8 @@ class CreationLog : public ChangeLog {
   Lsn restructure(std::span<const PageImage> pages) override {
     return end_ = log_.append_structure(worker_, pages).end;
   }
+  bool may_reclaim(TableId, Bytes) override { return false; }
+  Lsn reclaim(const Reclaim&) override { throw std::logic_error("an empty table holds no ghost"); }
 
   LogManager& log_;
   const WorkerId worker_;

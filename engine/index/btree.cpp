@@ -74,8 +74,9 @@ Status BTree::find(Bytes key, std::vector<std::byte>& value) const {
     if (!leaf) continue;
     const PageView page(leaf->bytes());
     const PagePosition position = page.search(page.shape(), key);
-    if (position.equal) page.copy_value(position.index, value);
-    if (leaf->valid()) return position.equal ? Status::ok : Status::not_found;
+    const bool found = position.equal && !page.is_ghost(position.index);
+    if (found) page.copy_value(position.index, value);
+    if (leaf->valid()) return found ? Status::ok : Status::not_found;
   }
 }
 
@@ -87,10 +88,12 @@ Status BTree::insert(Bytes key, Bytes value, ChangeLog& log) {
     PageEditor page(space_->page(leaf->page()));
     const PageShape shape = page.shape();
     const PagePosition position = page.search(shape, key);
+    const bool revives = position.equal && page.is_ghost(position.index);
+    const std::size_t old_bytes = revives ? page.record_bytes_at(position.index) : 0;
     if (!leaf->valid()) continue;
-    if (position.equal) return Status::already_exists;
-    if (page.free_bytes(shape) < record_bytes(key.size() - shape.prefix, value.size())) {
-      make_room(key, value.size(), log);
+    if (position.equal && !revives) return Status::already_exists;
+    if (page.free_bytes(shape) + old_bytes < record_bytes(key.size() - shape.prefix, value.size())) {
+      make_room(*leaf, key, value.size(), log);
       continue;
     }
     ExclusiveGuard guard(*leaf);
@@ -101,7 +104,11 @@ Status BTree::insert(Bytes key, Bytes value, ChangeLog& log) {
                                 .key = key,
                                 .before = {},
                                 .after = value});
-    page.insert(position.index, key, value);
+    if (revives) {
+      page.revive(position.index, value);
+    } else {
+      page.insert(position.index, key, value);
+    }
     page.set_lsn(lsn);
     guard.mark_changed();
     return Status::ok;
@@ -116,11 +123,12 @@ Status BTree::update(Bytes key, Bytes value, ChangeLog& log) {
     PageEditor page(space_->page(leaf->page()));
     const PageShape shape = page.shape();
     const PagePosition position = page.search(shape, key);
-    const std::size_t old_bytes = position.equal ? page.record_bytes_at(position.index) : 0;
+    const bool found = position.equal && !page.is_ghost(position.index);
+    const std::size_t old_bytes = found ? page.record_bytes_at(position.index) : 0;
     if (!leaf->valid()) continue;
-    if (!position.equal) return Status::not_found;
+    if (!found) return Status::not_found;
     if (page.free_bytes(shape) + old_bytes < record_bytes(key.size() - shape.prefix, value.size())) {
-      make_room(key, value.size(), log);
+      make_room(*leaf, key, value.size(), log);
       continue;
     }
     ExclusiveGuard guard(*leaf);
@@ -145,29 +153,63 @@ Status BTree::remove(Bytes key, ChangeLog& log) {
     if (!leaf) continue;
     PageEditor page(space_->page(leaf->page()));
     const PagePosition position = page.search(page.shape(), key);
+    const bool found = position.equal && !page.is_ghost(position.index);
     if (!leaf->valid()) continue;
-    if (!position.equal) return Status::not_found;
+    if (!found) return Status::not_found;
     ExclusiveGuard guard(*leaf);
     if (!guard.owns()) continue;
-    const std::size_t content_before = page.content_bytes();
     const Lsn lsn = log.change({.table = space_->id(),
                                 .page = guard.page(),
                                 .kind = ChangeKind::remove,
                                 .key = key,
                                 .before = page.value(position.index),
                                 .after = {}});
-    page.remove(position.index);
+    page.make_ghost(position.index);
     page.set_lsn(lsn);
     guard.mark_changed();
-    const std::size_t content = page.content_bytes();
-    guard.release();
-    // Once on the way down and once at the end: a neighbour without room is not asked at every removal.
-    if (content == 0 || (content < kContentMin && content_before >= kContentMin)) shrink(key, log);
     return Status::ok;
   }
 }
 
-void BTree::scan(Bytes from, const std::function<bool(Bytes key, Bytes value)>& visit) const {
+void BTree::reclaim(Bytes key, ChangeLog& log) {
+  for (Backoff backoff;; backoff.pause()) {
+    const auto leaf = descend(key);
+    if (!leaf) continue;
+    const PageView page(leaf->bytes());
+    const PagePosition position = page.search(page.shape(), key);
+    const bool ghost = position.equal && page.is_ghost(position.index);
+    if (!leaf->valid()) continue;
+    if (!ghost) return;
+    ExclusiveGuard guard(*leaf);
+    if (!guard.owns()) continue;
+    reclaim_leaf(std::move(guard), key, log);
+    return;
+  }
+}
+
+/// Takes away the ghosts that may go, and merges the leaf if little is left. False: there is none.
+bool BTree::reclaim_leaf(ExclusiveGuard leaf, Bytes key, ChangeLog& log) {
+  PageEditor page(leaf.bytes());
+  const PageShape shape = page.shape();
+  Reclaim ghosts{.table = space_->id(), .page = leaf.page(), .slots = {}};
+  for (std::uint32_t index = 0; index < shape.slots; ++index) {
+    if (!page.is_ghost(index) || !log.may_reclaim(space_->id(), page.key(shape, index))) continue;
+    ghosts.slots.push_back(static_cast<std::uint16_t>(index));
+  }
+  if (ghosts.slots.empty()) return false;
+  const std::size_t content_before = page.content_bytes();
+  const Lsn lsn = log.reclaim(ghosts);
+  page.remove(ghosts.slots);
+  page.set_lsn(lsn);
+  leaf.mark_changed();
+  const std::size_t content = page.content_bytes();
+  leaf.release();
+  // Once on the way down and once at the end: a neighbour without room is not asked every time.
+  if (content == 0 || (content < kContentMin && content_before >= kContentMin)) shrink(key, log);
+  return true;
+}
+
+void BTree::scan(Bytes from, const std::function<bool(const TreeRecord& record)>& visit) const {
   alignas(kWordBytes) std::array<std::byte, kPageBytes> copy;
   std::vector<std::byte> cursor(from.begin(), from.end());
   for (Backoff backoff;;) {
@@ -181,7 +223,8 @@ void BTree::scan(Bytes from, const std::function<bool(Bytes key, Bytes value)>& 
     const PageView page(copy.data());
     const PageShape shape = page.shape();
     for (std::uint32_t index = page.search(shape, cursor).index; index < shape.slots; ++index) {
-      if (!visit(page.key(shape, index), page.value(index))) return;
+      const std::vector<std::byte> key = page.key(shape, index);
+      if (!visit({.key = key, .value = page.value(index), .ghost = page.is_ghost(index)})) return;
     }
     if (!shape.bounded) return;
     const Bytes next = page.upper_fence(shape);

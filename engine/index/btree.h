@@ -19,7 +19,15 @@ struct TreeShape {
   std::uint64_t leaves = 0;
   std::uint64_t inner_pages = 0;
   std::uint64_t free_pages = 0;
-  std::uint64_t records = 0;
+  std::uint64_t records = 0;  ///< without ghosts
+  std::uint64_t ghosts = 0;
+};
+
+/// What a scan meets.
+struct TreeRecord {
+  Bytes key;
+  Bytes value;
+  bool ghost = false;  ///< removed, perhaps by a transaction that is not over yet
 };
 
 /// A B+ tree of byte strings, ordered as bytes. Isolation between transactions is not its business: callers
@@ -33,8 +41,11 @@ struct TreeShape {
 ///            changes.
 /// Structure  Splits and merges hold the header page's exclusive latch, so there is one at a time in a table, and
 ///            inner pages hold still for it. Each is one redo-only record that is complete in itself: a
-///            record that finds no room has its leaf split first and is then logged alone; one that is
-///            removed may have its leaf merged afterwards.
+///            record that finds no room has its leaf split first and is then logged alone; ghosts that are
+///            reclaimed may have their leaf merged afterwards.
+/// Ghosts     remove() leaves a ghost, which find(), update() and remove() do not see and insert() revives. It stays as
+///            long as the ChangeLog says that someone may need it, and goes when reclaim() is asked for its leaf, or a
+///            record finds no room there.
 /// Invariants Page 0 is the header, page 1 the root, for ever. All keys of a page lie in [lower, upper fence);
 ///            fences of neighbours meet. A page that loses part of its range changes its version.
 /// Source     Leis, Haubenschild, Neumann: Optimistic Lock Coupling, IEEE Data Eng. Bull. 42(1), 2019; heads and
@@ -60,10 +71,12 @@ class BTree {
   Status insert(Bytes key, Bytes value, ChangeLog& log);
   Status update(Bytes key, Bytes value, ChangeLog& log);
   Status remove(Bytes key, ChangeLog& log);
+  /// If `key` is a ghost: takes away the ghosts of its leaf that may go.
+  void reclaim(Bytes key, ChangeLog& log);
 
-  /// Visits records with key >= from in order until `visit` returns false. Each record was there, whole, at
+  /// Visits records and ghosts with key >= from in order until `visit` returns false. Each record was there, whole, at
   /// some moment during the call. `visit` runs without any latch held and may call the tree.
-  void scan(Bytes from, const std::function<bool(Bytes key, Bytes value)>& visit) const;
+  void scan(Bytes from, const std::function<bool(const TreeRecord& record)>& visit) const;
 
   /// Walks everything while nobody changes anything: order, fences, levels, every page used exactly once.
   /// Throws DamageError with what is wrong.
@@ -81,9 +94,10 @@ class BTree {
   /// The leaf where `key` belongs, not validated; nothing when a page changed on the way.
   std::optional<OptimisticGuard> descend(Bytes key) const;
   ExclusiveGuard latch(PageNumber page) const { return {*buffers_, *space_, page}; }
+  bool reclaim_leaf(ExclusiveGuard leaf, Bytes key, ChangeLog& log);
 
   // btree_structure.cpp
-  void make_room(Bytes key, std::size_t value_bytes, ChangeLog& log);
+  void make_room(const OptimisticGuard& leaf, Bytes key, std::size_t value_bytes, ChangeLog& log);
   bool split(const Path& path, std::size_t depth, ExclusiveGuard& header, Bytes key, std::size_t value_bytes,
              ChangeLog& log);
   void shrink(Bytes key, ChangeLog& log);

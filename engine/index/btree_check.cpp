@@ -45,7 +45,7 @@ struct BTree::Checker {
     check_records(number, page, shape);
     if (level == 0) {
       ++found.leaves;
-      found.records += shape.slots;
+      count_records(page, shape);
       return;
     }
     ++found.inner_pages;
@@ -70,6 +70,11 @@ struct BTree::Checker {
       }
       last = key;
     }
+  }
+
+  void count_records(const PageView& page, const PageShape& shape) {
+    for (std::uint32_t index = 0; index < shape.slots; ++index)
+      ++(page.is_ghost(index) ? found.ghosts : found.records);
   }
 
   void walk_free_list(PageNumber first) {

@@ -140,8 +140,11 @@ ExclusiveGuard BTree::allocate(PageEditor header) const {
   return latch(pages);
 }
 
-/// Splits the leaf for `key`, or the lowest page above it whose parent has room; the caller tries again.
-void BTree::make_room(Bytes key, std::size_t value_bytes, ChangeLog& log) {
+/// Takes ghosts out of the leaf for `key`; without any, splits it, or the lowest page above it whose parent has room. The
+/// caller tries again.
+void BTree::make_room(const OptimisticGuard& leaf, Bytes key, std::size_t value_bytes, ChangeLog& log) {
+  ExclusiveGuard guard(leaf);
+  if (!guard.owns() || reclaim_leaf(std::move(guard), key, log)) return;
   ExclusiveGuard header = latch(kHeader);
   const Path path = path_to(key);
   for (std::size_t depth = path.size(); depth-- > 0;) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/error.h"
 #include "engine/storage/guards.h"
 #include "engine/storage/slotted_page.h"
@@ -40,22 +42,34 @@ bool apply(PageEditor page, const RecordChange& change) {
   const PageShape shape = page.shape();
   if (shape.kind != PageKind::leaf) return false;
   const PagePosition position = page.search(shape, change.key);
-  if (position.equal != (change.kind != ChangeKind::insert)) return false;
+  const bool ghost = position.equal && page.is_ghost(position.index);
+  if ((position.equal && !ghost) != (change.kind != ChangeKind::insert)) return false;
   switch (change.kind) {
     case ChangeKind::insert:
-      return page.insert(position.index, change.key, change.after);
+      return ghost ? page.revive(position.index, change.after)
+                   : page.insert(position.index, change.key, change.after);
     case ChangeKind::update:
       return page.update(position.index, change.after);
     case ChangeKind::remove:
-      page.remove(position.index);
+      page.make_ghost(position.index);
       return true;
   }
   return false;
 }
 
-}  // namespace
+bool apply(PageEditor page, const Reclaim& reclaim) {
+  const PageShape shape = page.shape();
+  if (shape.kind != PageKind::leaf) return false;
+  const auto gone = [&](std::uint16_t slot) { return slot >= shape.slots || !page.is_ghost(slot); };
+  const bool rises = std::ranges::is_sorted(reclaim.slots, std::ranges::less_equal{});
+  if (!rises || std::ranges::any_of(reclaim.slots, gone)) return false;
+  page.remove(reclaim.slots);
+  return true;
+}
 
-bool redo(BufferManager& buffers, const RecordChange& change, Lsn record_end) {
+/// `change` is what apply() takes.
+template <class Change>
+bool redo_change(BufferManager& buffers, const Change& change, Lsn record_end) {
   ExclusiveGuard guard = fix(buffers, change.table, change.page, record_end);
   PageEditor page(guard.bytes());
   require_sound(buffers, change.table, guard, record_end);
@@ -68,6 +82,16 @@ bool redo(BufferManager& buffers, const RecordChange& change, Lsn record_end) {
   page.set_lsn(record_end);
   guard.mark_changed();
   return true;
+}
+
+}  // namespace
+
+bool redo(BufferManager& buffers, const RecordChange& change, Lsn record_end) {
+  return redo_change(buffers, change, record_end);
+}
+
+bool redo(BufferManager& buffers, const Reclaim& reclaim, Lsn record_end) {
+  return redo_change(buffers, reclaim, record_end);
 }
 
 bool redo(BufferManager& buffers, const PageImage& image, Lsn record_end) {

@@ -11,5 +11,6 @@ namespace muster {
 /// what the page holds, or a page that is no whole one, is a DamageError that leaves the page as it was.
 bool redo(BufferManager& buffers, const RecordChange& change, Lsn record_end);
 bool redo(BufferManager& buffers, const PageImage& image, Lsn record_end);
+bool redo(BufferManager& buffers, const Reclaim& reclaim, Lsn record_end);
 
 }  // namespace muster

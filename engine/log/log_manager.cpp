@@ -160,6 +160,12 @@ LogPosition LogManager::append_structure(WorkerId worker, std::span<const PageIm
   return append(worker, 0, 0);
 }
 
+LogPosition LogManager::append_reclaim(WorkerId worker, const Reclaim& reclaim) {
+  flusher_->throw_if_failed();
+  workers_[worker].encoder.reclaim(reclaim, flusher_->durable());
+  return append(worker, 0, 0);
+}
+
 LogPosition LogManager::append_mark(WorkerId worker, TransactionId transaction, Lsn previous,
                                     RecordType commit_abort_or_end) {
   flusher_->throw_if_failed();

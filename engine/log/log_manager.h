@@ -78,6 +78,7 @@ class LogManager {
   LogPosition append_compensation(WorkerId worker, TransactionId transaction, Lsn previous, Lsn undo_next,
                                   const RecordChange& change);
   LogPosition append_structure(WorkerId worker, std::span<const PageImage> pages);
+  LogPosition append_reclaim(WorkerId worker, const Reclaim& reclaim);
   LogPosition append_mark(WorkerId worker, TransactionId transaction, Lsn previous,
                           RecordType commit_abort_or_end);
 

@@ -17,12 +17,13 @@ enum class RecordType : std::uint8_t {
   commit,        ///< the transaction is over once this is durable
   abort,         ///< rollback begins
   end,           ///< rollback is complete
+  reclaim,       ///< ghosts taken off a page: redo only, outside any transaction
 };
 
 enum class ChangeKind : std::uint8_t { insert = 1, update, remove };
 
 /// One record's change on one page. Redo applies `after` to `page`; undo looks `key` up again, since the
-/// record may have moved since.
+/// record may have moved since. A removal leaves a ghost, and an insertion may find one and revive it.
 struct RecordChange {
   TableId table = 0;
   PageNumber page = 0;
@@ -39,12 +40,19 @@ struct PageImage {
   Bytes bytes;
 };
 
+/// Ghosts that leave a page for good.
+struct Reclaim {
+  TableId table = 0;
+  PageNumber page = 0;
+  std::vector<std::uint16_t> slots;  ///< rising; as the page numbers them before the first one leaves
+};
+
 /// A record as it was read from the log; `payload` is as short-lived as the reader says.
 struct LogRecord {
   Lsn lsn = 0;  ///< of its first byte
   Lsn end = 0;  ///< of the byte behind it
   RecordType type = RecordType::begin;
-  TransactionId transaction = 0;  ///< 0: none (structure)
+  TransactionId transaction = 0;  ///< 0: none (structure, reclaim)
   Lsn previous = 0;               ///< the transaction's record before this one; 0: none
   Lsn durable = 0;                ///< the log was known to be durable up to here when this was appended
   Bytes payload;
@@ -55,6 +63,7 @@ struct LogRecord {
 RecordChange change_of(const LogRecord& record);           ///< update, compensation
 Lsn undo_next_of(const LogRecord& record);                 ///< compensation
 std::vector<PageImage> pages_of(const LogRecord& record);  ///< structure
+Reclaim reclaim_of(const LogRecord& record);               ///< reclaim
 
 std::string_view to_string(RecordType type);
 /// One line for people: everything but the values' bytes.

@@ -41,6 +41,13 @@ struct ImageHeader {
 };
 static_assert(sizeof(ImageHeader) == 16);
 
+struct ReclaimHeader {
+  PageNumber page;
+  TableId table;
+  std::uint32_t slots;
+};
+static_assert(sizeof(ReclaimHeader) == 16);
+
 constexpr std::size_t aligned(std::size_t size) {
   return (size + kRecordAlignment - 1) & ~(kRecordAlignment - 1);
 }
@@ -180,6 +187,19 @@ void RecordEncoder::structure(std::span<const PageImage> pages, Lsn durable) {
   sum_up(bytes_.data(), size);
 }
 
+void RecordEncoder::reclaim(const Reclaim& reclaim, Lsn durable) {
+  const Bytes slots = std::as_bytes(std::span(reclaim.slots));
+  const ReclaimHeader header{reclaim.page, reclaim.table, static_cast<std::uint32_t>(reclaim.slots.size())};
+  const std::size_t used = kRecordHeaderBytes + sizeof header + slots.size();
+  const std::size_t size = aligned(used);
+  std::byte* to = start(size) + kRecordHeaderBytes;
+  put_header(0, size, RecordType::reclaim, 0, durable);
+  to = put(to, std::as_bytes(std::span(&header, 1)));
+  to = put(to, slots);
+  std::memset(to, 0, size - used);
+  sum_up(bytes_.data(), size);
+}
+
 void RecordEncoder::seal(std::size_t at, std::uint64_t incarnation, Lsn lsn, Lsn previous) {
   RecordHeader header;
   std::memcpy(&header, bytes_.data() + at, sizeof header);
@@ -198,7 +218,7 @@ bool plausible(const RecordHeader& header, Lsn lsn) {
   const std::uint64_t type = header.durable_and_type >> kTypeShift;
   return header.size >= kRecordHeaderBytes && header.size % kRecordAlignment == 0 &&
          header.size <= kRecordBytesMax && type >= static_cast<std::uint64_t>(RecordType::begin) &&
-         type <= static_cast<std::uint64_t>(RecordType::end) &&
+         type <= static_cast<std::uint64_t>(RecordType::reclaim) &&
          (header.durable_and_type & kDurableMask) <= lsn && header.previous < lsn;
 }
 
@@ -250,6 +270,16 @@ std::vector<PageImage> pages_of(const LogRecord& record) {
   return pages;
 }
 
+Reclaim reclaim_of(const LogRecord& record) {
+  want_type(record, record.type == RecordType::reclaim);
+  Cursor cursor(record);
+  const auto header = cursor.value<ReclaimHeader>();
+  if (header.slots > record.payload.size() / sizeof(std::uint16_t)) cursor.malformed();
+  Reclaim reclaim{header.table, header.page, {}};
+  for (std::uint32_t i = 0; i < header.slots; ++i) reclaim.slots.push_back(cursor.value<std::uint16_t>());
+  return reclaim;
+}
+
 std::string_view to_string(RecordType type) {
   switch (type) {
     case RecordType::begin:
@@ -266,6 +296,8 @@ std::string_view to_string(RecordType type) {
       return "abort";
     case RecordType::end:
       return "end";
+    case RecordType::reclaim:
+      return "reclaim";
   }
   return "unknown";
 }
@@ -287,6 +319,11 @@ std::string to_string(const LogRecord& record) {
     for (const PageImage& page : pages_of(record)) {
       line += fmt::format(" [table {} page {} {} bytes]", page.table, page.page, page.bytes.size());
     }
+  }
+  if (record.type == RecordType::reclaim) {
+    const Reclaim reclaim = reclaim_of(record);
+    line += fmt::format(" table {} page {} ghosts at {}", reclaim.table, reclaim.page,
+                        fmt::join(reclaim.slots, " "));
   }
   return line;
 }

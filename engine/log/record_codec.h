@@ -36,6 +36,7 @@ class RecordEncoder {
               const RecordChange& change);
   void begin_and_change(TransactionId transaction, Lsn durable, const RecordChange& change);
   void structure(std::span<const PageImage> pages, Lsn durable);
+  void reclaim(const Reclaim& reclaim, Lsn durable);
 
   std::uint32_t size() const { return static_cast<std::uint32_t>(bytes_.size()); }
   /// Completes the record for its place and copies it there.

@@ -136,7 +136,8 @@ bool PageView::is_sound_tree_page(const PageShape& shape) const {
   std::size_t used = fences;
   for (std::uint32_t index = 0; index < shape.slots; ++index) {
     const std::uint64_t where = slot(index);
-    if (shape.kind == PageKind::inner && value_size(index) != sizeof(PageNumber)) return false;
+    if (shape.kind == PageKind::inner && (is_ghost(index) || value_size(index) != sizeof(PageNumber)))
+      return false;
     const std::size_t begin = cell_offset(where);
     const std::size_t end = begin + cell_bytes(where);
     used += end - begin;
@@ -263,6 +264,16 @@ bool PageEditor::update(std::uint32_t index, Bytes value) {
   return insert(index, whole, value);
 }
 
+void PageEditor::make_ghost(std::uint32_t index) {
+  store_word(writable_ + slot_offset(index), slot(index) | kGhost);
+}
+
+bool PageEditor::revive(std::uint32_t index, Bytes value) {
+  if (!update(index, value)) return false;
+  store_word(writable_ + slot_offset(index), slot(index) & ~kGhost);
+  return true;
+}
+
 void PageEditor::remove(std::uint32_t index) {
   PageShape now = shape();
   now.used -= static_cast<std::uint32_t>(cell_bytes(slot(index)));
@@ -271,10 +282,16 @@ void PageEditor::remove(std::uint32_t index) {
   set_shape(now);
 }
 
+void PageEditor::remove(std::span<const std::uint16_t> rising) {
+  for (std::size_t i = rising.size(); i > 0; --i) remove(rising[i - 1]);
+}
+
 bool PageEditor::append(const PageView& source, std::uint32_t from, std::uint32_t to) {
   const PageShape there = source.shape();
   for (std::uint32_t index = from; index < to; ++index) {
-    if (!insert(shape().slots, source.key(there, index), source.value(index))) return false;
+    const std::uint32_t at = shape().slots;
+    if (!insert(at, source.key(there, index), source.value(index))) return false;
+    if (source.is_ghost(index)) make_ghost(at);
   }
   return true;
 }

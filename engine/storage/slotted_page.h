@@ -21,14 +21,15 @@ namespace muster {
 ///   word 3   inner page: child for keys from the last separator on; free page: the next one, 0: none;
 ///            header page: pages of the table that have ever been in use
 ///   word 4   in the file: checksum (page_checksum.h); in memory: zero
-///   slots    from word 5 on, in key order: head of the key 32 bits | heap offset / 8: 10 | key bytes 10 |
-///   value bytes 11 heap     from the page's end downwards: lower fence, upper fence, then cells: value, key,
-///   each padded to words
+///   slots    from word 5 on, in key order: head of the key 32 bits | ghost 1 | heap offset / 8: 10 | key bytes 10 |
+///            value bytes 11
+///   heap     from the page's end downwards: lower fence, upper fence, then cells: value, key, each padded to words
 ///
 /// All keys in a tree page lie in [lower fence, upper fence); the prefix that the fences share is left out of
 /// every key, and the head is the first four bytes after it, so that a search compares numbers in the slots.
 /// What fits is decided by the bytes in use, never by where they lie: whatever fitted once fits when the same
-/// changes are replayed.
+/// changes are replayed. A ghost is a record of a leaf that was removed and whose name is still needed, for locks. It
+/// keeps its cell, so that taking the removal back always fits.
 enum class PageKind : std::uint8_t { unused = 0, header, leaf, inner, free };
 
 struct PageShape {
@@ -85,11 +86,12 @@ class PageView {
   /// Copies value_size bytes.
   void copy_value(std::uint32_t index, std::vector<std::byte>& value) const;
   std::size_t free_bytes(const PageShape& shape) const;
-  /// What the records take, slots included, fences not.
+  /// What the records take, ghosts and slots included, fences not.
   std::size_t content_bytes() const {
     const PageShape now = shape();
     return now.slots * kSlotBytes + now.used - padded(now.lower) - padded(now.upper);
   }
+  bool is_ghost(std::uint32_t index) const { return (slot(index) & kGhost) != 0; }
   std::size_t record_bytes_at(std::uint32_t index) const {
     return record_bytes(suffix_size(index), value_size(index));
   }
@@ -114,6 +116,7 @@ class PageView {
   bool is_sound_tree_page(const PageShape& shape) const;
 
   static constexpr unsigned kValueShift = 0, kKeyShift = 11, kOffsetShift = 21, kHeadShift = 32;
+  static constexpr std::uint64_t kGhost = std::uint64_t{1} << 31;
   static constexpr std::uint64_t kValueMask = 0x7ff, kKeyMask = 0x3ff, kOffsetMask = 0x3ff;
 
   std::uint64_t slot(std::uint32_t index) const { return load_word(bytes_ + slot_offset(index)); }
@@ -148,8 +151,12 @@ class PageEditor : public PageView {
   /// Puts a record at `index`, `key` whole; false, with nothing changed, if it does not fit.
   bool insert(std::uint32_t index, Bytes key, Bytes value);
   bool update(std::uint32_t index, Bytes value);
+  void make_ghost(std::uint32_t index);
+  /// As update, and the record is no ghost any more.
+  bool revive(std::uint32_t index, Bytes value);
   void remove(std::uint32_t index);
-  /// Copies records [from, to) of another page behind those of this one; false if they do not fit.
+  void remove(std::span<const std::uint16_t> rising);
+  /// Copies records [from, to) of another page, ghosts as ghosts, behind those of this one; false if they do not fit.
   bool append(const PageView& source, std::uint32_t from, std::uint32_t to);
   /// Makes the page what image() was taken of, but for the LSN. Throws DamageError, changing nothing, if it
   /// cannot be one.

@@ -212,6 +212,12 @@ LockRequest* LockManager::release_shared(LockHolder& holder) {
   return kept;
 }
 
+bool LockManager::is_free(LockName name, Lsn durable) {
+  Bucket& bucket = bucket_of(name);
+  const std::lock_guard guard(bucket.latch);
+  return bucket.released <= durable && *find(bucket, name) == nullptr;
+}
+
 void LockManager::forget(const LockHolder&) {
   const std::lock_guard guard(search_);
 }

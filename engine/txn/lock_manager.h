@@ -42,6 +42,10 @@ class LockManager {
   /// Releases a chain. The requests are the holder's again once it takes them back.
   void release(LockRequest* chain, Lsn commit_end);
 
+  /// Whether nobody holds the lock or waits for it, and nobody who takes it would depend on a commit that ends above
+  /// `durable`.
+  bool is_free(LockName name, Lsn durable);
+
   /// Call before destroying a holder, which must hold nothing: no search for a deadlock looks at it any more.
   void forget(const LockHolder& holder);
 

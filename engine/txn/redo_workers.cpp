@@ -1,6 +1,7 @@
 #include "engine/txn/redo_workers.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/index/redo.h"
 
@@ -26,7 +27,7 @@ class RedoWorkers::Batch {
   }
   /// Before the first change.
   void reserve(std::size_t bytes) { bytes_.reserve(std::max(bytes, kBatchBytes)); }
-  void add(PageChange change) { changes_.push_back(change); }
+  void add(PageChange change) { changes_.push_back(std::move(change)); }
   /// A copy that lasts until clear().
   Bytes keep(Bytes from) {
     bytes_.insert(bytes_.end(), from.begin(), from.end());
@@ -73,6 +74,11 @@ void RedoWorkers::add(const RecordChange& change, Lsn record_end) {
 void RedoWorkers::add(const PageImage& image, Lsn record_end) {
   Batch& batch = room_in(worker_of(image.table, image.page), image.bytes.size());
   batch.add({added_++, record_end, PageImage{image.table, image.page, batch.keep(image.bytes)}});
+}
+
+void RedoWorkers::add(Reclaim reclaim, Lsn record_end) {
+  Batch& batch = room_in(worker_of(reclaim.table, reclaim.page), 0);
+  batch.add({added_++, record_end, std::move(reclaim)});
 }
 
 RedoWorkers::Counts RedoWorkers::drain() {

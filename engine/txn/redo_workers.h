@@ -53,6 +53,7 @@ class RedoWorkers {
   /// Copies what redo needs of the change; `record_end` is what the page is stamped with.
   void add(const RecordChange& change, Lsn record_end);
   void add(const PageImage& image, Lsn record_end);
+  void add(Reclaim reclaim, Lsn record_end);
   /// Waits until all that was added is redone. Returns what this has done so far.
   Counts drain();
 
@@ -60,7 +61,7 @@ class RedoWorkers {
   struct PageChange {
     std::uint64_t number;  ///< of all that were added
     Lsn record_end;
-    std::variant<RecordChange, PageImage> change;
+    std::variant<RecordChange, PageImage, Reclaim> change;
   };
   class Batch;
   struct Worker;

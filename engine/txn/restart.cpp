@@ -83,6 +83,9 @@ void Restart::note(const LogRecord& record, const Catalogue& catalogue) {
   switch (record.type) {
     case RecordType::structure:  // of any table: it may have been under construction when the crash came
       return;
+    case RecordType::reclaim:
+      statistics_.reclaimed += reclaim_of(record).slots.size();
+      return;
     case RecordType::begin:
       losers_[record.transaction] = {record.lsn, record.lsn, 0};
       return;
@@ -141,6 +144,7 @@ bool Restart::fits_into_memory(const LogRecord& record) {
   if (record.type == RecordType::update || record.type == RecordType::compensation) {
     return fits(change_of(record));
   }
+  if (record.type == RecordType::reclaim) return fits(reclaim_of(record));
   return record.type != RecordType::structure || std::ranges::all_of(pages_of(record), fits);
 }
 
@@ -161,6 +165,8 @@ void Restart::redo(const LogRecord& record, RedoWorkers& workers) {
   ++statistics_.redo_records;
   if (record.type == RecordType::update || record.type == RecordType::compensation) {
     workers.add(change_of(record), record.end);
+  } else if (record.type == RecordType::reclaim) {
+    workers.add(reclaim_of(record), record.end);
   } else if (record.type == RecordType::structure) {
     for (const PageImage& image : pages_of(record)) {
       if (buffers_.is_open(image.table)) {
@@ -230,7 +236,7 @@ void Restart::undo_losers(LogManager& log, WorkerId worker, const Tables& tables
   Lsn oldest = reader_end_;
   for (const auto& [transaction, loser] : losers_) {
     oldest = std::min(oldest, loser.begin);
-    undos.try_emplace(transaction, log, worker, transaction, loser.last);
+    undos.try_emplace(transaction, log, worker, transaction, loser.last, nullptr);
     next.emplace(loser.undo_next, transaction);
   }
   while (!next.empty()) {

@@ -21,6 +21,8 @@ std::string in_words(const RestartStatistics& found) {
   line("skipped", found.up_to_date, "the page had them");
   line("skipped", found.without_table, "their table was never finished");
   line("skipped", found.below, "records below the last checkpoint, which the files have");
+  text += "removed records\n";
+  line("reclaimed", found.reclaimed, "nobody needed them any more, and they left their pages");
   text += "changes of losers\n";
   line("undone", found.undone, "taken back, and logged");
   return text;

@@ -20,6 +20,7 @@ struct RestartStatistics {
   std::uint64_t redone = 0;         ///< page changes that the files did not have
   std::uint64_t up_to_date = 0;     ///< page changes that they had
   std::uint64_t without_table = 0;  ///< page changes of tables whose creation the crash cut off
+  std::uint64_t reclaimed = 0;      ///< ghosts that the log takes off their pages
   std::uint64_t winners = 0;        ///< transactions that had ended: committed or rolled back
   std::uint64_t losers = 0;         ///< transactions that the crash cut off
   std::uint64_t undone = 0;         ///< their changes that were taken back

@@ -7,6 +7,12 @@
 #include "engine/txn/undo.h"
 
 namespace muster {
+namespace {
+
+/// With so many ghosts on its list a session takes on no more that it has not left itself.
+constexpr std::size_t kForeignGhostsMax = 4096;
+
+}  // namespace
 
 TransactionSession::TransactionSession(std::shared_ptr<Engine> engine, CommitPolicy policy)
     : owned_(std::move(engine)),
@@ -21,6 +27,7 @@ TransactionSession::~TransactionSession() {
   } catch (const std::exception&) {  // the engine has noted that it failed, and says so to everybody else
   }
   engine_.log.wait_for_acknowledgements(worker_);
+  reclaim_ghosts();
   engine_.log.detach(worker_);
   engine_.locks.forget(locks_);
 }
@@ -81,11 +88,12 @@ Status TransactionSession::scan(TableId table, Bytes from,
                                 const std::function<bool(Bytes key, Bytes value)>& visit) {
   require_transaction();
   const BTree& tree = engine_.tables.get(table);
-  tree.scan(from, [&](Bytes key, Bytes) {
-    if (!lock(table, key, LockMode::shared)) return false;
-    // What the tree showed may have been uncommitted, and may be gone.
-    if (tree.find(key, scanned_) != Status::ok) return true;
-    return visit(key, scanned_) && active_;
+  tree.scan(from, [&](const TreeRecord& record) {
+    if (!lock(table, record.key, LockMode::shared)) return false;
+    // What the tree showed may have been uncommitted: a record may be gone, and a ghost revived.
+    if (tree.find(record.key, scanned_) == Status::ok) return visit(record.key, scanned_) && active_;
+    if (record.ghost && ghosts_.size() < kForeignGhostsMax) ghosts_.add(table, record.key);
+    return true;
   });
   return active_ ? Status::ok
                  : Status::deadlock;  // visit() may have been the victim of an operation of its own
@@ -93,6 +101,7 @@ Status TransactionSession::scan(TableId table, Bytes from,
 
 Lsn TransactionSession::change(const RecordChange& change) {
   undo_.make_room(change);
+  if (change.kind == ChangeKind::remove) ghosts_.add(change.table, change.key);
   LogPosition position;
   if (transaction_ == 0) {
     if (next_number_ == numbers_end_) {
@@ -115,6 +124,28 @@ Lsn TransactionSession::restructure(std::span<const PageImage> pages) {
   return engine_.log.append_structure(worker_, pages).end;
 }
 
+bool TransactionSession::may_reclaim(TableId table, Bytes key) {
+  return engine_.locks.is_free(lock_name(table, key), engine_.log.durable());
+}
+
+Lsn TransactionSession::reclaim(const Reclaim& ghosts) {
+  return engine_.log.append_reclaim(worker_, ghosts).end;
+}
+
+/// Between transactions, whose outcome does not hang on it: who fails here says so to the next one that asks for more.
+void TransactionSession::reclaim_ghosts() noexcept {
+  try {
+    engine_.throw_if_failed();
+    ghosts_.look([&](TableId table, Bytes key) {
+      if (!may_reclaim(table, key)) return false;
+      engine_.tables.get(table).reclaim(key, *this);
+      return true;
+    });
+  } catch (const std::exception&) {
+    ghosts_.clear();
+  }
+}
+
 void TransactionSession::finish() {
   active_ = false;
   if (std::exchange(is_registered_, false)) engine_.active.ended(worker_);
@@ -129,13 +160,15 @@ void TransactionSession::abort() {
 }
 
 void TransactionSession::roll_back() {
+  const bool changed = transaction_ != 0;
   try {
-    if (transaction_ != 0) {
+    if (changed) {
       const LogPosition mark = engine_.log.append_mark(worker_, transaction_, last_, RecordType::abort);
-      Undo undo(engine_.log, worker_, transaction_, mark.begin);
+      Undo undo(engine_.log, worker_, transaction_, mark.begin, &engine_.locks);
       for (; !undo_.empty(); undo_.remove_last()) {
         const UndoList::Entry entry = undo_.last();
         undo.take_back(engine_.tables, entry.table, entry.kind, entry.key, entry.before, entry.previous);
+        if (entry.kind == ChangeKind::insert) ghosts_.add(entry.table, entry.key);
       }
       undo.end();
     }
@@ -148,12 +181,14 @@ void TransactionSession::roll_back() {
   }
   engine_.locks.release_all(locks_, 0);
   finish();
+  if (changed && ghosts_.is_due()) reclaim_ghosts();
 }
 
 void TransactionSession::commit(Callback callback, void* context) {
   require_transaction();
   if (transaction_ != 0) {
     commit_changes(callback, context);
+    if (ghosts_.is_due()) reclaim_ghosts();
   } else {
     commit_read_only(callback, context);
   }
@@ -245,6 +280,7 @@ TransactionSession::Pending& TransactionSession::take_pending(Callback callback,
 
 void TransactionSession::wait_for_acknowledgements() {
   engine_.log.wait_for_acknowledgements(worker_);
+  if (!active_) reclaim_ghosts();
 }
 
 }  // namespace muster

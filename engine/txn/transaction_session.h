@@ -6,6 +6,7 @@
 
 #include "engine/database.h"
 #include "engine/txn/engine.h"
+#include "engine/txn/ghost_list.h"
 #include "engine/txn/undo_list.h"
 
 namespace muster {
@@ -17,6 +18,9 @@ namespace muster {
 ///            moment with early lock release and for `async`, else when the commit is durable: after the wait,
 ///            or from the log's drainer for `pipelined`.
 /// Undo       from a list in memory, not from the log: restart alone reads the log.
+/// Ghosts     A removal, and an insertion that is taken back, leave a ghost with the record's lock, which scans wait for as
+///            for any other. The session takes it away after a transaction, once the lock is free and what it
+///            protected is durable; what it leaves behind, another one's scan finds, or a record that needs room.
 /// Read-only  A transaction that changed nothing logs nothing. It is acknowledged once what it has seen is
 ///            durable, and (pipelined) not before its session's earlier commits if it has to wait at all.
 class TransactionSession final : public Session, private ChangeLog {
@@ -50,12 +54,15 @@ class TransactionSession final : public Session, private ChangeLog {
 
   Lsn change(const RecordChange& change) override;
   Lsn restructure(std::span<const PageImage> pages) override;
+  bool may_reclaim(TableId table, Bytes key) override;
+  Lsn reclaim(const Reclaim& ghosts) override;
 
   /// Locks, or rolls back: false after a deadlock.
   bool lock(TableId table, Bytes key, LockMode mode);
   void require_transaction() const;
   void roll_back();
   void finish();
+  void reclaim_ghosts() noexcept;
   void commit_changes(Callback callback, void* context);
   void commit_read_only(Callback callback, void* context);
   void acknowledge_later(Pending& pending, Lsn end, LockRequest* held);
@@ -85,6 +92,7 @@ class TransactionSession final : public Session, private ChangeLog {
   TransactionId numbers_end_ = 0;
   Lsn last_ = 0;  // the transaction's newest record
   UndoList undo_;
+  GhostList ghosts_;
   std::vector<std::byte> scanned_;  // a scan's record, read again under its lock
 
   Lsn last_pending_ = 0;  // acknowledgements are asked for in this order

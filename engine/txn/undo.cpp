@@ -27,6 +27,7 @@ void Undo::take_back(const Tables& tables, TableId table, ChangeKind kind, Bytes
         "transaction {} cannot be rolled back: a record of table {} is not as it left it (after LSN {})",
         transaction_, table, last_));
   }
+  if (kind == ChangeKind::insert && locks_ == nullptr) tree.reclaim(key, *this);
 }
 
 void Undo::end() {
@@ -41,6 +42,14 @@ Lsn Undo::change(const RecordChange& change) {
 
 Lsn Undo::restructure(std::span<const PageImage> pages) {
   return log_.append_structure(worker_, pages).end;
+}
+
+bool Undo::may_reclaim(TableId table, Bytes key) {
+  return locks_ == nullptr || locks_->is_free(lock_name(table, key), log_.durable());
+}
+
+Lsn Undo::reclaim(const Reclaim& ghosts) {
+  return log_.append_reclaim(worker_, ghosts).end;
 }
 
 }  // namespace muster

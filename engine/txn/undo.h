@@ -2,6 +2,7 @@
 
 #include "engine/index/change_log.h"
 #include "engine/log/log_manager.h"
+#include "engine/txn/lock_manager.h"
 #include "engine/txn/tables.h"
 
 namespace muster {
@@ -11,12 +12,12 @@ namespace muster {
 /// takes are logged on their own.
 class Undo : private ChangeLog {
  public:
-  /// `last`: the transaction's newest record.
-  Undo(LogManager& log, WorkerId worker, TransactionId transaction, Lsn last)
-      : log_(log), worker_(worker), transaction_(transaction), last_(last) {}
+  /// `last`: the transaction's newest record. `locks`: none at restart, where no other transaction runs.
+  Undo(LogManager& log, WorkerId worker, TransactionId transaction, Lsn last, LockManager* locks)
+      : log_(log), worker_(worker), transaction_(transaction), locks_(locks), last_(last) {}
 
   /// Takes one change back; `undo_next` is what is to be undone after it. A record that is not as the change
-  /// left it is a DamageError.
+  /// left it is a DamageError. An insertion becomes a ghost, which goes at once where there are no locks.
   void take_back(const Tables& tables, TableId table, ChangeKind kind, Bytes key, Bytes before,
                  Lsn undo_next);
   /// All is taken back.
@@ -25,10 +26,13 @@ class Undo : private ChangeLog {
  private:
   Lsn change(const RecordChange& change) override;
   Lsn restructure(std::span<const PageImage> pages) override;
+  bool may_reclaim(TableId table, Bytes key) override;
+  Lsn reclaim(const Reclaim& ghosts) override;
 
   LogManager& log_;
   const WorkerId worker_;
   const TransactionId transaction_;
+  LockManager* const locks_;
   Lsn last_;
   Lsn undo_next_ = 0;
 };

@@ -44,7 +44,7 @@ int change_own_keys(std::uint64_t thread, BTree& tree, ChangeLog& log,
     const std::uint64_t removals = step / 1500 % 2 == 0 ? 10 : 60;
     const std::uint64_t choice = random() % 100;
     if (choice < removals) {
-      wrong += tree.remove(bytes(key), log) == (exists ? Status::ok : Status::not_found) ? 0 : 1;
+      wrong += remove_and_reclaim(tree, bytes(key), log) == (exists ? Status::ok : Status::not_found) ? 0 : 1;
       model.erase(key);
     } else if (choice < removals + 20) {
       const Status status = tree.find(bytes(key), found);
@@ -70,9 +70,10 @@ int scan_all_the_time(const BTree& tree, const std::atomic<bool>& stop) {
   while (!stop.load()) {
     std::string last;
     int left = 200;
-    tree.scan(bytes(key_of(random() % kKeys)), [&](Bytes key, Bytes value) {
-      wrong += text(key) > last && is_whole(text(key), text(value)) ? 0 : 1;
-      last = text(key);
+    tree.scan(bytes(key_of(random() % kKeys)), [&](const TreeRecord& record) {
+      const std::string key = text(record.key);
+      wrong += key > last && is_whole(key, text(record.value)) ? 0 : 1;
+      last = key;
       return --left > 0;
     });
   }
@@ -134,7 +135,7 @@ TEST_CASE("BTree: of threads that insert the same keys exactly one succeeds for 
   for (int thread = 0; thread < kThreads; ++thread) {
     threads.emplace_back([&] {
       for (std::uint64_t i = 0; i < kKeys; ++i) {
-        if (fixture.tree->remove(bytes(key_of(i)), log) == Status::ok) ++removed;
+        if (remove_and_reclaim(*fixture.tree, bytes(key_of(i)), log) == Status::ok) ++removed;
       }
     });
   }

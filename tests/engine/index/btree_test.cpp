@@ -39,7 +39,7 @@ bool step(std::mt19937_64& random, BTree& tree, Model& model, ChangeLog& log, un
   if (choice < removal_share) {
     const Status want = known == model.end() ? Status::not_found : Status::ok;
     model.erase(key);
-    return tree.remove(bytes(key), log) == want;
+    return remove_and_reclaim(tree, bytes(key), log) == want;
   }
   const std::string value = random_value(random, big);
   if (choice < removal_share + 20) {
@@ -92,7 +92,7 @@ TEST_CASE("BTree: removing everything gives the pages back and leaves one empty 
   CHECK(full.levels >= 3);
   CHECK(full.free_pages == 0);
   for (int i = 0; i < records; ++i) {
-    REQUIRE(fixture.tree->remove(bytes(fmt::format("{:06}", i)), log) == Status::ok);
+    REQUIRE(remove_and_reclaim(*fixture.tree, bytes(fmt::format("{:06}", i)), log) == Status::ok);
   }
   const TreeShape empty = fixture.tree->check();
   CHECK(empty.levels == 1);
@@ -141,14 +141,71 @@ TEST_CASE("BTree: a scan begins at its key and ends when the visitor says so, wh
     REQUIRE(fixture.tree->insert(bytes(fmt::format("{:04}", 2 * i)), bytes("v"), log) == Status::ok);
   }
   std::vector<std::string> seen;
-  fixture.tree->scan(bytes("0501"), [&](Bytes key, Bytes) {
-    seen.push_back(text(key));
-    CHECK(fixture.tree->update(key, bytes(std::string(200, 'w')), log) == Status::ok);
+  fixture.tree->scan(bytes("0501"), [&](const TreeRecord& record) {
+    seen.push_back(text(record.key));
+    CHECK(fixture.tree->update(record.key, bytes(std::string(200, 'w')), log) == Status::ok);
     return seen.size() < 300;
   });
   REQUIRE(seen.size() == 300);
   for (std::size_t i = 0; i < seen.size(); ++i) CHECK(seen[i] == fmt::format("{:04}", 502 + 2 * i));
   fixture.tree->check();
+}
+
+TEST_CASE("BTree: a ghost is met by scans only, and stays until it is revived or may go") {
+  RecordingLog log;
+  TreeFixture fixture(log);
+  BTree& tree = *fixture.tree;
+  for (const char* key : {"a", "b", "c"}) REQUIRE(tree.insert(bytes(key), bytes("1"), log) == Status::ok);
+  log.still_needed = {"b"};
+  REQUIRE(tree.remove(bytes("b"), log) == Status::ok);
+  REQUIRE(tree.remove(bytes("c"), log) == Status::ok);
+  const auto shown = [&] {
+    std::string all;
+    tree.scan({}, [&](const TreeRecord& record) {
+      all += record.ghost ? fmt::format("{}- ", text(record.key))
+                          : fmt::format("{}={} ", text(record.key), text(record.value));
+      return true;
+    });
+    return all;
+  };
+  CHECK(shown() == "a=1 b- c- ");
+  std::vector<std::byte> value;
+  CHECK(tree.find(bytes("b"), value) == Status::not_found);
+  CHECK(tree.update(bytes("b"), bytes("2"), log) == Status::not_found);
+  CHECK(tree.remove(bytes("b"), log) == Status::not_found);
+  CHECK(tree.check().records == 1);
+  CHECK(tree.check().ghosts == 2);
+  tree.reclaim(bytes("a"), log);  // is none
+  CHECK(shown() == "a=1 b- c- ");
+  tree.reclaim(bytes("b"), log);  // may not go, but its neighbour may
+  CHECK(shown() == "a=1 b- ");
+  REQUIRE(tree.insert(bytes("b"), bytes("much longer"), log) == Status::ok);
+  CHECK(tree.insert(bytes("b"), bytes("2"), log) == Status::already_exists);
+  tree.reclaim(bytes("b"), log);
+  CHECK(shown() == "a=1 b=much longer ");
+}
+
+TEST_CASE("BTree: ghosts that may go make room before a leaf is split, and those that may not move with it") {
+  RecordingLog log;
+  TreeFixture fixture(log);
+  BTree& tree = *fixture.tree;
+  const std::string value(200, 'v');
+  const auto key_at = [](int i) { return fmt::format("{:04}", i); };
+  for (int i = 0; i < 12; ++i) REQUIRE(tree.insert(bytes(key_at(10 * i)), bytes(value), log) == Status::ok);
+  const bool needed = GENERATE(false, true);
+  for (int i = 1; i < 12; ++i) {
+    if (needed) log.still_needed.insert(key_at(10 * i));
+    REQUIRE(tree.remove(bytes(key_at(10 * i)), log) == Status::ok);
+  }
+  for (int i = 1; i < 12; ++i)
+    REQUIRE(tree.insert(bytes(key_at(10 * i + 1)), bytes(value), log) == Status::ok);
+  const TreeShape shape = tree.check();
+  CHECK(shape.records == 12);
+  CHECK(shape.ghosts == (needed ? 11 : 0));
+  CHECK((shape.leaves == 1) == !needed);
+  log.still_needed.clear();
+  for (int i = 1; i < 12; ++i) tree.reclaim(bytes(key_at(10 * i)), log);
+  CHECK(tree.check().ghosts == 0);
 }
 
 TEST_CASE("BTree: a table that was never formatted is refused") {
@@ -166,11 +223,13 @@ TEST_CASE("BTree: a log that fails leaves the tree as it was") {
     std::mt19937_64 random(fail_from);
     bool failed = false;
     for (int i = 0; i < 2000 && !failed; ++i) {
+      const bool removing = random() % 3 == 0;
+      const std::size_t logged_before = log.records.size();
       const std::string key = fmt::format("{}", random() % 300);
       const std::string value(random() % 600, 'v');
       try {
-        if (random() % 3 == 0) {
-          if (fixture.tree->remove(bytes(key), log) == Status::ok) model.erase(key);
+        if (removing) {
+          if (remove_and_reclaim(*fixture.tree, bytes(key), log) == Status::ok) model.erase(key);
         } else if (fixture.tree->insert(bytes(key), bytes(value), log) == Status::ok) {
           model[key] = value;
         } else if (fixture.tree->update(bytes(key), bytes(value), log) == Status::ok) {
@@ -178,10 +237,8 @@ TEST_CASE("BTree: a log that fails leaves the tree as it was") {
         }
       } catch (const LogFailure&) {
         failed = true;
-        // A removal may be logged and done before the merge that follows it fails.
-        if (log.records.back().change && log.records.back().change->kind == ChangeKind::remove) {
-          model.erase(log.records.back().key);
-        }
+        // A removal may be logged and done before the ghost's end or the merge that follows it fails.
+        if (removing && log.records.size() > logged_before) model.erase(key);
       }
     }
     CHECK(failed);

@@ -17,7 +17,9 @@ void change_at_random(std::mt19937_64& random, BTree& tree, ChangeLog& log, int 
     const std::string key = fmt::format("key{}", random() % 1500);
     const std::string value(random() % 400, static_cast<char>('a' + random() % 26));
     const bool removing = i / 1000 % 2 == 1 ? random() % 10 < 8 : random() % 10 < 1;
-    Status status = removing ? tree.remove(bytes(key), log) : tree.insert(bytes(key), bytes(value), log);
+    Status status = removing && i % 2 == 0 ? remove_and_reclaim(tree, bytes(key), log)
+                    : removing             ? tree.remove(bytes(key), log)
+                                           : tree.insert(bytes(key), bytes(value), log);
     if (status == Status::already_exists) status = tree.update(bytes(key), bytes(value), log);
     static_cast<void>(status);
   }
@@ -201,11 +203,22 @@ TEST_CASE("Redo: a record that does not fit its page is damage and changes nothi
     return RecordChange{
         .table = kTable, .page = page, .kind = kind, .key = bytes(key), .before = {}, .after = {}};
   };
-  const Lsn later = log.end.load() + 100;
+  Lsn later = log.end.load() + 100;
   CHECK_THROWS_AS(redo(fixture.buffers, change(1, ChangeKind::insert, "a"), later), DamageError);
   CHECK_THROWS_AS(redo(fixture.buffers, change(1, ChangeKind::remove, "b"), later), DamageError);
   CHECK_THROWS_AS(redo(fixture.buffers, change(0, ChangeKind::insert, "b"), later), DamageError);
   CHECK_THROWS_AS(redo(fixture.buffers, change(PageNumber{1} << 50, ChangeKind::insert, "b"), later),
+                  DamageError);
+  REQUIRE(fixture.tree->insert(bytes("b"), bytes("2"), log) == Status::ok);
+  REQUIRE(fixture.tree->remove(bytes("b"), log) == Status::ok);
+  later = log.end.load() + 100;
+  CHECK_THROWS_AS(redo(fixture.buffers, change(1, ChangeKind::update, "b"), later), DamageError);
+  CHECK_THROWS_AS(redo(fixture.buffers, change(1, ChangeKind::remove, "b"), later), DamageError);
+  for (const std::vector<std::uint16_t>& slots : {std::vector<std::uint16_t>{0}, {2}, {1, 1}, {65535}}) {
+    const Reclaim ghosts{.table = kTable, .page = 1, .slots = slots};
+    CHECK_THROWS_AS(redo(fixture.buffers, ghosts, later), DamageError);
+  }
+  CHECK_THROWS_AS(redo(fixture.buffers, Reclaim{.table = kTable, .page = 0, .slots = {}}, later),
                   DamageError);
   const PageImage image{.table = kTable, .page = 1, .bytes = bytes("no page")};
   CHECK_THROWS_AS(redo(fixture.buffers, image, later), DamageError);

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <optional>
 #include <random>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -46,6 +47,7 @@ class RecordingLog : public ChangeLog {
     std::optional<RecordChange> change;  // its bytes are in the strings
     std::string key, before, after;
     std::vector<std::pair<PageImage, std::string>> pages;
+    std::optional<Reclaim> reclaim;
     Lsn end = 0;
   };
 
@@ -64,6 +66,14 @@ class RecordingLog : public ChangeLog {
     return append(std::move(record));
   }
 
+  bool may_reclaim(TableId, Bytes key) override { return !still_needed.contains(text(key)); }
+
+  Lsn reclaim(const Reclaim& ghosts) override {
+    Record record;
+    record.reclaim = ghosts;
+    return append(std::move(record));
+  }
+
   /// Redoes record `index`, with the bytes that were kept. Returns how many pages it changed.
   int replay(std::size_t index, BufferManager& buffers) const {
     const Record& record = records[index];
@@ -74,6 +84,7 @@ class RecordingLog : public ChangeLog {
       change.after = bytes(record.after);
       return redo(buffers, change, record.end) ? 1 : 0;
     }
+    if (record.reclaim) return redo(buffers, *record.reclaim, record.end) ? 1 : 0;
     int changed = 0;
     for (const auto& [page, content] : record.pages) {
       const PageImage image{.table = page.table, .page = page.page, .bytes = bytes(content)};
@@ -85,6 +96,7 @@ class RecordingLog : public ChangeLog {
   std::vector<Record> records;                                      // in LSN order
   std::size_t fail_from = std::numeric_limits<std::size_t>::max();  // the record that fails, and all after it
   std::atomic<Lsn> end{0};
+  std::set<std::string> still_needed;  // ghosts that may not go
 
  private:
   Lsn append(Record record) {
@@ -104,6 +116,8 @@ class CountingLog : public ChangeLog {
  public:
   Lsn change(const RecordChange&) override { return end_.fetch_add(8) + 8; }
   Lsn restructure(std::span<const PageImage>) override { return end_.fetch_add(8) + 8; }
+  bool may_reclaim(TableId, Bytes) override { return true; }
+  Lsn reclaim(const Reclaim&) override { return end_.fetch_add(8) + 8; }
 
  private:
   std::atomic<Lsn> end_{0};
@@ -124,10 +138,17 @@ struct TreeFixture {
   std::optional<BTree> tree;
 };
 
+/// As a transaction that nobody else minds.
+inline Status remove_and_reclaim(BTree& tree, Bytes key, ChangeLog& log) {
+  const Status status = tree.remove(key, log);
+  tree.reclaim(key, log);
+  return status;
+}
+
 inline std::map<std::string, std::string> contents(const BTree& tree) {
   std::map<std::string, std::string> all;
-  tree.scan({}, [&](Bytes key, Bytes value) {
-    all.emplace(text(key), text(value));
+  tree.scan({}, [&](const TreeRecord& record) {
+    if (!record.ghost) all.emplace(text(record.key), text(record.value));
     return true;
   });
   return all;

@@ -77,6 +77,26 @@ TEST_CASE("Record: a structure change carries every page") {
   CHECK(found[2].bytes.empty());
 }
 
+TEST_CASE("Record: a reclaim names the slots that leave a page, and belongs to no transaction") {
+  RecordEncoder encoder;
+  for (const std::vector<std::uint16_t>& slots :
+       {std::vector<std::uint16_t>{}, {3}, {0, 1, 506}, std::vector<std::uint16_t>(507, 1)}) {
+    encoder.reclaim({.table = 4, .page = 9, .slots = slots}, 4096);
+    const auto bytes = placed(encoder, kLsn, 0);
+    const auto record = decode_record(kIncarnation, kLsn, bytes);
+    REQUIRE(record);
+    CHECK(record->transaction == 0);
+    const Reclaim reclaim = reclaim_of(*record);
+    CHECK(reclaim.table == 4);
+    CHECK(reclaim.page == 9);
+    CHECK(reclaim.slots == slots);
+    CHECK_THROWS_AS(change_of(*record), std::invalid_argument);
+    LogRecord cut = *record;
+    cut.payload = cut.payload.first(std::min<std::size_t>(cut.payload.size() - 1, 16 + 2 * slots.size() - 1));
+    CHECK_THROWS_AS(reclaim_of(cut), DamageError);
+  }
+}
+
 TEST_CASE("Record: marks have a type and nothing else") {
   RecordEncoder encoder;
   for (const auto type : {RecordType::commit, RecordType::abort, RecordType::end}) {
@@ -141,6 +161,10 @@ TEST_CASE("Record: a line for people names what matters") {
   CHECK(to_string(*decode_record(kIncarnation, kLsn, bytes)) ==
         "8192 compensation 80 bytes transaction 77 previous 4096 undo-next 4444 update table 3 page 17 key "
         "6b6579 before 6 after 5 bytes");
+  encoder.reclaim({.table = 3, .page = 17, .slots = {2, 5}}, 5000);
+  const auto reclaim = placed(encoder, kLsn, 0);
+  CHECK(to_string(*decode_record(kIncarnation, kLsn, reclaim)) ==
+        "8192 reclaim 56 bytes transaction 0 previous 0 table 3 page 17 ghosts at 2 5");
 }
 
 }  // namespace muster

@@ -44,6 +44,15 @@ TransactionNumber History::writer_of(const RecordName& record) const {
   return found == writers_.end() || found->second.empty() ? 0 : found->second.back();
 }
 
+std::map<std::string, History::LastWrite> History::last_writes(const std::string& table) const {
+  std::map<std::string, LastWrite> all;
+  for (const auto& [record, writers] : writers_) {
+    if (record.first != table || writers.empty()) continue;
+    all[record.second] = {writers.back(), !transactions_.at(writers.back()).writes.at(record).has_value()};
+  }
+  return all;
+}
+
 nlohmann::json History::to_json() const {
   nlohmann::json all = nlohmann::json::array(), writers = nlohmann::json::array();
   for (const auto& [number, transaction] : transactions_) {

@@ -37,6 +37,12 @@ class History {
   void add(TransactionNumber number, Transaction transaction);
   /// Who wrote the record last; 0: nobody. While it is locked.
   TransactionNumber writer_of(const RecordName& record) const;
+  struct LastWrite {
+    TransactionNumber writer = 0;
+    bool removed = false;
+  };
+  /// Of every record that a table has ever had, by key.
+  std::map<std::string, LastWrite> last_writes(const std::string& table) const;
   /// The transactions that are not in `survivors` never were.
   void forget_all_but(const std::set<TransactionNumber>& survivors);
 

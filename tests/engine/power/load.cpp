@@ -57,6 +57,7 @@ class Load::Worker {
   }
 
   void run() {
+    if (random_() % 8 == 0) return scan(kTables[random_() % 2]);
     const TransactionNumber number = load_.next_++;
     done_ = {};
     session_->begin();
@@ -69,7 +70,7 @@ class Load::Worker {
     {
       const std::lock_guard guard(load_.mutex_);
       load_.history_.add(number, std::move(done_));
-      promise = &load_.promises_.emplace_back(Promise{load_.note_, number});
+      promise = &load_.promises_.emplace_back(Promise{load_.note_, {number}});
     }
     load_.note_(Event::Kind::begun, number);
     session_->commit(on_acknowledged, promise);
@@ -80,7 +81,40 @@ class Load::Worker {
  private:
   static void on_acknowledged(void* context) noexcept {
     const auto& promise = *static_cast<Promise*>(context);
-    promise.note(Event::Kind::promised, promise.number);
+    for (const TransactionNumber number : promise.numbers) promise.note(Event::Kind::promised, number);
+  }
+
+  /// Phantoms are not excluded, so it can be asked only about records that nobody has written since the scan began.
+  void scan(const std::string& table) {
+    const std::map<std::string, History::LastWrite> before = last_writes(table);
+    std::map<std::string, std::string> seen;
+    session_->begin();
+    const Status status = session_->scan(tables_.at(table), {}, [&](Bytes key, Bytes value) {
+      seen.emplace(text(key), text(value));
+      return true;
+    });
+    if (status == Status::deadlock) return;
+    Promise promise{load_.note_, {}};
+    for (const auto& [key, now] : last_writes(table)) {
+      const auto then = before.find(key);
+      if (then == before.end()) continue;
+      promise.numbers.insert(then->second.writer);  // whoever came later had seen it
+      if (then->second.writer == now.writer && now.removed == seen.contains(key)) {
+        throw WrongAnswer(fmt::format("a scan has {} {}/{}, which {} has {}", now.removed ? "seen" : "missed",
+                                      table, key, now.writer, now.removed ? "removed" : "written"));
+      }
+    }
+    Promise* kept = nullptr;
+    {
+      const std::lock_guard guard(load_.mutex_);
+      kept = &load_.promises_.emplace_back(std::move(promise));
+    }
+    session_->commit(on_acknowledged, kept);
+  }
+
+  std::map<std::string, History::LastWrite> last_writes(const std::string& table) {
+    const std::lock_guard guard(load_.mutex_);
+    return load_.history_.last_writes(table);
   }
 
   bool move_money(TransactionNumber number) {
@@ -126,8 +160,8 @@ class Load::Worker {
     const std::lock_guard guard(load_.mutex_);
     const TransactionNumber writer = load_.history_.writer_of(record);
     if (value && History::number_in(*value) != writer) {
-      throw std::runtime_error(fmt::format("{}/{} was read as {} wrote it, the last writer was {}",
-                                           record.first, record.second, History::number_in(*value), writer));
+      throw WrongAnswer(fmt::format("{}/{} was read as {} wrote it, the last writer was {}", record.first,
+                                    record.second, History::number_in(*value), writer));
     }
     if (writer != 0) done_.follows.insert(writer);
     return true;

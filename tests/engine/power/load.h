@@ -5,6 +5,8 @@
 #include <functional>
 #include <mutex>
 #include <random>
+#include <set>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -25,9 +27,15 @@ struct Setting {
 /// Small everything: pages are evicted, the ring wraps, segments follow each other within a few dozen commits.
 DatabaseOptions options_of(const Setting& setting, const std::filesystem::path& directory);
 
+/// What a session was told cannot be.
+struct WrongAnswer : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 /// Sessions at work on one database, which write down what they did.
 ///
-/// A transaction moves an amount between two accounts (their sum is always 0), reads a third, inserts, changes
+/// One transaction in eight only scans a table: whose insertions, changes and removals it has seen is thereby promised,
+/// too, once it is acknowledged. Any other moves an amount between two accounts (their sum is always 0), reads a third, inserts, changes
 /// or removes a few records of any length, and inserts its number into the journal; one in four is rolled back.
 class Load {
  public:
@@ -48,7 +56,7 @@ class Load {
  private:
   struct Promise {
     const Note& note;
-    TransactionNumber number;
+    std::set<TransactionNumber> numbers;
   };
   class Worker;
 

@@ -124,6 +124,19 @@ int replay(const Request& request) {
   return wrong.empty() ? 0 : 1;
 }
 
+/// A run that was wrong before any power was lost has a violation and no image.
+Findings record_and_explore(const ExplorerOptions& options, bool keep_violations) {
+  Findings findings;
+  try {
+    const Scenario scenario = record(options);
+    findings = explore(scenario, options);
+    if (!findings.violations.empty() && keep_violations) keep(scenario, options.seed);
+  } catch (const WrongAnswer& error) {
+    findings.violations.push_back({"none", error.what()});
+  }
+  return findings;
+}
+
 /// The runs of a request, one for each algorithm and policy.
 int run(const Request& request) {
   const Clock::time_point begin = Clock::now();
@@ -138,9 +151,7 @@ int run(const Request& request) {
       options.images = std::max<std::uint64_t>(1, request.images / runs);
       const double until = elapsed() + (request.budget_s - elapsed()) / static_cast<double>(left);
       if (request.budget_s > 0) options.is_enough = [&, until] { return elapsed() >= until; };
-      const Scenario scenario = record(options);
-      const Findings findings = explore(scenario, options);
-      if (!findings.violations.empty() && !request.expect_violation) keep(scenario, options.seed);
+      const Findings findings = record_and_explore(options, !request.expect_violation);
       const double seconds = std::chrono::duration<double>(Clock::now() - since).count();
       fmt::print("{}\n", describe(options, policy, findings, seconds).dump());
       std::fflush(stdout);

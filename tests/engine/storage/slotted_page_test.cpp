@@ -97,6 +97,48 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("SlottedPage: a ghost keeps its place and its room until it is revived or removed") {
+  Memory memory;
+  memory.page.format_tree_page(0, bytes("k1"), bytes("k9"));
+  for (const std::string key : {"k15", "k2", "k3", "k4"})
+    REQUIRE(insert(memory.page, key, std::string(50, key.back())));
+  const std::size_t free = memory.page.free_bytes(memory.page.shape());
+  memory.page.make_ghost(1);
+  memory.page.make_ghost(3);
+  CHECK(memory.page.free_bytes(memory.page.shape()) == free);
+  CHECK(memory.page.is_sound());
+  Memory copy, half;
+  copy.page.install(memory.page.image());
+  half.page.format_tree_page(0, bytes("k1"), bytes("k9"));
+  REQUIRE(half.page.append(memory.page, 1, 4));
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    CHECK(copy.page.is_ghost(i) == (i % 2 == 1));
+    if (i > 0) CHECK(half.page.is_ghost(i - 1) == (i % 2 == 1));
+  }
+  while (insert(memory.page, "k5", std::string(50, 'x'))) {}  // full, with cells moved together
+  CHECK(memory.page.revive(1, bytes(std::string(50, '2'))));
+  CHECK_FALSE(memory.page.is_ghost(1));
+  CHECK(text(memory.page.value(1)) == std::string(50, '2'));
+  CHECK_FALSE(memory.page.revive(3, bytes(std::string(1000, '4'))));
+  CHECK(memory.page.is_ghost(3));
+  const std::uint16_t gone[] = {0, 3};
+  const std::uint32_t slots = memory.page.shape().slots;
+  memory.page.remove(gone);
+  CHECK(memory.page.shape().slots == slots - 2);
+  CHECK(memory.page.search(memory.page.shape(), bytes("k2")).index == 0);
+  CHECK_FALSE(memory.page.search(memory.page.shape(), bytes("k4")).equal);
+  CHECK(memory.page.is_sound());
+}
+
+TEST_CASE("SlottedPage: an inner page with a ghost is no sound one") {
+  Memory memory;
+  memory.page.format_tree_page(1, bytes("k1"), bytes("k9"));
+  REQUIRE(insert(memory.page, "k3", std::string(8, '\1')));
+  CHECK(memory.page.is_sound());
+  memory.page.make_ghost(0);
+  CHECK_FALSE(memory.page.is_sound());
+}
+
 TEST_CASE("SlottedPage: an image is the page without its gap, and makes the same page again") {
   Memory memory;
   memory.page.format_tree_page(0, bytes("k1"), bytes("k9"));

@@ -139,7 +139,7 @@ TEST_CASE("damaged pages: a database of the format before checksums is refused b
   const std::filesystem::path path = closed.directory.path() / "master";
   const std::string old = "{\"format\": 1, \"log_begin\": 4096, \"next_transaction\": 1, \"clean\": true}";
   replace_file(path, as_bytes(old));
-  CHECK(closed.why_not_open().find(path.string() + ": a database of format 1, want format 2") == 0);
+  CHECK(closed.why_not_open().find(path.string() + ": a database of format 1, want format 3") == 0);
 }
 
 /// The database as a power loss leaves it that tore every page which was being written: its first bytes are new,

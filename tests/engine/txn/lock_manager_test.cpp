@@ -41,6 +41,26 @@ class Asking {
 
 }  // namespace
 
+TEST_CASE("LockManager: a lock is free when nobody holds it and what it protected is durable") {
+  LockManager locks;
+  LockHolder a, b;
+  CHECK(locks.is_free(7, 0));
+  REQUIRE(locks.acquire(a, 7, kShared));
+  CHECK_FALSE(locks.is_free(7, 1000));
+  CHECK(locks.is_free(8, 0));
+  locks.release_all(a, 1000);  // what only reads makes nobody depend on it
+  CHECK(locks.is_free(7, 0));
+  REQUIRE(locks.acquire(a, 7, kExclusive));
+  Asking reader(locks, b, 7, kShared);
+  await_waiting(b);
+  locks.release_all(a, 1000);
+  CHECK(reader.granted());
+  CHECK_FALSE(locks.is_free(7, 1000));
+  locks.release_all(b, 0);
+  CHECK_FALSE(locks.is_free(7, 999));
+  CHECK(locks.is_free(7, 1000));
+}
+
 TEST_CASE("LockManager: shared locks are held together, an exclusive one alone") {
   LockManager locks;
   LockHolder a, b, c;
