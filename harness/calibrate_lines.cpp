@@ -21,7 +21,8 @@ constexpr int kHandoffs = 500;           // round trips of a sample
 constexpr std::size_t kLinks = 128;      // loads of a sample: so many lines fit into any first cache
 constexpr std::size_t kLinkBytes = 256;  // apart, so that no prefetcher that pairs lines brings the next
 constexpr std::size_t kSamplesOfCounts = 5;
-constexpr int kAddsBetweenLooks = 32;  // at the flag that says stop
+constexpr std::uint64_t kAddsBetweenClocks = 1024;  // a clock costs as much as a few of them
+constexpr int kAddsBetweenLooks = 32;               // at the flag that says stop
 
 /// A line of a chain: a load finds where the next one is, so that no two are under way at once.
 struct alignas(kLinkBytes) Link {
@@ -131,6 +132,8 @@ Spread load_ns(const Topology& topology, unsigned owner, unsigned reader, LineSt
       turn.store(kOwner, std::memory_order_release);
       return ns;
     });
+    while (turn.load(std::memory_order_acquire) != kReader) {
+    }  // the owner, who may be preparing once more, writes the turn no more
     turn.store(kOver, std::memory_order_release);
     if (last == nullptr) throw std::logic_error("a chain has an end");
   });
@@ -152,7 +155,8 @@ FetchAdds fetch_adds(const Topology& topology, const std::vector<unsigned>& unit
       while (!stop.load(std::memory_order_relaxed)) {
         for (int i = 0; i < kAddsBetweenLooks; ++i) line.fetch_add(1, std::memory_order_relaxed);
         count += kAddsBetweenLooks;
-        if (thread == 0 && ns_since(begin) >= seconds * 1e9 / kSamplesOfCounts) {
+        if (thread == 0 && count % kAddsBetweenClocks == 0 &&
+            ns_since(begin) >= seconds * 1e9 / kSamplesOfCounts) {
           stop.store(true, std::memory_order_relaxed);
         }
       }

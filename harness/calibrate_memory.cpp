@@ -25,9 +25,8 @@ constexpr std::size_t kWindows = 5;
 class NodeMemory {
  public:
   NodeMemory(unsigned node, std::size_t size) : size_(size) {
-    bytes_ =
-        static_cast<std::byte*>(::numa_available() < 0 ? ::numa_alloc_local(size)
-                                                       : ::numa_alloc_onnode(size, static_cast<int>(node)));
+    bytes_ = static_cast<std::byte*>(
+        ::numa_available() < 0 ? ::numa_alloc(size) : ::numa_alloc_onnode(size, static_cast<int>(node)));
     if (bytes_ == nullptr) throw std::bad_alloc();
     std::memset(bytes_, 1, size_);
   }

@@ -27,7 +27,7 @@ COSTS = {"pause": "pause", "fetch_add": "fetch-add", "compare_exchange": "compar
 def draw(arguments):
     document = calibration.load(arguments.machine)
     published = calibration.published() if not arguments.alone else {"fetch_add": [], "line_transfer": []}
-    figure, axes = pyplot.subplots(2, 3, figsize=(12.5, 7.4))
+    figure, axes = pyplot.subplots(2, 3, figsize=(12.5, 7.0))
     for panel, (kind, title) in zip(axes[0], MATRICES.items()):
         draw_matrix(figure, panel, document, kind, title)
     draw_fetch_add(axes[1][0], document, published["fetch_add"])
@@ -50,7 +50,8 @@ def draw_matrix(figure, panel, document, kind, title):
         panel.text(0.5, 0.5, "not measured here", transform=panel.transAxes, ha="center", color="#777777")
         return
     cells = numpy.array(calibration.medians(matrix), dtype=float)  # NaN on the diagonal
-    shown = panel.imshow(cells, cmap=style.HEAT, interpolation="nearest")
+    # From 0, so that cells that are nearly alike look alike.
+    shown = panel.imshow(cells, cmap=style.HEAT, interpolation="nearest", vmin=0)
     bar = figure.colorbar(shown, ax=panel, fraction=0.046, pad=0.03)
     bar.set_label("ns", fontsize=8)
     bar.outline.set_visible(False)
@@ -66,7 +67,7 @@ def draw_matrix(figure, panel, document, kind, title):
             for line in (panel.axhline, panel.axvline):
                 line(place - 0.5, color="white", linewidth=1.2, gid=style.ORNAMENT)
     if len(cells) <= CELLS_WITH_NUMBERS_MAX:
-        middle = (numpy.nanmin(cells) + numpy.nanmax(cells)) / 2
+        middle = numpy.nanmax(cells) / 2
         for (row, column), value in numpy.ndenumerate(cells):
             if not numpy.isnan(value):
                 words = f"{value:.0f}" if value >= 10 else f"{value:.1f}"
@@ -74,8 +75,8 @@ def draw_matrix(figure, panel, document, kind, title):
 
 
 def ticks(count):
-    """Places, 16 at most."""
-    step = -(-count // 16)
+    """Places, 8 at most."""
+    step = -(-count // 8)
     return list(range(0, count, step))
 
 
@@ -95,6 +96,7 @@ def draw_fetch_add(panel, document, published):
     panel.set_xscale("log", base=2)
     panel.set_yscale("log")
     panel.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{x:g}"))
+    panel.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
     panel.yaxis.set_major_formatter(ticker.EngFormatter(sep="\N{THIN SPACE}"))
     panel.yaxis.set_minor_formatter(ticker.NullFormatter())
     panel.set_xlabel("threads")
@@ -117,40 +119,38 @@ def draw_distances(panel, document, published):
         words = {"xytext": (8, 0), "textcoords": "offset points", "fontsize": 8, "va": "center", "color": COLOURS[0]}
         panel.annotate(f"here {middle:.0f}", (places[name], middle), **words)
     panel.set_yscale("log")
+    panel.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
     panel.yaxis.set_major_formatter(ticker.FuncFormatter(lambda y, _: f"{y:g}"))
     panel.yaxis.set_minor_formatter(ticker.NullFormatter())
-    panel.set_xticks(list(places.values()), list(calibration.DISTANCES.values()), fontsize=8)
+    panel.set_xticks(list(places.values()), [name.replace(" ", "\n") for name in calibration.DISTANCES.values()], fontsize=8)
     panel.set_xlim(-0.6, len(places) - 0.2)
     panel.set_ylabel("half a round trip, ns")
     panel.set_title("A line between two units")
 
 
 def draw_costs(panel, document):
-    """Two scales of one kind each would take two panels: words and numbers are what is looked up here."""
+    """A table, for what is looked up here is a number. Small: quartiles, of copying the least and the largest."""
     panel.set_axis_off()
-    panel.set_title("What operations cost")
+    panel.set_title("What operations cost", x=-0.25)
     costs = document["costs_ns"]
     rows = [(title, f"{number(costs[key]['median'])} ns", f"{number(costs[key]['q1'])} to {number(costs[key]['q3'])}") for key, title in COSTS.items()]
     cores = [core["own_node"] for core in document["copy_bytes_per_s"]["cores"] if core["own_node"]]
     if cores:
         medians = sorted(spread["median"] for spread in cores)
-        rows.append(("copying, one core", gigabytes(calibration.middle(medians)), f"{gigabytes(medians[0])} to {gigabytes(medians[-1])}"))
-    numbers = [node["number"] for node in document["nodes"]]
+        rows.append(("copying, one core", gigabytes(calibration.middle(medians)), between(medians)))
     near, far = [], []
     for i, row in enumerate(calibration.medians(document["copy_bytes_per_s"]["nodes"])):
         for j, value in enumerate(row):
             if value is not None:
-                (near if i == j else far).append((value, numbers[i], numbers[j]))
+                (near if i == j else far).append(value)
     for title, values in (("copying, a node's cores", near), ("copying, across nodes", far)):
         if values:
-            least, most = min(values), max(values)
-            between = "" if len(values) == 1 else f"{gigabytes(least[0])} to {gigabytes(most[0])}"
-            rows.append((title, gigabytes(calibration.middle([value for value, _, _ in values])), between))
-    for place, (title, median, between) in enumerate(rows):
+            rows.append((title, gigabytes(calibration.middle(values)), between(values)))
+    for place, (title, median, ends) in enumerate(rows):
         y = 0.94 - place * 0.115
-        panel.text(0.0, y, title, transform=panel.transAxes, fontsize=9, va="center")
-        panel.text(0.66, y, median, transform=panel.transAxes, fontsize=9, va="center", ha="right", fontweight="bold", color=COLOURS[0])
-        panel.text(0.70, y, between, transform=panel.transAxes, fontsize=7.5, va="center", color="#555555")
+        panel.text(-0.25, y, title, transform=panel.transAxes, fontsize=9, va="center")
+        panel.text(0.80, y, median, transform=panel.transAxes, fontsize=9, va="center", ha="right", fontweight="bold", color=COLOURS[0])
+        panel.text(0.85, y, ends, transform=panel.transAxes, fontsize=7.5, va="center", color="#555555")
 
 
 def number(ns):
@@ -159,6 +159,10 @@ def number(ns):
 
 def gigabytes(rate):
     return f"{rate / 1e9:.1f} GB/s"
+
+
+def between(rates):
+    return f"{min(rates) / 1e9:.1f} to {max(rates) / 1e9:.1f}" if len(rates) > 1 else ""
 
 
 def main():
