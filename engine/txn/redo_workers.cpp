@@ -8,6 +8,8 @@
 namespace muster {
 namespace {
 
+constexpr std::uint64_t kEnd = ~std::uint64_t{0};  // in place of the number of filled batches
+
 TableId table_of(const auto& page_change) {
   return std::visit([](const auto& change) { return change.table; }, page_change.change);
 }
@@ -62,7 +64,12 @@ RedoWorkers::RedoWorkers(BufferManager& buffers, std::uint32_t workers) : buffer
   for (std::uint32_t i = 0; i < workers; ++i) workers_.push_back(std::make_unique<Worker>());
 }
 
-RedoWorkers::~RedoWorkers() = default;
+RedoWorkers::~RedoWorkers() {
+  for (const auto& worker : workers_) {
+    worker->filled.store(kEnd, std::memory_order_relaxed);  // relaxed: no batch comes with it
+    worker->filled.notify_one();
+  }
+}
 
 void RedoWorkers::add(const RecordChange& change, Lsn record_end) {
   Batch& batch = room_in(worker_of(change.table, change.page), change.key.size() + change.after.size());
@@ -87,9 +94,7 @@ RedoWorkers::Counts RedoWorkers::drain() {
   const Worker* first = nullptr;
   for (const auto& worker : workers_) {
     const std::uint64_t filled = worker->filled.load(std::memory_order_relaxed);  // relaxed: the reader's own
-    for (Backoff backoff; worker->emptied.load(std::memory_order_acquire) != filled; backoff.pause()) {
-      // [emptied]
-    }
+    wait_until_emptied(*worker, filled);
     sum.redone += worker->counts.redone;
     sum.up_to_date += worker->counts.up_to_date;
     if (worker->failure && (first == nullptr || worker->failed_at < first->failed_at)) first = worker.get();
@@ -116,34 +121,38 @@ RedoWorkers::Batch& RedoWorkers::room_in(Worker& worker, std::size_t bytes) {
 /// The one that the reader fills, once the worker has emptied it.
 RedoWorkers::Batch& RedoWorkers::open_batch(Worker& worker) {
   const std::uint64_t filled = worker.filled.load(std::memory_order_relaxed);  // relaxed: the reader's own
-  const auto all_are_full = [&] {
-    return filled - worker.emptied.load(std::memory_order_acquire) == kBatches;  // [emptied]
-  };
-  for (Backoff backoff; all_are_full(); backoff.pause()) {}
+  if (filled >= kBatches) wait_until_emptied(worker, filled - kBatches + 1);
   return worker.batches[filled % kBatches];
+}
+
+/// Until the worker is done with the first `batches`.
+void RedoWorkers::wait_until_emptied(Worker& worker, std::uint64_t batches) {
+  for (;;) {
+    const std::uint64_t emptied = worker.emptied.load(std::memory_order_acquire);  // [emptied]
+    if (emptied >= batches) return;
+    worker.emptied.wait(emptied, std::memory_order_relaxed);  // the load above acquires
+  }
 }
 
 /// Gives the worker the open batch, if there is anything in it.
 void RedoWorkers::hand_over(Worker& worker) {
   if (open_batch(worker).is_empty()) return;
   worker.filled.fetch_add(1, std::memory_order_release);  // [filled]
+  worker.filled.notify_one();
   if (!worker.thread.joinable()) {
-    worker.thread = std::jthread([this, &worker](const std::stop_token& stop) { run(stop, worker); });
+    worker.thread = std::jthread([this, &worker] { run(worker); });
   }
 }
 
-void RedoWorkers::run(const std::stop_token& stop, Worker& worker) {
-  std::uint64_t emptied = 0;
-  for (Backoff backoff; !stop.stop_requested();) {
-    if (worker.filled.load(std::memory_order_acquire) == emptied) {  // [filled]
-      backoff.pause();
-      continue;
-    }
+void RedoWorkers::run(Worker& worker) {
+  for (std::uint64_t emptied = 0;;) {
+    worker.filled.wait(emptied, std::memory_order_relaxed);             // the load acquires
+    if (worker.filled.load(std::memory_order_acquire) == kEnd) return;  // [filled]
     Batch& batch = worker.batches[emptied % kBatches];
     if (!worker.failure) redo(worker, batch);
     batch.clear();
     worker.emptied.store(++emptied, std::memory_order_release);  // [emptied]
-    backoff = Backoff();
+    worker.emptied.notify_one();
   }
 }
 

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
-#include <stop_token>
 #include <thread>
 #include <variant>
 #include <vector>
@@ -25,7 +24,8 @@ namespace muster {
 /// Memory     kBatches batches of kBatchBytes a worker, however long the log is.
 /// Errors     A worker that has failed passes over what it is still given. add() and drain() throw the error of the
 ///            change that was given first: the one that a single thread would have met.
-/// Progress   add() waits while all batches of the page's worker are full; a worker waits for nothing but pages.
+/// Progress   add() waits while all batches of the page's worker are full; a worker waits for nothing but pages. Both
+///            sleep: on a busy machine a wait that yields comes back late, once for every few batches.
 /// Ordering   [filled]   The reader releases a batch with its changes, the worker acquires it.
 ///            [emptied]  The worker releases the empty batch, what it has counted and how it failed; the reader
 ///                       acquires them.
@@ -70,7 +70,8 @@ class RedoWorkers {
   Batch& room_in(Worker& worker, std::size_t bytes);
   Batch& open_batch(Worker& worker);
   void hand_over(Worker& worker);
-  void run(const std::stop_token& stop, Worker& worker);
+  static void wait_until_emptied(Worker& worker, std::uint64_t batches);
+  void run(Worker& worker);
   void redo(Worker& worker, const Batch& batch);
 
   BufferManager& buffers_;
