@@ -87,7 +87,7 @@ static void cut_twice_more(void) {
 
 int main(void) {
   enter_scratch();
-  const int counts[] = {0, 7, 1000000};
+  const int counts[] = {0, 1000000, 7};
   for (flag = 1; flag <= 2; ++flag) {
     for (int i = 0; i < 3; ++i) {
       log_num = counts[i];
@@ -96,12 +96,12 @@ int main(void) {
       in_a_process(expect_all_recovered);
       in_a_process(crash_at_work);
       in_a_process(cut_and_recover_at_once);
-      in_a_process(crash_at_work);
-      in_a_process(cut_shut_down_and_recover);
-      in_a_process(crash_at_work);
-      in_a_process(cut_twice_more);
-      in_a_process(expect_all_recovered);
     }
+    in_a_process(crash_at_work);
+    in_a_process(cut_shut_down_and_recover);
+    in_a_process(crash_at_work);
+    in_a_process(cut_twice_more);
+    in_a_process(expect_all_recovered);
   }
   /* A database with nothing to do is not opened either. */
   EXPECT(open_database(1, 5) == 0);
