@@ -98,20 +98,6 @@ MUTANTS = [
         "master.redo_begin",
     ),
     Mutant(
-        "ghost_gone_early",
-        "a removed record's ghost is taken away before the removal is durable, though its lock is free already",
-        "engine/txn/lock_manager.cpp",
-        "  return bucket.released <= durable && *find(bucket, name) == nullptr;\n",
-        "  static_cast<void>(durable);\n  return *find(bucket, name) == nullptr;\n",
-    ),
-    Mutant(
-        "ghost_passed_over",
-        "a scan does not wait for the lock of a removed record",
-        "engine/txn/transaction_session.cpp",
-        "    if (!lock(table, record.key, LockMode::shared)) return false;\n",
-        "    if (record.ghost) return true;\n    if (!lock(table, record.key, LockMode::shared)) return false;\n",
-    ),
-    Mutant(
         "table_before_log",
         "create_table does not flush the log before the catalogue names the table",
         "engine/database.cpp",
