@@ -128,6 +128,7 @@ class OpenDatabase {
   void checkpoint();
   Lsn log_begin() const { return log_begin_.load(std::memory_order_relaxed); }
   BufferStatistics buffer_statistics() const { return buffers_.statistics(); }
+  BeginStatistics begin_statistics() const { return engine_->begins.statistics(); }
   void close();
   /// The user has destroyed the Database. Sessions that are still attached keep this object alive; from now on they
   /// can only roll back.
@@ -179,7 +180,8 @@ OpenDatabase::OpenDatabase(const DatabaseOptions& options)
     : options_(checked(options)),
       lock_(lock_directory(options_.directory)),
       files_(options_.directory, options_.log.directory),
-      buffers_({.frames = options_.frames}, [this](Lsn lsn) { flush_log_before_pages(lsn); }) {
+      buffers_({.frames = options_.frames, .replacement = options_.replacement},
+               [this](Lsn lsn) { flush_log_before_pages(lsn); }) {
   if (!outlives_process()) {
     open_log(0, kFirstLsn);
     start_engine(1);
@@ -235,7 +237,7 @@ void OpenDatabase::open_files() {
   begin_double_write();
   restart.redo();
   for (const Catalogue::Table& table : catalogue_.tables()) {
-    tables_.add(table.id, std::make_unique<BTree>(buffers_, table.id));
+    tables_.add(table.id, std::make_unique<BTree>(buffers_, table.id, options_.read_latch));
   }
   restart.undo(*log_, tables_);
   start_engine(restart.next_transaction());
@@ -284,6 +286,7 @@ void OpenDatabase::flush_log_before_pages(Lsn lsn) {
 void OpenDatabase::open_log(Lsn scan_from, Lsn log_end) {
   LogOptions log = options_.log;
   log.scan_from = scan_from;
+  log.retract = options_.begin_record == BeginRecord::elided;
   if (options_.make_log_device) {
     log_ = std::make_unique<LogManager>(log, options_.algorithm, options_.log_buffer,
                                         options_.make_log_device(log, log_end));
@@ -293,7 +296,9 @@ void OpenDatabase::open_log(Lsn scan_from, Lsn log_end) {
 }
 
 void OpenDatabase::start_engine(TransactionId next_transaction) {
-  engine_ = std::make_unique<Engine>(*log_, tables_, options_.early_lock_release, next_transaction,
+  const SessionOptions options{.early_lock_release = options_.early_lock_release,
+                               .begin_record = options_.begin_record};
+  engine_ = std::make_unique<Engine>(*log_, tables_, options, next_transaction,
                                      options_.log_buffer.max_workers - 1);
 }
 
@@ -373,7 +378,7 @@ TableId OpenDatabase::create_table(std::string_view name) {
     sync_directory(options_.directory);
     larger.write(catalogue_path());
   }
-  tables_.add(id, std::make_unique<BTree>(buffers_, id));
+  tables_.add(id, std::make_unique<BTree>(buffers_, id, options_.read_latch));
   catalogue_ = std::move(larger);
   return id;
 }
@@ -396,7 +401,7 @@ TableId OpenDatabase::open_table(const fs::path& file) {
   make_table(std::move(empty), path.string());
   larger.finish(id);
   larger.write(catalogue_path());
-  tables_.add(id, std::make_unique<BTree>(buffers_, id));
+  tables_.add(id, std::make_unique<BTree>(buffers_, id, options_.read_latch));
   catalogue_ = std::move(larger);
   return id;
 }
@@ -482,6 +487,7 @@ class DatabaseHandle final : public Database {
   }
   LogManager& log() override { return open_->log(); }
   BufferStatistics buffer_statistics() const override { return open_->buffer_statistics(); }
+  BeginStatistics begin_statistics() const override { return open_->begin_statistics(); }
   void checkpoint() override {
     open_->engine_in_use();
     open_->checkpoint();

@@ -9,8 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/index/btree.h"
 #include "engine/log/log_manager.h"
 #include "engine/storage/buffer_manager.h"
+#include "engine/txn/begin_record.h"
 #include "engine/txn/restart_report.h"
 #include "engine/types.h"
 
@@ -32,6 +34,9 @@ struct DatabaseOptions {
   std::chrono::milliseconds checkpoint_time{0};
   /// Threads that redo pages after a crash, 8 at most; 0: as many as there are processing units for this process.
   std::uint32_t redo_workers = 0;
+  Replacement replacement = Replacement::clock;  ///< of pages in the frames
+  ReadLatch read_latch = ReadLatch::optimistic;  ///< of pages that are read
+  BeginRecord begin_record = BeginRecord::lazy;  ///< when a transaction's begin is logged
   /// Locks are released when the commit record is in the log buffer instead of when it is durable.
   bool early_lock_release = false;
   /// Is told how the restart goes, if one is given. Needed until open() returns.
@@ -71,6 +76,7 @@ class Database {
 
   virtual LogManager& log() = 0;
   virtual BufferStatistics buffer_statistics() const = 0;
+  virtual BeginStatistics begin_statistics() const = 0;
   /// Writes what was changed before the call to the files and syncs them, while transactions run on, so that restart needs
   /// no older log but for transactions that were running; removes the log below. Any thread. Blocks create_table. Throws
   /// what failed: after a failed sync of a table nothing is committed any more, and the log that repairs it stays.

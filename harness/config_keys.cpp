@@ -18,6 +18,9 @@ constexpr double kDay_s = 86'400;
 // The names of each enumeration, in its order: what stands in a configuration.
 const Choices kPolicies{"durable", "group", "pipelined", "async"};
 const Choices kDevices{"file", "memory"};
+const Choices kReplacements{"clock", "lru"};
+const Choices kReadLatches{"optimistic", "shared", "exclusive"};
+const Choices kBeginRecords{"lazy", "eager", "elided"};
 const Choices kArrivals{"constant", "poisson"};
 const Choices kLocks(kLockNames.begin(), kLockNames.end());
 
@@ -154,6 +157,12 @@ std::vector<ConfigKey> engine_keys() {
       directory_key(),
       integer("engine.frames", UsedBy::engine, [](auto& c) -> auto& { return c.database.frames; }, 64, kMany,
               "pages of 4 KiB that may be in memory at a time: 4 at least for each worker and for one more"),
+      choice_of("engine.replacement", UsedBy::engine, [](auto& c) -> auto& { return c.database.replacement; }, kReplacements,
+                "which page goes: clock, one not used while the hand went round; lru, the least recently used, by a list under one latch"),
+      choice_of("engine.read_latch", UsedBy::engine, [](auto& c) -> auto& { return c.database.read_latch; }, kReadLatches,
+                "what a reader of the tree takes of each page on its way down: optimistic no latch, shared or exclusive that one"),
+      choice_of("engine.begin_record", UsedBy::engine, [](auto& c) -> auto& { return c.database.begin_record; }, kBeginRecords,
+                "when begin is logged: lazy with the first change; eager at once, so that commit is logged as well; elided at once, and taken back from the log buffer where nothing was changed, if it is still there"),
       integer("engine.checkpoint_bytes", UsedBy::engine, [](auto& c) -> auto& { return c.database.checkpoint_bytes; }, 0,
               std::uint64_t{1} << 40,
               "bytes of log between two checkpoints, log.segment_bytes at least; 0: only when the database opens and closes; log.device file"),

@@ -56,6 +56,14 @@ Json to_json(const LogActivity& log) {
           {"commits_per_sync", log.commits_per_sync}};
 }
 
+Json to_json(const BufferStatistics& buffers) {
+  return {{"misses", buffers.misses}, {"evictions", buffers.evictions}, {"writes", buffers.writes}};
+}
+
+Json to_json(const BeginStatistics& begins) {
+  return {{"retracted", begins.retracted}, {"kept", begins.kept}};
+}
+
 Json to_json(const TransactionCounts& counts) {
   return {{"committed", counts.committed}, {"aborted", counts.aborted}, {"deadlocks", counts.deadlocks}};
 }
@@ -137,6 +145,8 @@ Json to_json(const Repetition& repetition, const std::string& operations) {
       {"series", series(repetition.measured, report.intervals)},
       {"activity", to_json(repetition.activity)},
       {"distributions", to_json(report.distributions)}};
+  if (report.buffers) json["buffers"] = to_json(*report.buffers);
+  if (report.begins) json["begins"] = to_json(*report.begins);
   if (report.load) {
     json["load"] = to_json(*report.load);
     json["service_time_us"] = report.service_time_us ? all(*report.service_time_us) : Json(nullptr);

@@ -17,7 +17,7 @@ const Choices& mixes() {
   return names;
 }
 const Choices& distributions() {
-  static const Choices names{"uniform", "zipf"};
+  static const Choices names{"uniform", "zipf", "partitioned", "same_page"};
   return names;
 }
 
@@ -56,7 +56,7 @@ std::vector<ConfigKey> keys() {
       integer("ycsb.operations", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).operations; }, 1, 10'000,
               "operations a transaction"),
       choice_of("ycsb.distribution", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).distribution; },
-                distributions(), "how keys are drawn; with zipf the hot ones are spread over the table"),
+                distributions(), "how keys are drawn; with zipf the hot ones are spread over the table, with partitioned each worker has its own share of the keys, with same_page all are on one leaf page"),
       number("ycsb.theta", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).theta; }, 0, 10,
              "skew of zipf: the k-th hottest key is drawn with a probability like 1 / k^theta"),
   };
@@ -72,8 +72,15 @@ void check_mix(const Configuration& c) {
         "ycsb.reads", nlohmann::json(*options.reads).dump(),
         fmt::format("want \"mix\", or \"ycsb.mix\" one of A, B, F: {} has operations of one kind", mix));
   }
+  const std::string_view distribution = distributions()[static_cast<std::size_t>(options.distribution)];
   if (options.distribution != KeyDistribution::uniform && options.mix == YcsbMix::load) {
-    throw ConfigError("ycsb.distribution", "\"zipf\"", "want \"uniform\": of ycsb.mix load every key is new");
+    throw ConfigError("ycsb.distribution", fmt::format("\"{}\"", distribution),
+                      "want \"uniform\": of ycsb.mix load every key is new");
+  }
+  if (options.distribution == KeyDistribution::partitioned && options.records < c.threads) {
+    throw ConfigError(
+        "ycsb.records", std::to_string(options.records),
+        fmt::format("want {} at least, one for each worker: ycsb.distribution is partitioned", c.threads));
   }
 }
 

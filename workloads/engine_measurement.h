@@ -48,6 +48,8 @@ class EngineMeasurement {
     const Lsn durable = database.log().durable();  // first, so that it is no more than what is reserved
     const Lsn reserved = database.log().reserved();
     to_ = database.log().statistics();
+    const BufferStatistics buffers = database.buffer_statistics();
+    const BeginStatistics begins = database.begin_statistics();
     const HistogramSnapshot latency = latency_gained_(acknowledged());
     const HistogramSnapshot lag = lag_gained_(to_.boundary_lag);
     if (from_) {
@@ -55,8 +57,12 @@ class EngineMeasurement {
       if (latency.count() != 0) interval.commit_latency_us = summary(latency, us_per_tick());
       if (lag.count() != 0) interval.boundary_lag_max_bytes = lag.max();
       interval.durable_lag_bytes = reserved - durable;
+      buffers_to_ = buffers;
+      begins_to_ = begins;
     } else {
       from_ = to_;
+      buffers_from_ = buffers_to_ = buffers;
+      begins_from_ = begins_to_ = begins;
     }
     return {counted.operations, reserved};
   }
@@ -86,6 +92,11 @@ class EngineMeasurement {
     report.distributions.push_back(distribution("boundary_lag", "bytes", log.boundary_lag));
     report.boundary_lag_bytes = summary(log.boundary_lag);
     report.log = activity(log);
+    report.buffers = BufferStatistics{.misses = buffers_to_.misses - buffers_from_.misses,
+                                      .evictions = buffers_to_.evictions - buffers_from_.evictions,
+                                      .writes = buffers_to_.writes - buffers_from_.writes};
+    report.begins = BeginStatistics{.retracted = begins_to_.retracted - begins_from_.retracted,
+                                    .kept = begins_to_.kept - begins_from_.kept};
     report.intervals = intervals_;
     if (open_loop_) report.load = open_loop_->report();
   }
@@ -108,6 +119,8 @@ class EngineMeasurement {
   std::optional<OpenLoop> open_loop_;
   std::optional<LogStatistics> from_;
   LogStatistics to_;
+  BufferStatistics buffers_from_, buffers_to_;
+  BeginStatistics begins_from_, begins_to_;
   Gained latency_gained_;
   Gained lag_gained_;
   std::vector<IntervalReport> intervals_;

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "algorithms/platform.h"
+#include "engine/storage/buffer_manager.h"
+#include "engine/txn/begin_record.h"
 
 namespace muster {
 
@@ -130,7 +132,9 @@ struct RepetitionReport {
   std::vector<IntervalReport> intervals;
   Percentiles boundary_lag_bytes;
   std::optional<LogActivity> log;
-  WaitCounters waits;  ///< of all workers, while measuring
+  std::optional<BufferStatistics> buffers;  ///< of a run on the engine
+  std::optional<BeginStatistics> begins;    ///< likewise
+  WaitCounters waits;                       ///< of all workers, while measuring
   std::optional<TransactionCounts> transactions;
 };
 

@@ -19,7 +19,12 @@ enum class YcsbMix : std::uint8_t {
   load,  ///< insertions only, of new records at random places
 };
 
-enum class KeyDistribution : std::uint8_t { uniform, zipf };
+enum class KeyDistribution : std::uint8_t {
+  uniform,
+  zipf,
+  partitioned,  ///< uniform over the worker's own share of the keys: no page but at a share's edge is two workers'
+  same_page,  ///< uniform over some keys that lie on one leaf page
+};
 
 struct YcsbOptions {
   YcsbMix mix = YcsbMix::a;

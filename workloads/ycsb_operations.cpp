@@ -1,8 +1,24 @@
 #include "workloads/ycsb_operations.h"
 
+#include <algorithm>
+
+#include "engine/storage/slotted_page.h"
+#include "workloads/ycsb_value.h"
+
 namespace muster {
 
 using Kind = YcsbOperation::Kind;
+
+namespace {
+
+/// Records that the first leaf surely holds: half of what fits, since a full page may be split in the middle.
+std::uint64_t records_of_first_leaf(std::uint32_t value_bytes) {
+  const std::size_t fences = 2 * padded(sizeof(YcsbKey));
+  return std::max<std::uint64_t>(1,
+                                 (kPageCapacity - fences) / record_bytes(sizeof(YcsbKey), value_bytes) / 2);
+}
+
+}  // namespace
 
 YcsbOperations::Mix YcsbOperations::mix_of(const YcsbOptions& options) {
   switch (options.mix) {
@@ -20,9 +36,23 @@ YcsbOperations::Mix YcsbOperations::mix_of(const YcsbOptions& options) {
   return {0.0, Kind::insert};
 }
 
-YcsbOperations::YcsbOperations(const YcsbOptions& options, std::uint64_t seed, std::uint64_t stream)
+YcsbOperations::Range YcsbOperations::range_of(const YcsbOptions& options, std::uint32_t worker,
+                                               std::uint32_t workers) {
+  if (options.distribution == KeyDistribution::partitioned) {
+    const std::uint64_t begin = options.records * worker / workers;
+    return {begin, options.records * (worker + 1) / workers - begin};
+  }
+  if (options.distribution == KeyDistribution::same_page) {
+    return {0, std::min(options.records, records_of_first_leaf(options.value_bytes))};
+  }
+  return {0, options.records};
+}
+
+YcsbOperations::YcsbOperations(const YcsbOptions& options, std::uint64_t seed, std::uint64_t stream,
+                               std::uint32_t worker, std::uint32_t workers)
     : options_(options),
       mix_(mix_of(options)),
+      range_(range_of(options, worker, workers)),
       random_(seed, stream),
       scatter_(options.records),
       next_insertion_(ycsb_insertion(stream, 0)) {
@@ -37,8 +67,11 @@ void YcsbOperations::next(std::vector<YcsbOperation>& into) {
 YcsbOperation YcsbOperations::draw() {
   if (mix_.otherwise == Kind::insert) return {Kind::insert, next_insertion_++};
   const Kind kind = random_.uniform() < mix_.reads ? Kind::read : mix_.otherwise;
-  const std::uint64_t key = zipf_ ? scatter_(zipf_->draw(random_) - 1) : random_.below(options_.records);
-  return {kind, key};
+  return {kind, draw_key()};
+}
+
+std::uint64_t YcsbOperations::draw_key() {
+  return zipf_ ? scatter_(zipf_->draw(random_) - 1) : range_.begin + random_.below(range_.count);
 }
 
 }  // namespace muster

@@ -24,14 +24,23 @@ constexpr std::uint64_t ycsb_insertion(std::uint64_t stream, std::uint64_t index
 /// One worker's stream of operations; the seed and the stream's number, from 1, repeat it.
 class YcsbOperations {
  public:
-  YcsbOperations(const YcsbOptions& options, std::uint64_t seed, std::uint64_t stream);
+  /// `worker` of `workers`, from 0, is whose stream it is: what partitioned keys are shared by.
+  YcsbOperations(const YcsbOptions& options, std::uint64_t seed, std::uint64_t stream,
+                 std::uint32_t worker = 0, std::uint32_t workers = 1);
 
   /// Replaces `into` by the next transaction's operations.
   void next(std::vector<YcsbOperation>& into);
 
  private:
   YcsbOperation draw();
+  std::uint64_t draw_key();
 
+  /// Keys [begin, begin + count).
+  struct Range {
+    std::uint64_t begin;
+    std::uint64_t count;
+  };
+  static Range range_of(const YcsbOptions& options, std::uint32_t worker, std::uint32_t workers);
   struct Mix {
     double reads;  // share
     YcsbOperation::Kind otherwise;
@@ -40,8 +49,9 @@ class YcsbOperations {
 
   const YcsbOptions options_;
   const Mix mix_;
+  const Range range_;  // that keys are drawn from
   Random random_;
-  std::optional<Zipf> zipf_;  // none: uniform
+  std::optional<Zipf> zipf_;  // none: uniform over range_
   Scatter scatter_;
   std::uint64_t next_insertion_;
 };

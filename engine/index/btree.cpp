@@ -4,6 +4,7 @@
 
 #include <array>
 #include <string>
+#include <utility>
 
 #include "algorithms/backoff.h"
 #include "engine/error.h"
@@ -40,7 +41,8 @@ void BTree::create(BufferManager& buffers, TableId table, ChangeLog& log) {
   change.commit(log);
 }
 
-BTree::BTree(BufferManager& buffers, TableId table) : buffers_(&buffers), space_(&buffers.space(table)) {
+BTree::BTree(BufferManager& buffers, TableId table, ReadLatch read_latch)
+    : buffers_(&buffers), space_(&buffers.space(table)), read_latch_(read_latch) {
   const SharedGuard header(buffers, *space_, kHeader);
   if (PageView(header.bytes()).shape().kind != PageKind::header)
     throw damage(kHeader, "is not a tree's header");
@@ -68,7 +70,35 @@ std::optional<OptimisticGuard> BTree::descend(Bytes key) const {
   }
 }
 
+template <class Guard>
+Guard BTree::latch_leaf(Bytes key) const {
+  Guard node(*buffers_, *space_, kRoot);
+  for (;;) {
+    const PageView page(node.bytes());
+    const PageShape shape = page.shape();
+    if (shape.kind == PageKind::leaf) return node;
+    if (shape.kind != PageKind::inner) throw damage(node.page(), "is not a tree page");
+    const PageNumber child = page.child_for(shape, key);
+    if (child >= space_->pages_max()) throw damage(node.page(), "has a child that cannot be");
+    prefetch(space_->page(child));
+    Guard next(*buffers_, *space_, child);  // while `node` holds still: it is the child
+    node = std::move(next);
+  }
+}
+
+template <class Guard>
+Status BTree::find_latched(Bytes key, std::vector<std::byte>& value) const {
+  const Guard leaf = latch_leaf<Guard>(key);
+  const PageView page(leaf.bytes());
+  const PagePosition position = page.search(page.shape(), key);
+  if (!position.equal || page.is_ghost(position.index)) return Status::not_found;
+  page.copy_value(position.index, value);
+  return Status::ok;
+}
+
 Status BTree::find(Bytes key, std::vector<std::byte>& value) const {
+  if (read_latch_ == ReadLatch::shared) return find_latched<SharedGuard>(key, value);
+  if (read_latch_ == ReadLatch::exclusive) return find_latched<ExclusiveReadGuard>(key, value);
   for (Backoff backoff;; backoff.pause()) {
     const auto leaf = descend(key);
     if (!leaf) continue;
@@ -209,13 +239,30 @@ bool BTree::reclaim_leaf(ExclusiveGuard leaf, Bytes key, ChangeLog& log) {
   return true;
 }
 
+/// A whole copy of the leaf for `key`; false when a page changed on the way.
+bool BTree::copy_leaf(Bytes key, std::span<std::byte, kPageBytes> copy) const {
+  const auto copied = [&](const auto& leaf) { copy_from_page(copy.data(), leaf.bytes(), kPageBytes); };
+  switch (read_latch_) {
+    case ReadLatch::shared:
+      copied(latch_leaf<SharedGuard>(key));
+      return true;
+    case ReadLatch::exclusive:
+      copied(latch_leaf<ExclusiveReadGuard>(key));
+      return true;
+    case ReadLatch::optimistic:
+      break;
+  }
+  const auto leaf = descend(key);
+  if (!leaf) return false;
+  copied(*leaf);
+  return leaf->valid();
+}
+
 void BTree::scan(Bytes from, const std::function<bool(const TreeRecord& record)>& visit) const {
   alignas(kWordBytes) std::array<std::byte, kPageBytes> copy;
   std::vector<std::byte> cursor(from.begin(), from.end());
   for (Backoff backoff;;) {
-    const auto leaf = descend(cursor);
-    if (leaf) copy_from_page(copy.data(), leaf->bytes(), kPageBytes);
-    if (!leaf || !leaf->valid()) {
+    if (!copy_leaf(cursor, copy)) {
       backoff.pause();
       continue;
     }

@@ -30,12 +30,20 @@ struct TreeRecord {
   bool ghost = false;  ///< removed, perhaps by a transaction that is not over yet
 };
 
+/// How find and scan hold a page while they read it. Changes go down optimistically, whatever this says.
+enum class ReadLatch : std::uint8_t {
+  optimistic,  ///< not at all: the page's version says whether what was read counts
+  shared,      ///< latch coupling: a page's latch goes once its child has been latched
+  exclusive,   ///< likewise, one reader at a time: as an engine does whose pages have a mutex each
+};
+
 /// A B+ tree of byte strings, ordered as bytes. Isolation between transactions is not its business: callers
 /// hold record locks. All operations may run in any number of threads.
 ///
 /// Readers    go down by optimistic lock coupling: read a page, find the child, read the child's version, and only
 ///            then validate the page; start again, later and later, when that fails. They write nothing
-///            shared.
+///            shared. With ReadLatch::shared and exclusive find and scan latch the child before they let the page go:
+///            they hold two, the upper one first, as structure changes latch a parent before its children then.
 /// Writers    go down likewise, then upgrade the leaf they have read. Leaf before log: change() is called under
 ///            the leaf's exclusive latch, so that the order of a page's records in the log is that of its
 ///            changes.
@@ -63,7 +71,7 @@ class BTree {
   static void create(BufferManager& buffers, TableId table, ChangeLog& log);
 
   /// Of a table that is open and formatted: DamageError otherwise.
-  BTree(BufferManager& buffers, TableId table);
+  BTree(BufferManager& buffers, TableId table, ReadLatch read_latch = ReadLatch::optimistic);
 
   /// Fills `value` when it returns ok; otherwise its content is unspecified.
   Status find(Bytes key, std::vector<std::byte>& value) const;
@@ -95,6 +103,15 @@ class BTree {
   std::optional<OptimisticGuard> descend(Bytes key) const;
   ExclusiveGuard latch(PageNumber page) const { return {*buffers_, *space_, page}; }
   bool reclaim_leaf(ExclusiveGuard leaf, Bytes key, ChangeLog& log);
+  /// The leaf where `key` belongs, latched by coupling.
+  template <class Guard>
+  Guard latch_leaf(Bytes key) const;
+  template <class Guard>
+  Status find_latched(Bytes key, std::vector<std::byte>& value) const;
+  bool copy_leaf(Bytes key, std::span<std::byte, kPageBytes> copy) const;
+
+  /// Whether a reader may hold a page's latch and wait for a child's.
+  bool readers_couple() const { return read_latch_ != ReadLatch::optimistic; }
 
   // btree_structure.cpp
   void make_room(const OptimisticGuard& leaf, Bytes key, std::size_t value_bytes, ChangeLog& log);
@@ -111,6 +128,7 @@ class BTree {
 
   BufferManager* buffers_;
   TableSpace* space_;
+  ReadLatch read_latch_;
 };
 
 }  // namespace muster

@@ -155,6 +155,8 @@ void BTree::make_room(const OptimisticGuard& leaf, Bytes key, std::size_t value_
 /// False, with nothing done, when the parent has no room for one more separator.
 bool BTree::split(const Path& path, std::size_t depth, ExclusiveGuard& header, Bytes key,
                   std::size_t value_bytes, ChangeLog& log) {
+  ExclusiveGuard parent;
+  if (readers_couple() && depth > 0) parent = latch(path[depth - 1]);
   ExclusiveGuard node = latch(path[depth]);
   const PageView page(node.bytes());
   const PageShape shape = page.shape();
@@ -170,7 +172,7 @@ bool BTree::split(const Path& path, std::size_t depth, ExclusiveGuard& header, B
   }
 
   StructureChange change(space_->id());
-  ExclusiveGuard parent, left, right;
+  ExclusiveGuard left, right;
   if (depth == 0) {
     PageEditor header_after = change.modify(header);
     left = allocate(header_after);
@@ -181,7 +183,7 @@ bool BTree::split(const Path& path, std::size_t depth, ExclusiveGuard& header, B
     root.insert(0, halves->separator, bytes_of(left.page()));
     change.replace(left).install(PageView(halves->left.bytes.data()).image());
   } else {
-    parent = latch(path[depth - 1]);
+    if (!parent.owns()) parent = latch(path[depth - 1]);
     PageEditor parent_after = change.modify(parent);
     std::uint32_t at = 0;
     if (parent_after.child_for(parent_after.shape(), key, &at) != node.page()) {
@@ -209,9 +211,11 @@ void BTree::shrink(Bytes key, ChangeLog& log) {
 
 /// Unites a small page with a neighbour under the same parent, the right one first; false if it stays.
 bool BTree::merge(const Path& path, std::size_t depth, ExclusiveGuard& header, Bytes key, ChangeLog& log) {
+  ExclusiveGuard parent;
+  if (readers_couple()) parent = latch(path[depth - 1]);
   ExclusiveGuard node = latch(path[depth]);
   if (PageView(node.bytes()).content_bytes() >= kContentMin) return false;
-  ExclusiveGuard parent = latch(path[depth - 1]);
+  if (!parent.owns()) parent = latch(path[depth - 1]);
   const PageView above(parent.bytes());
   const PageShape shape = above.shape();
   std::uint32_t at = 0;

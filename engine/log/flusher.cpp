@@ -229,6 +229,7 @@ bool Flusher::drain() noexcept {
   const Lsn end = buffer_.advance();
   boundary_lag_.record(buffer_.reserved() - end);
   if (end > begin) {
+    if (options_.before_write) options_.before_write(begin, end);
     if (!failed()) write(begin, end);
     buffer_.recycle(end);
     recycled_.store(end, std::memory_order_relaxed);  // a hint for appended(); [lock] for drainers

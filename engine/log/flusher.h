@@ -32,6 +32,8 @@ struct FlusherOptions {
   std::uint32_t group_commits = 8;
   std::chrono::nanoseconds group_timeout{0};
   std::function<void()> on_start;  ///< runs first in the flusher's thread, to place it
+  /// The drainer calls it, where there is one, with what it is about to write: these bytes of the buffer are its alone.
+  std::function<void(Lsn begin, Lsn end)> before_write{};
 };
 
 /// Moves the log from its buffer to its device and tells the threads that wait for that.

@@ -104,12 +104,14 @@ LogManager::LogManager(const LogOptions& options, std::string_view algorithm, co
       incarnation_(device_->incarnation()),
       buffer_(make_buffer(algorithm, buffer, device_->start())),
       workers_(std::make_unique<Worker[]>(buffer.max_workers)),
+      retractions_(options.retract ? std::make_unique<Retractions>(buffer.max_workers) : nullptr),
       flusher_(std::make_unique<Flusher>(*buffer_, *device_,
                                          FlusherOptions{.max_workers = buffer.max_workers,
                                                         .reach = reach_of(algorithm, buffer),
                                                         .group_commits = options.group_commits,
                                                         .group_timeout = options.group_timeout,
-                                                        .on_start = options.on_flusher_start})) {}
+                                                        .on_start = options.on_flusher_start,
+                                                        .before_write = before_write()})) {}
 
 LogManager::~LogManager() = default;
 
@@ -123,13 +125,31 @@ void LogManager::detach(WorkerId worker) {
   buffer_->detach(worker);
 }
 
-LogPosition LogManager::append(WorkerId worker, Lsn previous, std::size_t last) {
+LogManager::Appended LogManager::append_there(WorkerId worker, Lsn previous, std::size_t last) {
   RecordEncoder& encoder = workers_[worker].encoder;
   const Reservation reservation = buffer_->reserve(worker, encoder.size());
   encoder.place(incarnation_, reservation.begin, previous, reservation.bytes);
   buffer_->publish(worker, reservation);
   flusher_->appended(reservation.end());
-  return {reservation.begin + last, reservation.end()};
+  return {{reservation.begin + last, reservation.end()}, reservation.bytes.data()};
+}
+
+std::function<void(Lsn, Lsn)> LogManager::before_write() {
+  if (!retractions_) return {};
+  return [this](Lsn begin, Lsn end) {
+    retractions_->apply(begin, end, [this](Lsn record, std::byte* place) {
+      retype(std::span<std::byte, kRecordHeaderBytes>(place, kRecordHeaderBytes), incarnation_, record,
+             RecordType::skipped);
+    });
+  };
+}
+
+LogPosition LogManager::append_begin(WorkerId worker, TransactionId transaction) {
+  flusher_->throw_if_failed();
+  workers_[worker].encoder.mark(RecordType::begin, transaction, flusher_->durable());
+  const Appended begun = append_there(worker, 0, 0);
+  workers_[worker].begin_place = begun.place;
+  return begun.position;
 }
 
 LogPosition LogManager::append_begin_and_change(WorkerId worker, TransactionId transaction,

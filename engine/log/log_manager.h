@@ -11,6 +11,7 @@
 #include "engine/log/flusher.h"
 #include "engine/log/log_record.h"
 #include "engine/log/record_codec.h"
+#include "engine/log/retractions.h"
 #include "engine/types.h"
 
 namespace muster {
@@ -33,6 +34,7 @@ struct LogOptions {
   std::chrono::microseconds group_timeout{1000};
   /// Opening looks for the log's end from here, an LSN at which a record begins (0: from the oldest segment).
   Lsn scan_from = 0;
+  bool retract = false;  ///< begin records may be taken back while they are buffered
   /// Runs first in the flusher's thread, to place it.
   std::function<void()> on_flusher_start;
 };
@@ -73,6 +75,13 @@ class LogManager {
   /// Begin and the first change, in one reservation: the begin record lies kRecordHeaderBytes before the
   /// result.
   LogPosition append_begin_and_change(WorkerId worker, TransactionId transaction, const RecordChange& change);
+  /// Begin alone, which append_change() then follows. LogOptions::retract: it may be taken back.
+  LogPosition append_begin(WorkerId worker, TransactionId transaction);
+  /// Makes a skipped record of the begin that this worker appended last, whose transaction must have no other record,
+  /// if that has not been handed to the device yet. False: it may be in the log as it is.
+  bool retract_begin(WorkerId worker, Lsn begin) {
+    return retractions_->take_back(worker, begin, workers_[worker].begin_place);
+  }
   LogPosition append_change(WorkerId worker, TransactionId transaction, Lsn previous,
                             const RecordChange& change);
   LogPosition append_compensation(WorkerId worker, TransactionId transaction, Lsn previous, Lsn undo_next,
@@ -118,14 +127,24 @@ class LogManager {
  private:
   struct alignas(kCacheLine) Worker {
     RecordEncoder encoder;
+    std::byte* begin_place = nullptr;  // in the ring, of the begin record that it appended last
   };
-  LogPosition append(WorkerId worker, Lsn previous, std::size_t last);
+  struct Appended {
+    LogPosition position;
+    std::byte* place;
+  };
+  LogPosition append(WorkerId worker, Lsn previous, std::size_t last) {
+    return append_there(worker, previous, last).position;
+  }
+  Appended append_there(WorkerId worker, Lsn previous, std::size_t last);
+  std::function<void(Lsn, Lsn)> before_write();
 
   std::unique_ptr<LogDevice> device_;
   const std::uint64_t incarnation_;
   std::unique_ptr<LogBuffer> buffer_;
   std::unique_ptr<Worker[]> workers_;
-  std::unique_ptr<Flusher> flusher_;  // last: its thread uses the others
+  std::unique_ptr<Retractions> retractions_;  // null: no begin is ever taken back
+  std::unique_ptr<Flusher> flusher_;          // last: its thread uses the others
 };
 
 }  // namespace muster

@@ -18,6 +18,7 @@ enum class RecordType : std::uint8_t {
   abort,         ///< rollback begins
   end,           ///< rollback is complete
   reclaim,       ///< ghosts taken off a page: redo only, outside any transaction
+  skipped,  ///< was a begin, of a transaction that changed nothing and ended before the begin was written
 };
 
 enum class ChangeKind : std::uint8_t { insert = 1, update, remove };

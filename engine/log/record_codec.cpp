@@ -214,11 +214,22 @@ void RecordEncoder::place(std::uint64_t incarnation, Lsn lsn, Lsn previous, std:
   std::memcpy(to.data(), bytes_.data(), bytes_.size());
 }
 
+void retype(std::span<std::byte, kRecordHeaderBytes> record, std::uint64_t incarnation, Lsn lsn,
+            RecordType type) {
+  RecordHeader header;
+  std::memcpy(&header, record.data(), sizeof header);
+  header.durable_and_type = (header.durable_and_type & kDurableMask) |
+                            (std::uint64_t{static_cast<std::uint8_t>(type)} << kTypeShift);
+  const Bytes summed = std::as_bytes(std::span(&header, 1)).subspan(kSummedFrom);
+  header.crc = finish(crc32c(summed), {incarnation, lsn, header.previous, header.size});
+  std::memcpy(record.data(), &header, sizeof header);
+}
+
 bool plausible(const RecordHeader& header, Lsn lsn) {
   const std::uint64_t type = header.durable_and_type >> kTypeShift;
   return header.size >= kRecordHeaderBytes && header.size % kRecordAlignment == 0 &&
          header.size <= kRecordBytesMax && type >= static_cast<std::uint64_t>(RecordType::begin) &&
-         type <= static_cast<std::uint64_t>(RecordType::reclaim) &&
+         type <= static_cast<std::uint64_t>(RecordType::skipped) &&
          (header.durable_and_type & kDurableMask) <= lsn && header.previous < lsn;
 }
 
@@ -298,6 +309,8 @@ std::string_view to_string(RecordType type) {
       return "end";
     case RecordType::reclaim:
       return "reclaim";
+    case RecordType::skipped:
+      return "skipped";
   }
   return "unknown";
 }

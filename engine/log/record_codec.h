@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "engine/log/log_record.h"
@@ -52,6 +53,10 @@ class RecordEncoder {
   std::vector<std::byte> bytes_;
   std::size_t last_ = 0;  // where the last of one or two records begins
 };
+
+/// Makes a record of another type of one without a payload, in its place.
+void retype(std::span<std::byte, kRecordHeaderBytes> record, std::uint64_t incarnation, Lsn lsn,
+            RecordType type);
 
 /// Whether these bytes may be a header at `lsn`: cheap, and wrong for few that are not.
 bool plausible(const RecordHeader& header, Lsn lsn);

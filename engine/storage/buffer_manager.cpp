@@ -31,7 +31,8 @@ BufferManager::BufferManager(const BufferOptions& options, std::function<void(Ls
     : flush_log_(std::move(flush_log)),
       table_bytes_max_(options.table_bytes_max),
       frames_(options.frames),
-      free_(options.frames) {
+      free_(options.frames),
+      lru_(options.replacement == Replacement::lru ? std::make_unique<LruList>(options.frames) : nullptr) {
   if (options.frames < kFramesMin || options.frames > UINT32_MAX) {
     throw ConfigError("frames", std::to_string(options.frames), fmt::format("want at least {}", kFramesMin));
   }
@@ -46,7 +47,7 @@ BufferManager::~BufferManager() = default;
 
 void BufferManager::write_twice(File file) {
   double_write_ = std::make_unique<DoubleWrite>(std::move(file), [this] { sync_tables(); });
-  cleaner_.emplace([this] { clean_ahead(); });
+  if (!lru_) cleaner_.emplace([this] { clean_ahead(); });  // it goes ahead of the clock's hand
 }
 
 void BufferManager::open_table(TableId id, File file, std::string name) {
@@ -95,6 +96,10 @@ std::uint64_t BufferManager::begin_read_slowly(TableSpace& owner, PageNumber pag
         backoff.pause();
         break;
       case kMarked: {
+        if (lru_) {
+          note_use(owner, page);
+          return seen;
+        }
         const std::uint64_t unmarked = with_latch(seen, kUnlocked);
         // [latch] A failure means that somebody else did something; look again.
         if (state.compare_exchange_weak(seen, unmarked, std::memory_order_acquire,
@@ -113,7 +118,7 @@ void BufferManager::lock_exclusive(TableSpace& owner, PageNumber page) {
   PageState& state = owner.state(page);
   for (Backoff backoff;;) {
     const std::uint64_t seen = state.load(std::memory_order_relaxed);  // the compare-and-swap acquires
-    if (try_lock_exclusive(state, seen)) return;
+    if (try_lock_exclusive(state, seen)) return note_use(owner, page);
     if (latch_of(seen) == kEvicted) {
       load(owner, page);
     } else {
@@ -126,13 +131,17 @@ void BufferManager::lock_shared(TableSpace& owner, PageNumber page) {
   PageState& state = owner.state(page);
   for (Backoff backoff;;) {
     const std::uint64_t seen = state.load(std::memory_order_relaxed);  // the compare-and-swap acquires
-    if (try_lock_shared(state, seen)) return;
+    if (try_lock_shared(state, seen)) return note_use(owner, page);
     if (latch_of(seen) == kEvicted) {
       load(owner, page);
     } else {
       backoff.pause();
     }
   }
+}
+
+void BufferManager::note_use(const TableSpace& owner, PageNumber page) {
+  if (lru_) lru_->used(resident(owner.id(), page));
 }
 
 /// Whoever takes the evicted page's latch reads it, and gets its state word; the others get nothing and wait
@@ -152,6 +161,7 @@ std::optional<std::uint64_t> BufferManager::load(TableSpace& owner, PageNumber p
     alignas(kWordBytes) std::array<std::byte, kPageBytes> content;
     owner.read(page, content);
     copy_to_page(owner.page(page), content);
+    if (lru_) lru_->loaded(*frame, resident(owner.id(), page));
   } catch (...) {
     if (frame) free_.give(*frame);
     unlock_evicted(state);
@@ -160,7 +170,7 @@ std::optional<std::uint64_t> BufferManager::load(TableSpace& owner, PageNumber p
   // Relaxed: an evictor looks again once it has this page's latch.
   frames_[*frame].store(resident(owner.id(), page), std::memory_order_relaxed);
   counters().misses.fetch_add(1, std::memory_order_relaxed);
-  return unlock_loaded(state);
+  return unlock_loaded(state, lru_ != nullptr);
 }
 
 /// The page in a frame, if one is, and its state.

@@ -17,6 +17,7 @@
 #include "engine/storage/cleaner.h"
 #include "engine/storage/double_write.h"
 #include "engine/storage/free_frames.h"
+#include "engine/storage/lru_list.h"
 #include "engine/storage/page_state.h"
 #include "engine/storage/table_space.h"
 #include "engine/types.h"
@@ -29,11 +30,18 @@ inline constexpr std::uint64_t kTableBytesMax = std::uint64_t{1} << 32;  // shad
 inline constexpr std::uint64_t kTableBytesMax = std::uint64_t{1} << 38;  // of 2^47 that a process has
 #endif
 
+/// Which page goes when a frame is wanted.
+enum class Replacement : std::uint8_t {
+  clock,  ///< one that was not used while the hand went round: a use writes nothing once the mark is gone
+  lru,  ///< the least recently used, by a list under one latch that every use takes: for measuring what that costs
+};
+
 struct BufferOptions {
   /// Pages that may be resident at a time, over all tables: at least BufferManager::kFramesMin.
   std::size_t frames = 65536;
   /// Addresses reserved for each table: the size that it can grow to. A multiple of the page size.
   std::uint64_t table_bytes_max = kTableBytesMax;
+  Replacement replacement = Replacement::clock;
 };
 
 struct BufferStatistics {
@@ -48,7 +56,8 @@ struct BufferStatistics {
 ///
 /// Replacement  A clock walks the frames; a page is marked when it is loaded and when the hand passes, and evicted
 ///              when the hand comes and finds it marked: unless somebody used it in between. Dirty victims
-///              are written back, a batch for one flush of the log.
+///              are written back, a batch for one flush of the log. With Replacement::lru the batch is what was
+///              used least recently, and every page rests marked (page_state.h).
 /// Cleaning     Where copies are kept, a thread writes dirty pages back that the clock will find marked within half of a
 ///              lap. So threads that miss find clean victims, and wait for a device only where there is none.
 /// Write-back   Pages are copied, their log is flushed, the copies made durable in the double-write area if there
@@ -122,6 +131,7 @@ class BufferManager {
   std::uint64_t begin_read_slowly(TableSpace& owner, PageNumber page);
   std::optional<std::uint64_t> load(TableSpace& owner, PageNumber page);
   std::optional<Occupant> occupant(std::size_t frame) const;
+  void note_use(const TableSpace& owner, PageNumber page);
   static bool copy_unchanged(const Occupant& page, WriteBatch& batch);
   std::unique_lock<std::mutex> keep_copies(WriteBatch& batch);
   void write_back(std::span<Occupant> pages);
@@ -135,6 +145,7 @@ class BufferManager {
   FrameIndex take_frame();
   std::optional<FrameIndex> evict_some();
   void choose_victims(Candidates candidates, std::vector<Occupant>& victims);
+  void choose_oldest(Candidates candidates, std::vector<Occupant>& victims);
   bool enough_are_clean() const;
   static void drop_dirty(std::vector<Occupant>& pages);
   void clean_ahead();
@@ -149,6 +160,7 @@ class BufferManager {
   const std::uint64_t table_bytes_max_;
   std::vector<std::atomic<std::uint64_t>> frames_;  // which page is in it; changed under that page's latch
   FreeFrames free_;
+  std::unique_ptr<LruList> lru_;               // null: the clock replaces
   std::unique_ptr<DoubleWrite> double_write_;  // null: pages go straight to their places
   std::mutex tables_mutex_;                    // held by open_table and flush_all
   std::mutex syncing_;        // one sync of the tables at a time: only one is told of an error

@@ -14,6 +14,10 @@ constexpr std::size_t kStretch = 256;
 constexpr std::size_t kCleanPagesMin = 32;
 constexpr int kPatience = 10'000;  // pauses until "every frame is latched" is believed: a second or two
 
+std::size_t stretch_of(std::size_t frames) {
+  return std::min(kStretch, std::max<std::size_t>(1, frames / 8));
+}
+
 }  // namespace
 
 void BufferManager::drop_dirty(std::vector<Occupant>& pages) {
@@ -49,7 +53,8 @@ std::optional<FrameIndex> BufferManager::evict_some() {
 
 /// Those that the clock finds unused since it last came by. It marks the others.
 void BufferManager::choose_victims(Candidates candidates, std::vector<Occupant>& victims) {
-  const std::size_t stretch = std::min(kStretch, std::max<std::size_t>(1, frames_.size() / 8));
+  if (lru_) return choose_oldest(candidates, victims);
+  const std::size_t stretch = stretch_of(frames_.size());
   for (std::size_t walked = 0; walked < 2 * frames_.size() && victims.empty(); walked += stretch) {
     // Relaxed: it only hands out stretches.
     const std::uint64_t begin = hand_.fetch_add(stretch, std::memory_order_relaxed);
@@ -66,6 +71,16 @@ void BufferManager::choose_victims(Candidates candidates, std::vector<Occupant>&
       }
     }
   }
+}
+
+/// No more at a time than the hand of the clock looks at.
+void BufferManager::choose_oldest(Candidates candidates, std::vector<Occupant>& victims) {
+  lru_->from_oldest([&](FrameIndex frame, std::uint64_t) {
+    const std::optional<Occupant> page = occupant(frame);
+    const bool wanted = page && !(candidates == Candidates::clean && page->is_dirty());
+    if (wanted && latch_of(page->seen) == kMarked) victims.push_back(*page);
+    return victims.size() < stretch_of(frames_.size());
+  });
 }
 
 /// Whether reads can go on without a dirty page being written: on fewer pages than a few paths of a tree take they
@@ -181,6 +196,7 @@ std::optional<FrameIndex> BufferManager::release(const std::vector<Occupant>& pa
   }
   std::optional<FrameIndex> mine;
   for (const Occupant* page : latched) {
+    if (lru_) lru_->evicted(page->frame);
     frames_[page->frame].store(kNoPage, std::memory_order_relaxed);
     unlock_evicted(page->state());
     if (mine) free_.give(*mine);

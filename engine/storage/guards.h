@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <utility>
 
 #include "engine/storage/buffer_manager.h"
@@ -24,22 +25,34 @@ class OptimisticGuard {
   std::uint64_t seen_;
 };
 
-class SharedGuard {
+enum class LatchMode : std::uint8_t { shared, exclusive };
+
+/// Reading under a latch: the page holds still. Exclusive ones are for measuring what that costs readers.
+template <LatchMode kMode>
+class ReadGuard {
  public:
-  SharedGuard(BufferManager& buffers, TableSpace& space, PageNumber page) : space_(&space), page_(page) {
-    buffers.lock_shared(space, page);
+  ReadGuard(BufferManager& buffers, TableSpace& space, PageNumber page) : space_(&space), page_(page) {
+    if constexpr (kMode == LatchMode::shared) {
+      buffers.lock_shared(space, page);
+    } else {
+      buffers.lock_exclusive(space, page);
+    }
   }
-  SharedGuard(SharedGuard&& other) noexcept
-      : space_(std::exchange(other.space_, nullptr)), page_(other.page_) {}
-  SharedGuard& operator=(SharedGuard&& other) noexcept {
+  ReadGuard(ReadGuard&& other) noexcept : space_(std::exchange(other.space_, nullptr)), page_(other.page_) {}
+  ReadGuard& operator=(ReadGuard&& other) noexcept {
     std::swap(space_, other.space_);
     std::swap(page_, other.page_);
     return *this;
   }
-  SharedGuard(const SharedGuard&) = delete;
-  SharedGuard& operator=(const SharedGuard&) = delete;
-  ~SharedGuard() {
-    if (space_ != nullptr) unlock_shared(space_->state(page_));
+  ReadGuard(const ReadGuard&) = delete;
+  ReadGuard& operator=(const ReadGuard&) = delete;
+  ~ReadGuard() {
+    if (space_ == nullptr) return;
+    if constexpr (kMode == LatchMode::shared) {
+      unlock_shared(space_->state(page_));
+    } else {
+      unlock_unchanged(space_->state(page_));
+    }
   }
 
   PageNumber page() const { return page_; }
@@ -49,6 +62,8 @@ class SharedGuard {
   TableSpace* space_;
   PageNumber page_;
 };
+using SharedGuard = ReadGuard<LatchMode::shared>;
+using ExclusiveReadGuard = ReadGuard<LatchMode::exclusive>;
 
 /// Write through page_words.h only: others may be reading.
 class ExclusiveGuard {

@@ -12,7 +12,9 @@ namespace muster {
 ///                sharers
 ///   bit  16      dirty: differs from the file. Set by the unlock of the thread that changed the page, cleared under
 ///                a shared latch by the thread that wrote it back
-///   bits 17..63  version: rises with every exclusive unlock, an eviction and a load included
+///   bit  17      told: the buffer manager is told of every use (Replacement::lru). Such a page rests marked, never
+///                unlocked, so that no optimistic read passes by on its fast path
+///   bits 18..63  version: rises with every exclusive unlock, an eviction and a load included
 ///
 /// Invariants  The bytes change only while the latch is exclusive. A zero word, which is what fresh memory
 ///             holds, is an evicted page.
@@ -30,7 +32,8 @@ inline constexpr std::uint64_t kOneSharer = 4;
 inline constexpr std::uint64_t kMostSharers = 0xffff;
 inline constexpr std::uint64_t kLatchMask = 0xffff;
 inline constexpr std::uint64_t kDirty = 1u << 16;
-inline constexpr std::uint64_t kOneVersion = 1u << 17;
+inline constexpr std::uint64_t kTold = 1u << 17;
+inline constexpr std::uint64_t kOneVersion = 1u << 18;
 
 constexpr std::uint64_t latch_of(std::uint64_t word) {
   return word & kLatchMask;
@@ -46,6 +49,11 @@ constexpr bool is_idle(std::uint64_t word) {
 }
 constexpr std::uint64_t with_latch(std::uint64_t word, std::uint64_t latch) {
   return (word & ~kLatchMask) | latch;
+}
+
+/// The latch of a page that nobody has: unlocked, or marked where uses are told.
+constexpr std::uint64_t resting(std::uint64_t word) {
+  return (word & kTold) == 0 ? kUnlocked : kMarked;
 }
 
 /// Whether what was read since `seen` was loaded is what the page held all that time.
@@ -64,12 +72,19 @@ inline bool try_lock_exclusive(PageState& state, std::uint64_t seen) {
 /// Only by the holder of the exclusive latch, to whom alone the word belongs meanwhile.
 inline void unlock_exclusive(PageState& state, bool changed) {
   const std::uint64_t word = state.load(std::memory_order_relaxed) | (changed ? kDirty : 0);
-  state.store(with_latch(word, kUnlocked) + kOneVersion, std::memory_order_release);  // [latch]
+  state.store(with_latch(word, resting(word)) + kOneVersion, std::memory_order_release);  // [latch]
+}
+
+/// Only by the holder of the exclusive latch, who has changed nothing: the version stays.
+inline void unlock_unchanged(PageState& state) {
+  const std::uint64_t word = state.load(std::memory_order_relaxed);
+  state.store(with_latch(word, resting(word)), std::memory_order_release);  // [latch]
 }
 
 /// The page has come to its frame: as the file holds it, and not used yet.
-inline std::uint64_t unlock_loaded(PageState& state) {
-  const std::uint64_t word = with_latch(state.load(std::memory_order_relaxed), kMarked) + kOneVersion;
+inline std::uint64_t unlock_loaded(PageState& state, bool told) {
+  const std::uint64_t loaded = state.load(std::memory_order_relaxed) | (told ? kTold : 0);
+  const std::uint64_t word = with_latch(loaded, kMarked) + kOneVersion;
   state.store(word, std::memory_order_release);  // [latch]
   return word;
 }
@@ -98,7 +113,7 @@ inline void unlock_shared(PageState& state) {
   std::uint64_t seen = state.load(std::memory_order_relaxed);
   std::uint64_t next;
   do {
-    next = latch_of(seen) == kOneSharer ? with_latch(seen, kUnlocked) : seen - 1;
+    next = latch_of(seen) == kOneSharer ? with_latch(seen, resting(seen)) : seen - 1;
     // [latch] A release, so that the next exclusive holder's stores come after this sharer's loads.
   } while (!state.compare_exchange_weak(seen, next, std::memory_order_release, std::memory_order_relaxed));
 }

@@ -7,26 +7,35 @@
 
 #include "engine/log/log_manager.h"
 #include "engine/txn/active_transactions.h"
+#include "engine/txn/begin_record.h"
 #include "engine/txn/lock_manager.h"
 #include "engine/txn/tables.h"
 
 namespace muster {
 
+/// How sessions log and lock.
+struct SessionOptions {
+  bool early_lock_release = false;
+  BeginRecord begin_record = BeginRecord::lazy;
+};
+
 /// What the sessions of a database share.
 class Engine {
  public:
-  Engine(LogManager& its_log, const Tables& its_tables, bool release_early, TransactionId next_transaction,
-         std::uint32_t sessions_max)
+  Engine(LogManager& its_log, const Tables& its_tables, const SessionOptions& its_options,
+         TransactionId next_transaction, std::uint32_t sessions_max)
       : log(its_log),
         tables(its_tables),
-        early_lock_release(release_early),
+        options(its_options),
+        begins(sessions_max + 1),
         active(sessions_max + 1),  // the log's workers: the database itself appends, too
         next_transaction_(next_transaction),
         sessions_max_(sessions_max) {}
 
   LogManager& log;
   const Tables& tables;
-  const bool early_lock_release;
+  const SessionOptions options;
+  BeginCounters begins;
   LockManager locks;
   ActiveTransactions active;
 

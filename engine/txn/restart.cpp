@@ -81,6 +81,8 @@ void Restart::note(const LogRecord& record, const Catalogue& catalogue) {
   next_transaction_ = std::max(next_transaction_, record.transaction + 1);
   Loser* loser = nullptr;
   switch (record.type) {
+    case RecordType::skipped:
+      return;
     case RecordType::structure:  // of any table: it may have been under construction when the crash came
       return;
     case RecordType::reclaim:

@@ -35,6 +35,7 @@ TransactionSession::~TransactionSession() {
 void TransactionSession::begin() {
   if (active_) throw std::logic_error("begin: the transaction before has not ended");
   engine_.throw_if_failed();
+  if (engine_.options.begin_record != BeginRecord::lazy) log_begin();
   active_ = true;
   waits_for_locks_ = true;
 }
@@ -42,6 +43,31 @@ void TransactionSession::begin() {
 void TransactionSession::begin_without_waiting() {
   begin();
   waits_for_locks_ = false;
+}
+
+TransactionId TransactionSession::new_number() {
+  if (next_number_ == numbers_end_) {
+    next_number_ = engine_.take_transactions();
+    numbers_end_ = next_number_ + Engine::kTransactionBlock;
+  }
+  return next_number_++;
+}
+
+void TransactionSession::log_begin() {
+  const TransactionId number = new_number();
+  engine_.active.begins(worker_, engine_.log.reserved());
+  is_registered_ = true;
+  begin_ = last_ = engine_.log.append_begin(worker_, number).begin;
+  transaction_ = number;
+}
+
+bool TransactionSession::leaves_no_trace() {
+  if (has_changed()) return false;
+  if (transaction_ == 0) return true;
+  const bool retracted =
+      engine_.options.begin_record == BeginRecord::elided && engine_.log.retract_begin(worker_, begin_);
+  engine_.begins.count(worker_, retracted);
+  return retracted;
 }
 
 void TransactionSession::require_transaction() const {
@@ -104,14 +130,11 @@ Lsn TransactionSession::change(const RecordChange& change) {
   if (change.kind == ChangeKind::remove) ghosts_.add(change.table, change.key);
   LogPosition position;
   if (transaction_ == 0) {
-    if (next_number_ == numbers_end_) {
-      next_number_ = engine_.take_transactions();
-      numbers_end_ = next_number_ + Engine::kTransactionBlock;
-    }
+    const TransactionId number = new_number();
     engine_.active.begins(worker_, engine_.log.reserved());
     is_registered_ = true;
-    position = engine_.log.append_begin_and_change(worker_, next_number_, change);
-    transaction_ = next_number_++;
+    position = engine_.log.append_begin_and_change(worker_, number, change);
+    transaction_ = number;
   } else {
     position = engine_.log.append_change(worker_, transaction_, last_, change);
   }
@@ -150,6 +173,7 @@ void TransactionSession::finish() {
   active_ = false;
   if (std::exchange(is_registered_, false)) engine_.active.ended(worker_);
   transaction_ = 0;
+  begin_ = 0;
   last_ = 0;
   undo_.clear();
 }
@@ -160,11 +184,12 @@ void TransactionSession::abort() {
 }
 
 void TransactionSession::roll_back() {
-  const bool changed = transaction_ != 0;
+  const bool changed = has_changed();
   try {
-    if (changed) {
-      const LogPosition mark = engine_.log.append_mark(worker_, transaction_, last_, RecordType::abort);
-      Undo undo(engine_.log, worker_, transaction_, mark.begin, &engine_.locks);
+    if (!leaves_no_trace()) {
+      // No abort record where nothing is taken back: the begin may have gone all the same (retractions.h).
+      if (changed) last_ = engine_.log.append_mark(worker_, transaction_, last_, RecordType::abort).begin;
+      Undo undo(engine_.log, worker_, transaction_, last_, &engine_.locks);
       for (; !undo_.empty(); undo_.remove_last()) {
         const UndoList::Entry entry = undo_.last();
         undo.take_back(engine_.tables, entry.table, entry.kind, entry.key, entry.before, entry.previous);
@@ -186,15 +211,15 @@ void TransactionSession::roll_back() {
 
 void TransactionSession::commit(Callback callback, void* context) {
   require_transaction();
-  if (transaction_ != 0) {
-    commit_changes(callback, context);
-    if (ghosts_.is_due()) reclaim_ghosts();
-  } else {
+  if (leaves_no_trace()) {
     commit_read_only(callback, context);
+  } else {
+    commit_in_log(callback, context);
+    if (ghosts_.is_due()) reclaim_ghosts();
   }
 }
 
-void TransactionSession::commit_changes(Callback callback, void* context) {
+void TransactionSession::commit_in_log(Callback callback, void* context) {
   const bool pipelined = policy_ == CommitPolicy::pipelined;
   LockRequest* held = nullptr;
   try {
@@ -202,7 +227,7 @@ void TransactionSession::commit_changes(Callback callback, void* context) {
     Pending* const pending = pipelined ? &take_pending(callback, context) : nullptr;
     const Lsn end = engine_.log.append_mark(worker_, transaction_, last_, RecordType::commit).end;
     finish();
-    if (engine_.early_lock_release || policy_ == CommitPolicy::async) {
+    if (engine_.options.early_lock_release || policy_ == CommitPolicy::async) {
       engine_.locks.release_all(locks_, end);
     } else {
       held = engine_.locks.release_shared(locks_);

@@ -21,8 +21,9 @@ namespace muster {
 /// Ghosts     A removal, and an insertion that is taken back, leave a ghost with the record's lock, which scans wait for as
 ///            for any other. The session takes it away after a transaction, once the lock is free and what it
 ///            protected is durable; what it leaves behind, another one's scan finds, or a record that needs room.
-/// Read-only  A transaction that changed nothing logs nothing. It is acknowledged once what it has seen is
-///            durable, and (pipelined) not before its session's earlier commits if it has to wait at all.
+/// Read-only  A transaction that changed nothing logs nothing, unless begin records are eager or elided
+///            (begin_record.h). It is acknowledged once what it has seen is durable, and (pipelined) not before its
+///            session's earlier commits if it has to wait at all.
 class TransactionSession final : public Session, private ChangeLog {
  public:
   TransactionSession(std::shared_ptr<Engine> engine, CommitPolicy policy);
@@ -63,7 +64,12 @@ class TransactionSession final : public Session, private ChangeLog {
   void roll_back();
   void finish();
   void reclaim_ghosts() noexcept;
-  void commit_changes(Callback callback, void* context);
+  TransactionId new_number();
+  void log_begin();
+  bool has_changed() const { return last_ != begin_; }
+  /// Whether the transaction leaves nothing in the log: it changed nothing, and had not begun there or took that back.
+  bool leaves_no_trace();
+  void commit_in_log(Callback callback, void* context);
   void commit_read_only(Callback callback, void* context);
   void acknowledge_later(Pending& pending, Lsn end, LockRequest* held);
   static void on_durable(PendingCommit& commit, bool durable) noexcept;
@@ -87,10 +93,11 @@ class TransactionSession final : public Session, private ChangeLog {
   bool active_ = false;
   bool waits_for_locks_ = true;    // this transaction
   bool is_registered_ = false;     // in engine_.active
-  TransactionId transaction_ = 0;  // 0 until the first change
+  TransactionId transaction_ = 0;  // 0 until something of it is logged
   TransactionId next_number_ = 0;  // [next_number_, numbers_end_) are this session's
   TransactionId numbers_end_ = 0;
-  Lsn last_ = 0;  // the transaction's newest record
+  Lsn begin_ = 0;  // of a begin record that was logged without a change
+  Lsn last_ = 0;   // the transaction's newest record
   UndoList undo_;
   GhostList ghosts_;
   std::vector<std::byte> scanned_;  // a scan's record, read again under its lock

@@ -38,6 +38,8 @@ MEASURES = {  # what a panel may draw: title, unit (None: the result's), and how
     "lag": ("boundary lag p50", "bytes", lambda result, repetition: repetition["boundary_lag_bytes"]["p50"]),
     "lag_p99": ("boundary lag p99", "bytes", lambda result, repetition: repetition["boundary_lag_bytes"]["p99"]),
     "idle_share": ("idle share of the units used", "%", lambda result, repetition: _idle_share(result, repetition)),
+    "hit_share": ("operations that read no page from a file", "%", lambda result, repetition: _hit_share(result, repetition)),
+    "retracted_share": ("begins of readers that were taken back", "%", lambda _, repetition: _retracted_share(repetition)),
     "advance_time": ("time of an advance", "ns", None),  # of a benchmark
 }
 KEYS = {"figure", "name", "title", "source", "published", "differs", "sweep", "benchmarks", "presets", "panels", "claims", "unsupported"}
@@ -177,6 +179,20 @@ def _idle_share(result, repetition):
         return None
     seconds = sum(window["seconds"] for window in repetition["windows"])
     return 100 * max(0.0, 1 - busy_ns / 1e9 / seconds / used)
+
+
+def _hit_share(result, repetition):
+    """An operation that reads two pages counts twice; None where it is not known."""
+    misses = (repetition.get("buffers") or {}).get("misses")
+    operations = sum(window["operations"] for window in repetition["windows"])
+    operations *= result["configuration"].get("ycsb", {}).get("operations", 1)
+    return None if misses is None or not operations else 100 * max(0.0, 1 - misses / operations)
+
+
+def _retracted_share(repetition):
+    begins = repetition.get("begins") or {}
+    ended = sum(begins.values())
+    return 100 * begins["retracted"] / ended if ended else None
 
 
 def _benchmarks(path):

@@ -200,6 +200,20 @@ TEST_CASE("bad configurations: one line with key, value and what would do") {
   CHECK(ycsb_error("engine.checkpoint_s=5") == R"(engine.checkpoint_s = 5: want 0, or "log.device": "file")");
   CHECK(ycsb_error("engine.checkpoint_s=0.5") ==
         R"(engine.checkpoint_s = 0.5: want an integer from 0 to 86400)");
+  CHECK(
+      error(
+          R"({"workload": "ycsb", "algorithm": "mutex", "engine": {"directory": "d"}, "ycsb": {"mix": "load", "distribution": "same_page"}})") ==
+      R"(ycsb.distribution = "same_page": want "uniform": of ycsb.mix load every key is new)");
+  CHECK(
+      error(
+          R"({"workload": "ycsb", "algorithm": "mutex", "threads": 3, "engine": {"directory": "d"}, "ycsb": {"records": 2, "distribution": "partitioned"}})") ==
+      "ycsb.records = 2: want 3 at least, one for each worker: ycsb.distribution is partitioned");
+  CHECK(ycsb_error("engine.read_latch=none") ==
+        R"(engine.read_latch = "none": want one of "optimistic", "shared", "exclusive")");
+  CHECK(ycsb_error("engine.begin_record=never") ==
+        R"(engine.begin_record = "never": want one of "lazy", "eager", "elided")");
+  CHECK(ycsb_error("engine.replacement=fifo") ==
+        R"(engine.replacement = "fifo": want one of "clock", "lru")");
   CHECK(ycsb_error("log.direct=true") == R"(log.direct = true: want false, or "log.device": "file")");
   CHECK(
       error(

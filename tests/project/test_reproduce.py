@@ -111,7 +111,7 @@ class Claims(unittest.TestCase):
 class Recipes(unittest.TestCase):
     def test_every_recipe_is_there_and_right(self):
         found = recipes.load()
-        self.assertEqual(list(found), [str(number) for number in range(1, 14)])
+        self.assertEqual(list(found), [str(number) for number in range(1, 18)])
         self.assertEqual([number for number, recipe in found.items() if recipe.unsupported], ["7", "13"])
         for recipe in found.values():
             if not recipe.unsupported:
@@ -123,6 +123,15 @@ class Recipes(unittest.TestCase):
         for preset in recipes.PRESETS.values():
             self.assertIsNotNone(median_interval(range(preset.repetitions)))
             self.assertIsNotNone(median_interval(range(preset.benchmark_repetitions)))
+
+    def test_shares_of_hits_and_of_begins(self):
+        repetition = {"windows": [{"operations": 40}, {"operations": 10}], "buffers": {"misses": 20}, "begins": {"retracted": 3, "kept": 1}}
+        result = {"configuration": {"ycsb": {"operations": 2}}}
+        self.assertEqual(recipes.MEASURES["hit_share"][2](result, repetition), 80)
+        self.assertEqual(recipes.MEASURES["retracted_share"][2](result, repetition), 75)
+        old = {"windows": repetition["windows"], "begins": {"retracted": 0, "kept": 0}}
+        self.assertIsNone(recipes.MEASURES["hit_share"][2](result, old))
+        self.assertIsNone(recipes.MEASURES["retracted_share"][2](result, old))
 
     def test_ratios_of_points_pair_repetitions(self):
         panel = {"name": "p", "y": "throughput", "x": "x", "by": [], "over": {"elr": [True, False]}}
@@ -148,7 +157,7 @@ class Reproduce(unittest.TestCase):
 
     def test_mistakes_are_one_line(self):
         for words, said in (
-            (["14"], "the nearest is"),
+            (["99"], "the nearest is"),
             (["aether-slot"], "the nearest is aether-slots"),
             (["7"], "several streams"),
             (["all", "--preset", "week"], "invalid choice"),

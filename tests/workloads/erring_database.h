@@ -71,6 +71,7 @@ class ErringDatabase final : public Database {
   }
   LogManager& log() override { return inner_->log(); }
   BufferStatistics buffer_statistics() const override { return inner_->buffer_statistics(); }
+  BeginStatistics begin_statistics() const override { return inner_->begin_statistics(); }
   void checkpoint() override { inner_->checkpoint(); }
   Lsn log_begin() const override { return inner_->log_begin(); }
   void check() const override { inner_->check(); }

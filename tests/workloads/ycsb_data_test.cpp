@@ -1,5 +1,6 @@
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <set>
 #include <vector>
 
@@ -111,6 +112,22 @@ TEST_CASE("YcsbOperations: each mix has its share of reads, and one seed repeats
   };
   CHECK(keys(first) == keys(again));
   CHECK(keys(first) != keys(other));
+}
+
+TEST_CASE("YcsbOperations: partitioned keys are each one worker's, and all of them are somebody's") {
+  YcsbOptions options;
+  options.records = 10;
+  options.operations = 1000;
+  options.distribution = KeyDistribution::partitioned;
+  std::vector<YcsbOperation> drawn;
+  std::map<std::uint64_t, std::uint32_t> owners;
+  for (std::uint32_t worker = 0; worker < 3; ++worker) {
+    YcsbOperations(options, 5, worker + 1, worker, 3).next(drawn);
+    for (const YcsbOperation& operation : drawn) {
+      CHECK(owners.try_emplace(operation.key, worker).first->second == worker);
+    }
+  }
+  CHECK(owners.size() == 10);
 }
 
 TEST_CASE("YcsbValue: a value is read back, and any changed byte, key or length is noticed") {

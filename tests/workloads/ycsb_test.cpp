@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "engine/io/memory_log_device.h"
+#include "engine/log/log_reader.h"
 #include "tests/catch.h"
 #include "tests/temporary_directory.h"
 #include "tests/workloads/drive_workload.h"
@@ -127,6 +129,57 @@ TEST_CASE("YCSB: the log on files is read back, as many commits as were acknowle
   CHECK(ran.checks.at(3).name.starts_with("commits found in the log"));
   CHECK(ran.checks.at(3).count > 100);
   CHECK(ran.checks.at(2).count > 2 * ran.checks.at(3).count);
+}
+
+TEST_CASE("YCSB: whenever begins are logged, the log holds the commits that it must") {
+  for (const BeginRecord begin_record : {BeginRecord::eager, BeginRecord::elided}) {
+    const TemporaryDirectory folder;
+    DatabaseOptions database = in_memory(folder);
+    database.log.device = "file";
+    database.begin_record = begin_record;
+    YcsbOptions options = small(YcsbMix::f);
+    options.records = 8;
+    options.operations = 3;  // deadlocks, some of them of transactions that have changed nothing yet
+    const Ran ran = run(options, database, CommitPolicy::durable, 3);
+    REQUIRE(ran.report.begins.has_value());
+    CHECK(ran.report.begins->retracted + ran.report.begins->kept > 0);
+    CHECK((begin_record == BeginRecord::elided || ran.report.begins->retracted == 0));
+  }
+}
+
+TEST_CASE("YCSB: pages that are read from the files are counted") {
+  const TemporaryDirectory folder;
+  DatabaseOptions database = in_memory(folder);
+  database.frames = 64;
+  YcsbOptions options = small(YcsbMix::c);
+  options.records = 10'000;
+  for (const Replacement replacement : {Replacement::clock, Replacement::lru}) {
+    database.replacement = replacement;
+    const Ran ran = run(options, database, CommitPolicy::async, 2);
+    REQUIRE(ran.report.buffers.has_value());
+    CHECK(ran.report.buffers->misses > 0);
+    CHECK(ran.report.buffers->evictions > 0);
+  }
+}
+
+TEST_CASE("YCSB, same_page: every update is on one leaf page, whatever the values' size") {
+  for (const std::uint32_t value_bytes : {24u, 100u, 1024u}) {
+    const TemporaryDirectory folder;
+    DatabaseOptions database = in_memory(folder);
+    database.log.device = "file";
+    YcsbOptions options = small(YcsbMix::a);
+    options.reads = 0;
+    options.value_bytes = value_bytes;
+    options.distribution = KeyDistribution::same_page;
+    run(options, database, CommitPolicy::durable, 2);
+    std::set<PageNumber> pages;
+    LogReader reader(folder.path() / "log");
+    while (const auto record = reader.next()) {
+      if (record->type == RecordType::update && change_of(*record).kind == ChangeKind::update)
+        pages.insert(change_of(*record).page);
+    }
+    CHECK(pages.size() == 1);
+  }
 }
 
 TEST_CASE("YCSB: a log that is not on the disk fails the run") {

@@ -83,10 +83,12 @@ int scan_all_the_time(const BTree& tree, const std::atomic<bool>& stop) {
 }  // namespace
 
 TEST_CASE("BTree: threads that change neighbouring records never lose or mix them, whatever is evicted") {
-  const std::size_t frames = GENERATE(24, 4096);
-  CAPTURE(frames);
+  const auto [frames, read_latch] =
+      GENERATE(std::pair(24, ReadLatch::optimistic), std::pair(4096, ReadLatch::optimistic),
+               std::pair(24, ReadLatch::shared), std::pair(32, ReadLatch::exclusive));
+  CAPTURE(frames, static_cast<int>(read_latch));
   RecordingLog log;
-  TreeFixture fixture(log, frames);
+  TreeFixture fixture(log, static_cast<std::size_t>(frames), read_latch);
   std::vector<std::map<std::string, std::string>> models(kThreads);
   std::atomic<int> wrong{0};
   std::atomic<bool> stop{false};

@@ -127,11 +127,12 @@ inline constexpr TableId kTable = 3;
 
 /// One tree over few frames.
 struct TreeFixture {
-  explicit TreeFixture(ChangeLog& log, std::size_t frames = BufferManager::kFramesMin)
+  explicit TreeFixture(ChangeLog& log, std::size_t frames = BufferManager::kFramesMin,
+                       ReadLatch read_latch = ReadLatch::optimistic)
       : buffers({.frames = frames}, [](Lsn) {}) {
     buffers.open_table(kTable, unnamed_file());
     BTree::create(buffers, kTable, log);
-    tree.emplace(buffers, kTable);
+    tree.emplace(buffers, kTable, read_latch);
   }
 
   BufferManager buffers;

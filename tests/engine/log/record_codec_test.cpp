@@ -97,6 +97,20 @@ TEST_CASE("Record: a reclaim names the slots that leave a page, and belongs to n
   }
 }
 
+TEST_CASE("Record: a begin that is made a skipped record is whole, and nothing else in it has changed") {
+  RecordEncoder encoder;
+  encoder.mark(RecordType::begin, 77, 5000);
+  auto bytes = placed(encoder, kLsn, 0);
+  retype(std::span<std::byte, kRecordHeaderBytes>(bytes), kIncarnation, kLsn, RecordType::skipped);
+  const auto record = decode_record(kIncarnation, kLsn, bytes);
+  REQUIRE(record);
+  CHECK(record->type == RecordType::skipped);
+  CHECK(record->transaction == 77);
+  CHECK(record->previous == 0);
+  CHECK(record->durable == 5000);
+  CHECK(to_string(*record).find("skipped") != std::string::npos);
+}
+
 TEST_CASE("Record: marks have a type and nothing else") {
   RecordEncoder encoder;
   for (const auto type : {RecordType::commit, RecordType::abort, RecordType::end}) {

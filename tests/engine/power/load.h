@@ -22,6 +22,7 @@ struct Setting {
   bool early_lock_release = false;
   bool direct = false;
   std::uint32_t redo_workers = 1;
+  BeginRecord begin_record = BeginRecord::lazy;
 };
 
 /// Small everything: pages are evicted, the ring wraps, segments follow each other within a few dozen commits.

@@ -29,9 +29,13 @@ const std::map<std::string, CommitPolicy> kPolicies{{"durable", CommitPolicy::du
                                                     {"group", CommitPolicy::group},
                                                     {"pipelined", CommitPolicy::pipelined}};
 
+const std::map<std::string, BeginRecord> kBeginRecords{
+    {"lazy", BeginRecord::lazy}, {"eager", BeginRecord::eager}, {"elided", BeginRecord::elided}};
+
 struct Request {
   std::vector<std::string> algorithms{"mutex", "eleda", "border_collie", "consolidation"};
   std::vector<std::string> policies{"durable", "pipelined"};
+  std::string begin_record = "lazy";
   std::uint64_t seed = 1;
   std::uint64_t images = 2000;
   double budget_s = 0;
@@ -96,8 +100,12 @@ ExplorerOptions options_of(const Request& request, std::uint64_t seed, const std
   ExplorerOptions options;
   options.seed = seed;
   // With several redo workers a recovery writes its pages in another order each time, and so do its images.
-  options.setting = {algorithm, kPolicies.at(policy), seed % 2 == 1, seed % 4 >= 2,
-                     static_cast<std::uint32_t>(1 + seed % 3)};
+  options.setting = {algorithm,
+                     kPolicies.at(policy),
+                     seed % 2 == 1,
+                     seed % 4 >= 2,
+                     static_cast<std::uint32_t>(1 + seed % 3),
+                     kBeginRecords.at(request.begin_record)};
   options.torn = request.torn;
   options.directory = request.directory;
   options.stop_at_violation = request.expect_violation;
@@ -170,6 +178,8 @@ int parse_and_run(int argc, char** argv) {
   app.add_option("--algorithm", request.algorithms, "mutex, eleda, border_collie and consolidation")
       ->check(CLI::IsMember(usable_algorithms()));
   app.add_option("--policy", request.policies, "durable and pipelined")->check(CLI::IsMember(kPolicies));
+  app.add_option("--begin", request.begin_record, "lazy, or eager or elided (lazy)")
+      ->check(CLI::IsMember(kBeginRecords));
   app.add_option("--seed", request.seed, "of the first run; the next one has the next (1)");
   app.add_option("--images", request.images, "in all, shared by the algorithms and policies (2000)")
       ->check(CLI::Range(1, 1'000'000'000));

@@ -264,7 +264,8 @@ TEST_CASE("BufferManager: an upgrade succeeds on the page as it was read and on 
 
 TEST_CASE(
     "BufferManager: readers never see half of a change, writers never lose one, while pages come and go") {
-  BufferManager buffers({.frames = 24}, [](Lsn) {});
+  const auto replacement = GENERATE(Replacement::clock, Replacement::lru);
+  BufferManager buffers({.frames = 24, .replacement = replacement}, [](Lsn) {});
   buffers.open_table(kTable, unnamed_file());
   constexpr PageNumber kPages = 60;
   constexpr int kSteps = 4000;

@@ -1,4 +1,5 @@
 #include <atomic>
+#include <map>
 #include <random>
 #include <thread>
 
@@ -296,6 +297,104 @@ TEST_CASE("Session: a transaction that only reads logs nothing") {
   session->begin();
   session->abort();
   CHECK(f.database->log().reserved() == before);
+}
+
+namespace {
+
+std::map<RecordType, int> types_from(const std::filesystem::path& directory, Lsn from) {
+  std::map<RecordType, int> types;
+  LogReader reader(directory / "log", from);
+  while (const auto record = reader.next()) ++types[record->type];
+  return types;
+}
+
+/// With its log on files, and one record.
+struct BeginFixture {
+  explicit BeginFixture(BeginRecord begin_record) {
+    DatabaseOptions options = small_database(directory.path());
+    options.begin_record = begin_record;
+    database = Database::open(options);
+    table = database->create_table("t");
+    session = database->attach(kDurable);
+    session->begin();
+    REQUIRE(session->insert(table, as_bytes("a"), as_bytes("1")) == Status::ok);
+    session->commit();
+    from = database->log().reserved();
+  }
+  void begin_and_read() {
+    session->begin();
+    CHECK(read_text(*session, table, "a") == "1");
+  }
+  void flush() { database->log().flush(database->log().reserved()); }
+  std::map<RecordType, int> types() {
+    flush();
+    return types_from(directory.path(), from);
+  }
+  BeginStatistics counts() const { return database->begin_statistics(); }
+
+  TemporaryDirectory directory;
+  std::unique_ptr<Database> database;
+  TableId table = 0;
+  std::unique_ptr<Session> session;
+  Lsn from = 0;  // of the log, behind the first transaction
+};
+
+}  // namespace
+
+TEST_CASE("Session, eager begin: one that only reads logs its begin and its commit, which is durable") {
+  BeginFixture f(BeginRecord::eager);
+  f.begin_and_read();
+  f.session->commit();
+  CHECK(f.database->log().durable() == f.database->log().reserved());
+  f.begin_and_read();
+  f.session->abort();
+  CHECK(f.types() ==
+        std::map<RecordType, int>{{RecordType::begin, 2}, {RecordType::commit, 1}, {RecordType::end, 1}});
+  CHECK(f.counts().kept == 2);
+  CHECK(f.counts().retracted == 0);
+}
+
+TEST_CASE(
+    "Session, elided begin: what only read is skipped in the log, or committed there if its begin was "
+    "flushed") {
+  BeginFixture f(BeginRecord::elided);
+  f.begin_and_read();
+  f.flush();
+  f.session->commit();
+  CHECK(f.counts().kept == 1);
+  CHECK(f.types() == std::map<RecordType, int>{{RecordType::begin, 1}, {RecordType::commit, 1}});
+  for (int i = 0; i < 50; ++i) {
+    f.begin_and_read();
+    i % 2 == 0 ? f.session->commit() : f.session->abort();
+  }
+  const BeginStatistics counts = f.counts();  // the flusher comes by itself now and then
+  CHECK(counts.retracted > 0);
+  CHECK(counts.retracted + counts.kept == 51);
+  std::map<RecordType, int> types = f.types();
+  CHECK(types[RecordType::skipped] >= static_cast<int>(counts.retracted));
+  CHECK(types[RecordType::skipped] + types[RecordType::begin] == 51);
+  CHECK(types[RecordType::commit] + types[RecordType::end] == static_cast<int>(counts.kept));
+}
+
+TEST_CASE(
+    "Session, eager and elided begin: one that changes something has its begin first and is recovered") {
+  BeginFixture f(GENERATE(BeginRecord::eager, BeginRecord::elided));
+  f.session->begin();
+  CHECK(f.session->update(f.table, as_bytes("a"), as_bytes("2")) == Status::ok);
+  f.session->commit();
+  f.session->begin();
+  CHECK(f.session->insert(f.table, as_bytes("b"), as_bytes("3")) == Status::ok);
+  f.session->abort();
+  const auto reader = f.database->attach(kDurable);
+  reader->begin();  // runs when the process dies
+  f.session->begin();
+  CHECK(f.session->update(f.table, as_bytes("a"), as_bytes("lost")) == Status::ok);
+  f.flush();
+  const Killed killed(f.directory.path());
+  const auto database = killed.open();
+  CHECK(contents(*database, "t") == std::map<std::string, std::string>{{"a", "2"}});
+  f.session->abort();
+  reader->commit();
 }
 
 TEST_CASE("Session: what is called without a transaction, or for a table that is not there, is refused") {
