@@ -16,16 +16,20 @@ HUGE_BYTES = 2 << 20  # a huge page of this processor
 PAGES = "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
 # $1: key=value words of a run. Says what the kernel says while it is measured, then the result.
 HELPERS = f"""
+of_one_unit() {{ cat /proc/$1/task/*/status 2>/dev/null | grep -c '^Cpus_allowed_list:[^0-9]*[0-9]*$'; }}
 run() {{
   rm -f /tmp/result
   options=
-  for word in "$@"; do options="$options --set $word"; done
+  pinned=2  # threads with one unit: the workers and the flusher
+  for word in "$@"; do
+    options="$options --set $word"
+    case $word in threads=*) pinned=$((${{word#threads=}} + 1)) ;; esac
+  done
   muster run --set workload=append --set algorithm=border_collie --set log_buffer.capacity={RING_BYTES} \\
     --set warmup_s=0.5 --set window_s=0.5 --set windows=3 $options --out /tmp/result &
   pid=$!
-  tries=0
-  while [ -d /proc/$pid/task ] && [ $(ls /proc/$pid/task | wc -l) -lt 3 ] && [ $tries -lt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
-  sleep 1
+  while [ -d /proc/$pid/task ] && [ $(of_one_unit $pid) -lt $pinned ]; do sleep 0.1; done
+  sleep 0.2
   for task in /proc/$pid/task/*; do
     echo "task $(awk '/^Cpus_allowed_list/ {{ print $2 }}' $task/status) $(awk '{{ print $39 }}' $task/stat)"
   done 2>/dev/null
