@@ -126,6 +126,7 @@ class OpenDatabase {
   void check() const;
   /// As Database::checkpoint.
   void checkpoint();
+  std::unique_lock<std::mutex> keep_log() { return std::unique_lock(checkpointing_); }
   Lsn log_begin() const { return log_begin_.load(std::memory_order_relaxed); }
   BufferStatistics buffer_statistics() const { return buffers_.statistics(); }
   BeginStatistics begin_statistics() const { return engine_->begins.statistics(); }
@@ -493,6 +494,7 @@ class DatabaseHandle final : public Database {
     open_->checkpoint();
   }
   Lsn log_begin() const override { return open_->log_begin(); }
+  std::unique_lock<std::mutex> keep_log() override { return open_->keep_log(); }
   void check() const override { open_->check(); }
   void close() override { open_->close(); }
 

@@ -181,7 +181,8 @@ TEST_CASE("bad configurations: one line with key, value and what would do") {
               " takes a lock that another thread may release");
   }
   CHECK(append_error("placement=far")
-            .starts_with(R"(placement = "far": want one of "compact", "scatter", "none")"));
+            .starts_with(
+                R"(placement = "far": want one of "compact", "scatter", "smt_last", "cache", "none")"));
   CHECK(append_error("thread=1").starts_with("thread = 1: want a known key: workload, algorithm, threads"));
   CHECK(append_error("log_buffer.size=1") ==
         "log_buffer.size = 1: want a known key of log_buffer: capacity, consolidation_slots, "
