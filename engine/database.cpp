@@ -350,7 +350,8 @@ void OpenDatabase::checkpoint() {
   engine_->throw_if_failed();
   Master master{.redo_begin = log_->reserved()};
   // Behind the log's end, so that no transaction that began below it is missed (active_transactions.h).
-  master.log_begin = std::min(master.redo_begin, engine_->active.oldest());
+  // A slot may name an LSN of long before its transaction's first record, which lies above the last checkpoint's begin.
+  master.log_begin = std::max(log_begin(), std::min(master.redo_begin, engine_->active.oldest()));
   // Read behind the slots: a transaction whose slot was empty by then has its last record below this.
   master.settled = log_->reserved();
   master.next_transaction = engine_->next_transaction();
