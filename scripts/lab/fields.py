@@ -36,6 +36,14 @@ def _is_finite(value):
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _words(rules):
+    """The only texts that may stand in the place of something else: [] where a text is all that may, or any text."""
+    named = [one for one in rules if "string" in _kinds(one)]
+    if len(named) == len(rules) or not all("enum" in one for one in named):
+        return []
+    return [word for one in named for word in one["enum"] if isinstance(word, str)]
+
+
 class _Compiler:
     """Makes a function of a rule, so that a thousand results are read in a second."""
 
@@ -53,6 +61,7 @@ class _Compiler:
         tests = [TYPES[kind][1] for kind in kinds]
         fewest = max((one.get("minItems", 0) for one in rules), default=0)
         most = min((one["maxItems"] for one in rules if "maxItems" in one), default=math.inf)
+        words = _words(rules)
         of_list, of_object = self._items(rules), self._object(rules)
 
         def checked(value, place):
@@ -62,6 +71,8 @@ class _Compiler:
                 return of_object(value, place)
             if isinstance(value, list):
                 return of_list(value, place) if fewest <= len(value) <= most else (place, value, f"a list of {fewest}")
+            if words and isinstance(value, str) and value not in words:
+                return place, value, f"{want}: {', '.join(words)}"
             if isinstance(value, (int, float)) and not isinstance(value, bool) and value < least:
                 return place, value, want
             return None
