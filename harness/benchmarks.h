@@ -20,6 +20,10 @@ void register_lag_benchmarks();
 /// warm-up and the verification; bare/ycsb: the transactions of workload/ycsb in a bare loop.
 void register_workload_benchmarks();
 
+/// verify_pages/mebibytes:<n>: asks for the node of all pages of so much memory; start_threads/threads:<n>: starts, pins and
+/// joins as many workers, however few units there are.
+void register_placement_benchmarks();
+
 /// The numbers of threads that the benchmarks of append have.
 std::set<int> append_thread_counts();
 
