@@ -300,7 +300,7 @@ void OpenDatabase::open_log(Lsn scan_from, Lsn log_end) {
 void OpenDatabase::start_engine(TransactionId next_transaction) {
   const SessionOptions options{.early_lock_release = options_.early_lock_release,
                                .begin_record = options_.begin_record};
-  engine_ = std::make_unique<Engine>(*log_, tables_, options, next_transaction,
+  engine_ = std::make_unique<Engine>(*log_, tables_, options, options_.log, next_transaction,
                                      options_.log_buffer.max_workers - 1, options_.log_buffer.memory);
 }
 

@@ -23,6 +23,11 @@ Configuration& asked() {
   return configuration;
 }
 
+std::filesystem::path& directory() {
+  static std::filesystem::path directory;
+  return directory;
+}
+
 std::string in_words(const nlohmann::ordered_json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
@@ -47,6 +52,14 @@ std::string benchmark_placement() {
 
 std::string benchmark_flusher_placement() {
   return in_words(effective(asked()).at("flusher").at("placement"));
+}
+
+void place_benchmark_files(const std::string& where) {
+  directory() = where;
+}
+
+std::filesystem::path benchmark_directory() {
+  return directory();
 }
 
 Placement benchmark_placement(std::uint32_t workers) {

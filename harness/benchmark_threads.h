@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 #include <optional>
 #include <string>
 
@@ -21,6 +22,10 @@ void place_benchmarks(const std::string& assignment);
 /// That placement, and the flusher's, each in the same words.
 std::string benchmark_placement();
 std::string benchmark_flusher_placement();
+
+/// Where the benchmarks that follow have their files: empty, the system's temporary folder, unless it has been said.
+void place_benchmark_files(const std::string& where);
+std::filesystem::path benchmark_directory();
 
 /// The units of so many workers and a drainer. More workers than units, or than a list has, go round them; a longer
 /// list leaves the rest of its units alone.

@@ -20,6 +20,14 @@ void register_lag_benchmarks();
 /// warm-up and the verification; bare/ycsb: the transactions of workload/ycsb in a bare loop.
 void register_workload_benchmarks();
 
+/// log_writes/file/writes:<n>/syncs:<n>/o_sync:<0|1>/... and log_writes/muster/forces:<n>/writes:<n>/...: one iteration
+/// writes 10,000 records, in so many writes with so many syncs, into a file of --directory.
+void register_log_write_benchmarks();
+
+/// crash/<policy>/group:<n>/...: one iteration kills a process at work on a database of --directory; counted are the
+/// transactions that clients had finished, and that restart takes back.
+void register_crash_benchmarks();
+
 /// verify_pages/mebibytes:<n>: asks for the node of all pages of so much memory; start_threads/threads:<n>: starts, pins and
 /// joins as many workers, however few units there are.
 void register_placement_benchmarks();

@@ -161,6 +161,11 @@ void check_engine(const Configuration& c) {
   if (in_memory && c.database.checkpoint_time.count() != 0) {
     refuse(c, "engine.checkpoint_s", "0, or \"log.device\": \"file\"");
   }
+  if (c.database.log.direct && c.database.log.write_each)
+    refuse(c, "log.write_each", "false, or log.direct = false");
+  if (c.database.early_lock_release && c.policy == CommitPolicy::queued_group) {
+    refuse(c, "engine.early_lock_release", "false with engine.policy = queued_group: nothing is early there");
+  }
   if (!in_memory && c.database.log.latency.count() != 0) {
     refuse(c, "log.latency_us", "0, or \"log.device\": \"memory\"");
   }

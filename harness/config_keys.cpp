@@ -16,7 +16,7 @@ constexpr std::uint64_t kCapacityMax = std::uint64_t{1} << 36;
 constexpr double kDay_s = 86'400;
 
 // The names of each enumeration, in its order: what stands in a configuration.
-const Choices kPolicies{"durable", "group", "pipelined", "async"};
+const Choices kPolicies{"durable", "group", "pipelined", "async", "queued_group"};
 const Choices kDevices{"file", "memory"};
 const Choices kReplacements{"clock", "lru"};
 const Choices kReadLatches{"optimistic", "shared", "exclusive"};
@@ -185,7 +185,8 @@ std::vector<ConfigKey> engine_keys() {
       boolean("engine.early_lock_release", UsedBy::engine, [](auto& c) -> auto& { return c.database.early_lock_release; },
               "release locks once the commit record is in the log buffer, not once it is durable"),
       choice_of("engine.policy", UsedBy::engine, [](auto& c) -> auto& { return c.policy; }, kPolicies,
-                "commit: durable waits; group waits for a group; pipelined goes on and is acknowledged later; async is not durable"),
+                "commit: durable waits; group waits for a group; pipelined goes on and is acknowledged later; async is not durable; "
+                "queued_group, a baseline, waits for a group before the commit is in the log"),
       choice_of("log.device", UsedBy::engine, [](auto& c) -> auto& { return c.database.log.device; }, kDevices,
               "where the log goes"),
       boolean("log.direct", UsedBy::engine, [](auto& c) -> auto& { return c.database.log.direct; },
@@ -195,9 +196,13 @@ std::vector<ConfigKey> engine_keys() {
       integer("log.segment_bytes", UsedBy::engine, [](auto& c) -> auto& { return c.database.log.segment_bytes; }, 65'536,
               std::uint64_t{1} << 40, "size of a segment file; log.device file"),
       integer("log.group_commits", UsedBy::engine, [](auto& c) -> auto& { return c.database.log.group_commits; }, 1, 1'000'000,
-              "commits that a flush waits for; engine.policy group"),
+              "commits that a flush waits for; engine.policy group, queued_group"),
       duration<std::chrono::microseconds>("log.group_timeout_us", UsedBy::engine, [](auto& c) -> auto& { return c.database.log.group_timeout; }, 1,
-                   10'000'000, "microseconds after which it waits no longer; engine.policy group"),
+                   10'000'000, "microseconds after which it waits no longer; engine.policy group, queued_group"),
+      boolean("log.force_each", UsedBy::engine, [](auto& c) -> auto& { return c.database.log.force_each; },
+              "a baseline: every record is durable before its worker goes on, not a commit's only"),
+      boolean("log.write_each", UsedBy::engine, [](auto& c) -> auto& { return c.database.log.write_each; },
+              "a baseline: the log is written record by record, not all that is there at once; not with log.direct"),
   };
   // clang-format on
 }

@@ -37,31 +37,40 @@ void print_help() {
       "muster_bench [--placement=P] [--flusher.placement=P]  as the keys of a run, which muster keys "
       "explains: the "
       "workers' units (compact), the drainer's (next)\n"
+      "             [--directory=DIR]  files of log_writes/ and crash/ (the system's temporary folder)\n"
       "\nAnd the options of Google Benchmark:\n\n");
   benchmark::PrintDefaultHelp();
 }
 
-/// The key whose option this is, if it is one.
-std::optional<std::string_view> placement_key_of(std::string_view argument) {
-  for (const std::string_view key : {"placement", "flusher.placement"}) {
+constexpr std::string_view kDirectory = "directory";
+
+/// The option of this argument, if it is one that the library does not know.
+std::optional<std::string_view> option_of(std::string_view argument) {
+  for (const std::string_view option :
+       {std::string_view("placement"), std::string_view("flusher.placement"), kDirectory}) {
     const std::string_view name = argument.substr(0, argument.find('='));
-    if (name.starts_with("--") && name.substr(2) == key) return key;
+    if (name.starts_with("--") && name.substr(2) == option) return option;
   }
   return std::nullopt;
 }
 
-/// Takes what places threads out of the arguments, which the library would not know. Throws ConfigError.
-void take_placement(int& argc, char** argv) {
+void take(std::string_view option, const std::string& value) {
+  if (option == kDirectory) return place_benchmark_files(value);
+  place_benchmarks(std::string(option) + "=" + value);
+}
+
+/// Takes what places threads and files out of the arguments. Throws ConfigError.
+void take_options(int& argc, char** argv) {
   int left = 0;
   for (int i = 0; i < argc; ++i) {
     const std::string argument = argv[i];
-    const auto key = placement_key_of(argument);
-    if (!key) {
+    const auto option = option_of(argument);
+    if (!option) {
       argv[left++] = argv[i];
-    } else if (argument.find('=') != std::string::npos) {
-      place_benchmarks(argument.substr(2));
+    } else if (const std::size_t equals = argument.find('='); equals != std::string::npos) {
+      take(*option, argument.substr(equals + 1));
     } else if (++i < argc) {
-      place_benchmarks(std::string(*key) + "=" + argv[i]);
+      take(*option, argv[i]);
     } else {
       throw ConfigError(argument, "nothing",
                         "want what the configuration's key takes, such as compact or node:0");
@@ -74,11 +83,13 @@ void take_placement(int& argc, char** argv) {
 }  // namespace muster
 
 int main(int argc, char** argv) try {
-  muster::take_placement(argc, argv);
+  muster::take_options(argc, argv);
   muster::register_append_benchmarks();
   muster::register_advance_benchmarks();
   muster::register_lag_benchmarks();
   muster::register_workload_benchmarks();
+  muster::register_log_write_benchmarks();
+  muster::register_crash_benchmarks();
   muster::register_placement_benchmarks();
   muster::describe();
   benchmark::Initialize(&argc, argv, muster::print_help);

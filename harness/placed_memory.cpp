@@ -73,8 +73,8 @@ PlacedMemory::PlacedMemory(const Configuration& c, const Topology& topology, con
 void PlacedMemory::reserve(MemoryRegion region, std::span<std::byte> range) {
   const WantedNodes& nodes = wanted(region);
   const std::string asked = in_words(configuration_, region);
-  if (nodes.nodes.size() ==
-      1) {  // preferred and not bound: a node that is full is found out, and kills nobody
+  if (nodes.nodes.size() == 1) {
+    // Preferred and not bound: a node that is full is found out, and kills nobody.
     set_policy(range, MPOL_PREFERRED, nodes.nodes, false, asked);
   } else if (nodes.kind == Kind::interleave) {
     set_policy(range, MPOL_INTERLEAVE, nodes.nodes, false, asked);

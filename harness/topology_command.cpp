@@ -40,7 +40,8 @@ Outcome outcome(const Topology& topology, PlacementPolicy policy, std::uint32_t 
   Configuration c;
   c.threads = threads;
   c.placement = policy;
-  Outcome outcome{.placement = place_threads(topology, c)};
+  Outcome outcome;
+  outcome.placement = place_threads(topology, c);
   std::set<unsigned> cores, caches;
   for (const auto& worker : outcome.placement.workers) {
     const ProcessingUnit& unit = *topology.find(*worker);

@@ -133,7 +133,7 @@ def draw_costs(panel, document):
     panel.set_axis_off()
     panel.set_title("What operations cost", x=-0.25)
     costs = document["costs_ns"]
-    rows = [(title, f"{number(costs[key]['median'])} ns", f"{number(costs[key]['q1'])} to {number(costs[key]['q3'])}") for key, title in COSTS.items()]
+    rows = [(title, time(costs[key]["median"]), f"{time(costs[key]['q1'])} to {time(costs[key]['q3'])}") for key, title in COSTS.items()]
     cores = [core["own_node"] for core in document["copy_bytes_per_s"]["cores"] if core["own_node"]]
     if cores:
         medians = sorted(spread["median"] for spread in cores)
@@ -153,8 +153,10 @@ def draw_costs(panel, document):
         panel.text(0.85, y, ends, transform=panel.transAxes, fontsize=7.5, va="center", color="#555555")
 
 
-def number(ns):
-    return f"{ns:,.0f}" if ns >= 100 else f"{ns:.1f}"
+def time(ns):
+    if ns >= 10_000:
+        return f"{ns / 1000:,.0f} µs"
+    return f"{ns:,.0f} ns" if ns >= 100 else f"{ns:.1f} ns"
 
 
 def gigabytes(rate):

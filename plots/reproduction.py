@@ -16,6 +16,7 @@ from lab.measures import Measure
 from lab.results import natural
 from lab.series import Chart, Point, Series
 from lab.statistics import Spread
+from lab.wording import amount, two_digits
 
 def chart_of(panel, table):
     """The panel's lines: a point of a line is the spread over repetitions."""
@@ -43,13 +44,55 @@ def words(keys):
     return ", ".join(said)
 
 
+def draw_bars(axes, panel, table, steps):
+    """A bar a point: steps in their order, the first on top, each with its factor over the one before; others in the
+    order of their keys, the largest first."""
+    of_steps = panel["x"] == recipes.STEP
+    points = sorted(map(dict, table.values), key=lambda point: [point[key] for key in [panel["x"], *panel["by"]]], reverse=not of_steps)
+    before = None
+    for y, point in zip(range(len(points), 0, -1), points):
+        spread = Spread.of(list(table.of(point).values()))
+        name = step_name(point[recipes.STEP], steps) if of_steps else words([(key, point[key]) for key in panel["by"]])
+        axes.barh(y, spread.median, color="#0072B2", height=0.62, alpha=0.85, zorder=2)
+        ends = [[spread.median - spread.q1], [spread.q3 - spread.median]]
+        axes.errorbar([spread.median], [y], xerr=ends, color="#222222", marker="", elinewidth=0.9, label=f"_{name}", zorder=3)
+        factor = f"   \N{MULTIPLICATION SIGN}{two_digits(spread.median / before)}" if before else ""
+        place = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "fontsize": 7.5}
+        axes.annotate(amount(spread.median) + factor, (max(spread.q3, spread.median), y), annotation_clip=False, **place)
+        before = spread.median if of_steps else None
+        point["name"] = name
+    axes.set_yticks(range(len(points), 0, -1), [point["name"] for point in points], fontsize=8)
+    axes.grid(axis="y", visible=False)
+    axes.set_xscale("log" if "x" in panel.get("log", "") else "linear")
+    axes.margins(x=0.15)
+    axes.xaxis.set_major_formatter(ticker.EngFormatter(sep="\N{THIN SPACE}"))
+    axes.set_xlabel(", ".join(part for part in (table.title, table.unit) if part))
+    axes.set_title(panel.get("title", ""), fontweight="normal", fontsize=8, color="#555555")
+
+
+def step_name(number, steps):
+    return f"{number}. {steps[number - 1][0]}"
+
+
+def height_of(recipe, tables):
+    """In inches: bars want a line each."""
+    bars = [len(tables[panel["name"]].values) for panel in recipe.panels if panel.get("bars")]
+    return max([3.6] * (len(bars) < len(recipe.panels)) + [0.9 + 0.3 * count for count in bars])
+
+
 def draw(recipe, folder, out):
     tables, found, benchmarks = recipe.tables(folder)
-    figure, all_axes = pyplot.subplots(1, len(recipe.panels), figsize=(6.2 * len(recipe.panels), 3.6), squeeze=False)
+    size = (6.2 * len(recipe.panels) + (2 if recipe.steps else 0), height_of(recipe, tables))
+    figure, all_axes = pyplot.subplots(1, len(recipe.panels), figsize=size, squeeze=False)
     known = Algorithms.of_results(found) if found else Algorithms.of_list(benchmarks.get("algorithms", []))
     drawn, kinds = [], set()
     for axes, panel in zip(all_axes[0], recipe.panels):
         table = tables[panel["name"]]
+        if panel.get("bars"):
+            draw_bars(axes, panel, table, recipe.steps)
+            kinds |= {kind for of in table.disturbed.values() for kind in of}
+            drawn.append((axes, []))
+            continue
         chart, log = chart_of(panel, table), panel.get("log", "")
         ends = plot.draw_lines(axes, chart, None if is_bent(chart) else log)
         axes.set_xlabel(panel["x"])
@@ -61,7 +104,8 @@ def draw(recipe, folder, out):
     figure.suptitle(f"{recipe.number}. {recipe.title}", x=0.01, ha="left", fontsize=11, fontweight="bold")
     figure.tight_layout()
     for axes, ends in drawn:
-        style.label_ends(axes, ends)
+        if ends:
+            style.label_ends(axes, ends)
     repetitions = sorted({len(of) for table in tables.values() for of in table.values.values()})
     counts = " to ".join(str(n) for n in sorted({repetitions[0], repetitions[-1]}))
     caption = [

@@ -6,6 +6,14 @@
 
 namespace muster {
 
+std::vector<std::uint32_t> report_mix() {
+  constexpr std::size_t kMarks = 10, kUpdates = 20, kCompensations = 1;  // a quarter of 40, 80 and 4
+  std::vector<std::uint32_t> sizes(kMarks, 28);
+  sizes.insert(sizes.end(), kUpdates, 288);
+  sizes.insert(sizes.end(), kCompensations, 296);
+  return sizes;
+}
+
 AppendPayload::AppendPayload(std::uint32_t record_bytes_max, std::uint64_t seed)
     : filler_(kPlaces * kPlaceBytes + record_bytes_max) {
   Random random(seed, ~std::uint64_t{0});  // a stream that no worker has

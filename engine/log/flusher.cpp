@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "engine/log/futex.h"
+#include "engine/log/record_codec.h"
 
 namespace muster {
 namespace {
@@ -246,7 +247,7 @@ bool Flusher::drain() noexcept {
 void Flusher::write(Lsn begin, Lsn end) {
   const Clock::time_point began = Clock::now();
   try {
-    device_.write(begin, buffer_.bytes(begin, end));
+    put_on_device(begin, end);
     device_.sync();
   } catch (const std::system_error& error) {
     return fail(error.code(), error.what());
@@ -255,10 +256,18 @@ void Flusher::write(Lsn begin, Lsn end) {
   }
   cohort_.synced(Clock::now() - began);
   bytes_.add(end - begin);
-  writes_.add(1);
   syncs_.add(1);
   flush_bytes_.record(end - begin);
   durable_.store(end, std::memory_order_seq_cst);  // [durable], [park]
+}
+
+/// At once, or record by record: the boundary `end` is never inside a record.
+void Flusher::put_on_device(Lsn begin, Lsn end) {
+  for (Lsn at = begin; at < end; writes_.add(1)) {
+    const Lsn upto = options_.write_each ? at + record_bytes(buffer_.bytes(at, end)) : end;
+    device_.write(at, buffer_.bytes(at, upto));
+    at = upto;
+  }
 }
 
 void Flusher::fail(const std::error_code& code, const std::string& what) {

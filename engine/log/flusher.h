@@ -33,6 +33,7 @@ struct FlusherOptions {
   std::uint64_t reach = 0;  ///< bytes above the boundary that workers come before they wait for a drainer
   std::uint32_t group_commits = 8;
   std::chrono::nanoseconds group_timeout{0};
+  bool write_each = false;         ///< one write to the device a record
   std::function<void()> on_start;  ///< runs first in the flusher's thread, to place it
   /// The drainer calls it, where there is one, with what it is about to write: these bytes of the buffer are its alone.
   std::function<void(Lsn begin, Lsn end)> before_write{};
@@ -140,6 +141,7 @@ class Flusher {
   void release();
   bool drain() noexcept;
   void write(Lsn begin, Lsn end);
+  void put_on_device(Lsn begin, Lsn end);
   void settle();
   void gather();
   void wake(Slot& slot, Lsn durable_end, bool has_failed);

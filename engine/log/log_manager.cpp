@@ -22,6 +22,7 @@ void check(const LogOptions& options) {
   if (!file && options.device != "memory")
     refuse("log.device", options.device, "want \"file\" or \"memory\"");
   if (!file && options.direct) refuse("log.direct", true, "want false where log.device is \"memory\"");
+  if (options.direct && options.write_each) refuse("log.write_each", true, "want false with log.direct");
   if (file && options.latency.count() != 0) {
     refuse("log.latency_us", options.latency.count(), "want 0 where log.device is \"file\": it has its own");
   }
@@ -102,6 +103,7 @@ LogManager::LogManager(const LogOptions& options, std::string_view algorithm, co
                        std::unique_ptr<LogDevice> device)
     : device_(std::move(device)),
       incarnation_(device_->incarnation()),
+      force_each_(options.force_each),
       buffer_(make_buffer(algorithm, buffer, device_->start())),
       workers_(buffer.memory, MemoryRegion::workers, buffer.max_workers, Spacing::by_worker),
       retractions_(options.retract ? std::make_unique<Retractions>(buffer.max_workers) : nullptr),
@@ -111,6 +113,7 @@ LogManager::LogManager(const LogOptions& options, std::string_view algorithm, co
                                                         .reach = reach_of(algorithm, buffer),
                                                         .group_commits = options.group_commits,
                                                         .group_timeout = options.group_timeout,
+                                                        .write_each = options.write_each,
                                                         .on_start = options.on_flusher_start,
                                                         .before_write = before_write()})) {}
 
@@ -133,6 +136,7 @@ LogManager::Appended LogManager::append_there(WorkerId worker, Lsn previous, std
   encoder.place(incarnation_, reservation.begin, previous, reservation.bytes);
   buffer_->publish(worker, reservation);
   flusher_->appended(reservation.end());
+  if (force_each_) flusher_->flush(reservation.end());
   return {{reservation.begin + last, reservation.end()}, reservation.bytes.data()};
 }
 

@@ -18,10 +18,11 @@
 namespace muster {
 
 enum class CommitPolicy : std::uint8_t {
-  durable,    ///< commit returns once it is durable; commits that meet share a sync
-  group,      ///< as durable, but a flush waits for group_commits of them or group_timeout
-  pipelined,  ///< commit returns at once; the acknowledgement comes when it is durable
-  async,      ///< acknowledged at once: the last moments before a crash may be lost
+  durable,       ///< commit returns once it is durable; commits that meet share a sync
+  group,         ///< as durable, but a flush waits for group_commits of them or group_timeout
+  pipelined,     ///< commit returns at once; the acknowledgement comes when it is durable
+  async,         ///< acknowledged at once: the last moments before a crash may be lost
+  queued_group,  ///< as group, but the commits wait before they are in the log (txn/commit_queue.h); a baseline
 };
 
 struct LogOptions {
@@ -33,6 +34,9 @@ struct LogOptions {
   std::uint64_t segment_bytes = std::uint64_t{64} << 20;
   std::uint32_t group_commits = 8;
   std::chrono::microseconds group_timeout{1000};
+  // Two baselines, of an engine that knows no better.
+  bool force_each = false;  ///< every append returns only when its record is durable
+  bool write_each = false;  ///< one write to the device a record; not with `direct`
   /// Opening looks for the log's end from here, an LSN at which a record begins (0: from the oldest segment).
   Lsn scan_from = 0;
   bool retract = false;  ///< begin records may be taken back while they are buffered
@@ -71,7 +75,7 @@ class LogManager {
 
   // Appends; `previous` is the transaction's last record (0: none). Callable with page latches held: the
   // drainer takes none. Throw std::system_error once the log has failed, std::invalid_argument for a record
-  // larger than the ring. Before the throw nothing is appended.
+  // larger than the ring. Before the throw nothing is appended, but with force_each.
 
   /// Begin and the first change, in one reservation: the begin record lies kRecordHeaderBytes before the
   /// result.
@@ -95,7 +99,7 @@ class LogManager {
   /// Blocks until [0, end) is durable, whatever the policy (WAL rule, shutdown). Any thread; end <=
   /// reserved(). Throws std::system_error when the log has failed first.
   void flush(Lsn end) { flusher_->flush(end); }
-  /// Blocks until the commit that ends at `end` is durable; `policy` is durable or group. Throws as flush.
+  /// Blocks until the commit that ends at `end` is durable; `policy` is none of pipelined and async. Throws as flush.
   void wait_for_commit(WorkerId worker, Lsn end, CommitPolicy policy) {
     flusher_->wait_for_commit(worker, end, policy == CommitPolicy::group);
   }
@@ -142,6 +146,7 @@ class LogManager {
 
   std::unique_ptr<LogDevice> device_;
   const std::uint64_t incarnation_;
+  const bool force_each_;
   std::unique_ptr<LogBuffer> buffer_;
   PlacedArray<Worker> workers_;
   std::unique_ptr<Retractions> retractions_;  // null: no begin is ever taken back

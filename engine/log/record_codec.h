@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstring>
 #include <optional>
 #include <span>
 #include <vector>
@@ -26,6 +27,13 @@ inline constexpr std::size_t kRecordAlignment = 8;
 /// Larger ones are refused when they are appended, and what claims to be larger is no record.
 inline constexpr std::size_t kRecordBytesMax = std::size_t{64} << 20;
 static_assert(sizeof(RecordHeader) == kRecordHeaderBytes);
+
+/// The size of the record at the front of `bytes`, which is whole.
+inline std::uint32_t record_bytes(Bytes bytes) {
+  RecordHeader header;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  return header.size;
+}
 
 /// A record under construction, in memory that is used again by the next one. Not thread-safe.
 class RecordEncoder {

@@ -8,6 +8,7 @@
 #include "engine/log/log_manager.h"
 #include "engine/txn/active_transactions.h"
 #include "engine/txn/begin_record.h"
+#include "engine/txn/commit_queue.h"
 #include "engine/txn/lock_manager.h"
 #include "engine/txn/tables.h"
 
@@ -23,9 +24,11 @@ struct SessionOptions {
 class Engine {
  public:
   Engine(LogManager& its_log, const Tables& its_tables, const SessionOptions& its_options,
-         TransactionId next_transaction, std::uint32_t sessions_max, const MemoryPlacement* memory)
+         const LogOptions& log_options, TransactionId next_transaction, std::uint32_t sessions_max,
+         const MemoryPlacement* memory)
       : log(its_log),
         tables(its_tables),
+        commit_queue(its_log, log_options.group_commits, log_options.group_timeout),
         options(its_options),
         begins(sessions_max + 1),
         locks(memory),
@@ -35,6 +38,7 @@ class Engine {
 
   LogManager& log;
   const Tables& tables;
+  CommitQueue commit_queue;  // of CommitPolicy::queued_group
   const SessionOptions options;
   BeginCounters begins;
   LockManager locks;

@@ -225,7 +225,9 @@ void TransactionSession::commit_in_log(Callback callback, void* context) {
   try {
     engine_.throw_if_failed();
     Pending* const pending = pipelined ? &take_pending(callback, context) : nullptr;
-    const Lsn end = engine_.log.append_mark(worker_, transaction_, last_, RecordType::commit).end;
+    const Lsn end = policy_ == CommitPolicy::queued_group
+                        ? engine_.commit_queue.commit(worker_, transaction_, last_)
+                        : engine_.log.append_mark(worker_, transaction_, last_, RecordType::commit).end;
     finish();
     if (engine_.options.early_lock_release || policy_ == CommitPolicy::async) {
       engine_.locks.release_all(locks_, end);

@@ -28,8 +28,8 @@ def listed(pattern):
     return names
 
 
-def run(names, pattern, repetitions, seconds):
-    """The benchmarks' own JSON: a random order over all repetitions of all of them, so that drift hits all alike."""
+def run(names, pattern, repetitions, seconds, directory=None):
+    """The benchmarks' own JSON, files in `directory`: a random order over all repetitions of all of them, so that drift hits all alike."""
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "benchmarks.json"
         command = [
@@ -41,6 +41,7 @@ def run(names, pattern, repetitions, seconds):
             f"--benchmark_filter={pattern}",
             "--benchmark_enable_random_interleaving=true",
             "--benchmark_display_aggregates_only=true",
+            *([f"--directory={directory}"] if directory else []),
         ]
         done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         if done.returncode != 0:

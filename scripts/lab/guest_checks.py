@@ -16,19 +16,26 @@ HUGE_BYTES = 2 << 20  # a huge page of this processor
 PAGES = "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
 # $1: key=value words of a run. Says what the kernel says while it is measured, then the result.
 HELPERS = f"""
-run() {{
-  rm -f /tmp/result
-  options=
-  for word in "$@"; do options="$options --set $word"; done
-  muster run --set workload=append --set algorithm=border_collie --set log_buffer.capacity={RING_BYTES} \\
-    --set warmup_s=0.5 --set window_s=0.5 --set windows=3 $options --out /tmp/result &
-  pid=$!
-  tries=0
-  while [ -d /proc/$pid/task ] && [ $(ls /proc/$pid/task | wc -l) -lt 3 ] && [ $tries -lt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
-  sleep 1
-  for task in /proc/$pid/task/*; do
+look() {{
+  for task in /proc/$1/task/*; do
     echo "task $(awk '/^Cpus_allowed_list/ {{ print $2 }}' $task/status) $(awk '{{ print $39 }}' $task/stat)"
-  done 2>/dev/null
+  done 2>/dev/null >/tmp/look
+  [ $(grep -c '^task [0-9]* [0-9]*$' /tmp/look) -ge $2 ] && cp /tmp/look /tmp/seen
+}}
+run() {{
+  rm -f /tmp/result /tmp/seen
+  options=
+  pinned=2  # threads with one unit: the workers and the flusher
+  for word in "$@"; do
+    options="$options --set $word"
+    case $word in threads=*) pinned=$((${{word#threads=}} + 1)) ;; esac
+  done
+  muster run --set workload=append --set algorithm=border_collie --set log_buffer.capacity={RING_BYTES} \\
+    --set warmup_s=0.5 --set window_s=0.5 --set windows=4 $options --out /tmp/result &
+  pid=$!
+  while [ -d /proc/$pid/task ] && ! look $pid $pinned; do sleep 0.1; done
+  look $pid $pinned  # once more: a thread that has just been pinned may be on its way, and all may have ended since
+  cat /tmp/seen 2>/dev/null
   grep muster-ring /proc/$pid/numa_maps 2>/dev/null
   wait $pid
   code=$?

@@ -40,10 +40,17 @@ MEASURES = {  # what a panel may draw: title, unit (None: the result's), and how
     "idle_share": ("idle share of the units used", "%", lambda result, repetition: _idle_share(result, repetition)),
     "hit_share": ("operations that read no page from a file", "%", lambda result, repetition: _hit_share(result, repetition)),
     "retracted_share": ("begins of readers that were taken back", "%", lambda _, repetition: _retracted_share(repetition)),
-    "advance_time": ("time of an advance", "ns", None),  # of a benchmark
+    "latency": ("commit latency p50", "us", lambda result, repetition: repetition["commit_latency_us"]["p50"]),
+    "latency_p99": ("commit latency p99", "us", lambda result, repetition: repetition["commit_latency_us"]["p99"]),
+    # Of a benchmark: the field of its entry.
+    "advance_time": ("time of an advance", "ns", "real_time"),
+    "records_time": ("time of 10,000 records", "ms", "real_time"),
+    "lost": ("finished transactions that a crash takes back", "transactions", "lost"),
 }
-KEYS = {"figure", "name", "title", "source", "published", "differs", "sweep", "benchmarks", "presets", "panels", "claims", "unsupported"}
-PANEL_KEYS = {"name", "title", "y", "x", "by", "where", "over", "log"}
+KEYS = {"figure", "name", "title", "source", "published", "differs", "sweep", "steps", "benchmarks", "repetition_s"}
+KEYS |= {"presets", "panels", "claims", "unsupported"}
+PANEL_KEYS = {"name", "title", "y", "x", "by", "where", "over", "log", "bars"}
+STEP = "step"  # the key that stands for those that the steps set
 
 
 class Recipe:
@@ -59,6 +66,8 @@ class Recipe:
         self.differs = document.get("differs", "")
         self.unsupported = document.get("unsupported")  # what Muster lacks for it
         self.filter = document.get("benchmarks")
+        self.repetition_s = document.get("repetition_s")  # of all its benchmarks; None: as PRESETS has it
+        self.steps = _steps(document.get("steps", []))
         self.panels, self.claims = document.get("panels", []), document.get("claims", [])
         self._sweep, self._presets = document.get("sweep"), document.get("presets", {})
 
@@ -69,6 +78,8 @@ class Recipe:
         document = copy.deepcopy(self._sweep)
         document["repetitions"] = PRESETS[preset].repetitions
         document["base"] = {**document.get("base", {}), **PRESETS[preset].base}
+        if self.steps:
+            document["parts"] = [{"base": _nested(document["base"], settings)} for _, settings in self.steps]
         document.setdefault("axes", {}).update(self._presets.get(preset, {}).get("axes", {}))
         return matrix.checked(document)
 
@@ -85,8 +96,8 @@ class Recipe:
         document = _benchmarks(self.benchmarks_file(out)) if self.filter else None
         made = {}
         for panel in self.panels:
-            from_benchmark = MEASURES[panel["y"]][2] is None
-            table = of_benchmarks(document, panel) if from_benchmark else of_results(found, panel)
+            from_benchmark = isinstance(MEASURES[panel["y"]][2], str)
+            table = of_benchmarks(document, panel) if from_benchmark else of_results(found, panel, self.steps)
             if not table.values:
                 raise RequestError.of(f"{self.path.name}: panel", panel["name"], "points that the recipe measures")
             made[panel["name"]] = table
@@ -118,13 +129,42 @@ def chosen(recipes, words):
     return list(dict.fromkeys(by_word[word] for word in words))
 
 
-def of_results(found, panel):
+def _steps(steps):
+    """[(label, all that is set by then)]: each step changes some settings of the one before."""
+    found, settings = [], {}
+    for step in steps:
+        settings = {**settings, **step["set"]}
+        found.append((step["label"], settings))
+    return found
+
+
+def _nested(base, settings):
+    """The configuration with these dotted keys in it."""
+    found = copy.deepcopy(base)
+    for key, value in settings.items():
+        *sections, name = key.split(".")
+        section = found
+        for one in sections:
+            section = section.setdefault(one, {})
+        section[name] = value
+    return found
+
+
+def _step_for_settings(configuration, steps):
+    """A flat configuration with the step's number in the place of what the steps set."""
+    for number, (_, settings) in enumerate(steps, 1):
+        if all(configuration.get(key) == value for key, value in settings.items()):
+            return {STEP: number} | {key: value for key, value in configuration.items() if key not in settings}
+    return configuration
+
+
+def of_results(found, panel, steps=()):
     title, unit, value = MEASURES[panel["y"]]
     unit = unit if unit is not None else found[0]["throughput"]["unit"] if found else ""
     table = Table(title, unit, {})
     for result in found:
         configuration = dict(flat(results.without_place(result["configuration"])))
-        seed, point = configuration.pop("seed"), _point(configuration)
+        seed, point = configuration.pop("seed"), _point(_step_for_settings(configuration, steps))
         at_point, kinds = table.values.setdefault(point, {}), table.disturbed.setdefault(point, set())
         for number, repetition in enumerate(result["repetitions"]):
             measured = value(result, repetition)
@@ -136,12 +176,12 @@ def of_results(found, panel):
 
 def of_benchmarks(document, panel):
     """Benchmarks of one family are drawn against one of their arguments: those that lack it belong to another panel."""
-    title, unit, _ = MEASURES[panel["y"]]
+    title, unit, field = MEASURES[panel["y"]]
     values = {}
     for entry in document["benchmarks"]:
         point = measurements.configuration_of(entry.get("run_name", entry["name"]))
-        if panel["x"] in point and not entry.get("error_occurred"):
-            values.setdefault(_point(point), {})[0, entry.get("repetition_index", 0)] = entry["real_time"]
+        if panel["x"] in point and field in entry and not entry.get("error_occurred"):
+            values.setdefault(_point(point), {})[0, entry.get("repetition_index", 0)] = entry[field]
     return _shaped(Table(title, unit, values), panel)
 
 
@@ -211,6 +251,13 @@ def _check(document, name):
         raise RequestError.of(name, sorted(missing | unknown), "figure, name, title, source, published, and only " + ", ".join(sorted(KEYS)))
     if "unsupported" in document:
         return
+    settings = [settings for _, settings in _steps(document.get("steps", []))]
+    if any(one in settings[:place] for place, one in enumerate(settings)):
+        raise RequestError.of(f"{name}: steps", len(settings), "each to differ from all before")
+    first, *later = [step.get("set", {}) for step in document.get("steps", [])] or [{}]
+    unset = sorted({key for step in later for key in step} - set(first))
+    if unset:
+        raise RequestError.of(f"{name}: steps", unset, "the first step to set what a later one changes")
     panels = document.get("panels", [])
     if not panels or not ("sweep" in document or "benchmarks" in document):
         raise RequestError.of(name, "panels", "one at least, and a sweep or benchmarks to draw")

@@ -118,6 +118,17 @@ TEST_CASE("configuration: the repeating command sets what differs from the defau
   CHECK(repeating_command(d).ends_with(" --set engine.directory=DIRECTORY"));
 }
 
+TEST_CASE("configuration: append.bytes = report is a course report's mix, and keeps its name") {
+  const Configuration c =
+      read(R"({"workload": "append", "algorithm": "null", "append": {"bytes": "report"}})");
+  const auto& bytes = options_of<AppendOptions>(c).bytes;
+  CHECK(std::ranges::count(bytes, 28) == 10);
+  CHECK(std::ranges::count(bytes, 288) == 20);
+  CHECK(std::ranges::count(bytes, 296) == 1);
+  CHECK(bytes.size() == 31);
+  CHECK(effective(c)["append"]["bytes"] == "report");
+}
+
 TEST_CASE("--set: replaces, adds sections, and reads a value as JSON or else as a string") {
   const Configuration c =
       read(R"({"workload": "append", "algorithm": "mutex", "threads": 4})",
@@ -143,12 +154,14 @@ TEST_CASE("bad configurations: one line with key, value and what would do") {
   CHECK(append_error("log_buffer.capacity=5000") ==
         "log_buffer.capacity = 5000: want a power of two from 4096 to 68719476736");
   CHECK(append_error("append.bytes=15") ==
-        "append.bytes = 15: want an integer from 16 (the header) to log_buffer.capacity, or a list of such");
+        "append.bytes = 15: want an integer from 16 (the header) to log_buffer.capacity, a list of such, or "
+        "\"report\"");
   CHECK(append_error("append.bytes=16777217") ==
         "append.bytes = 16777217: want 16777216 at most, log_buffer.capacity: a record has to fit into the "
         "ring");
   CHECK(
       append_error("append.bytes=[48,16777217]").starts_with("append.bytes = [48,16777217]: want 16777216"));
+  CHECK(append_error("append.bytes=reports").starts_with("append.bytes = \"reports\": want an integer"));
   CHECK(append_error("append.bytes=[]").starts_with("append.bytes = []: want an integer"));
   CHECK(append_error("append.idle_workers=5000") ==
         "append.idle_workers = 5000: want an integer from 0 to 4096");

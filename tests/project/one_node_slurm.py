@@ -1,11 +1,13 @@
 """A real Slurm of one node on loopback: munged, slurmctld and slurmd, each a child that ends with this process."""
 
+import atexit
 import os
 import pwd
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -74,6 +76,9 @@ class OneNodeSlurm:
         return {**os.environ, "SLURM_CONF": str(self.configuration)}
 
     def start(self):
+        # Also where this process is interrupted: slurmctld outlives the signal of a parent's end.
+        atexit.register(self.stop)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         self._start_munged()
         self.start_controller()
         self.start_node()

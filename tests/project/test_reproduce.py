@@ -10,6 +10,7 @@ import unittest
 from pathlib import Path
 
 import project
+import samples
 from lab import claims, command, recipes
 from lab.claims import CANNOT_TELL, DOES_NOT, HOLDS, Table
 from lab.statistics import median_interval
@@ -111,13 +112,57 @@ class Claims(unittest.TestCase):
 class Recipes(unittest.TestCase):
     def test_every_recipe_is_there_and_right(self):
         found = recipes.load()
-        self.assertEqual(list(found), [str(number) for number in range(1, 18)])
+        self.assertEqual(list(found), [str(number) for number in (*range(1, 18), *range(21, 25))])
         self.assertEqual([number for number, recipe in found.items() if recipe.unsupported], ["7", "13"])
         for recipe in found.values():
             if not recipe.unsupported:
                 self.assertGreaterEqual(len(recipe.claims), 3, recipe.name)
                 for preset in recipes.PRESETS:
                     recipe.matrix(preset)
+
+    def recipe(self, **keys):
+        document = {"figure": 1, "name": "n", "title": "t", "source": "s", "published": "p", **keys}
+        path = Path(self.enterContext(tempfile.TemporaryDirectory())) / "1.json"
+        path.write_text(json.dumps(document), encoding="utf-8")
+        return recipes.Recipe(path)
+
+    STEPS = [
+        {"label": "a lock", "set": {"algorithm": "mutex", "threads": 1, "append.bytes": 48}},
+        {"label": "none", "set": {"algorithm": "eleda"}},
+        {"label": "two", "set": {"threads": 2}},
+    ]
+    PANEL = {"name": "p", "y": "throughput", "x": "step", "by": [], "bars": True}
+
+    def test_each_step_goes_on_from_the_one_before(self):
+        recipe = self.recipe(sweep={"base": {"workload": "append"}}, steps=self.STEPS, panels=[self.PANEL])
+        bases = [part["base"] for part in recipe.matrix("smoke")["parts"]]
+        self.assertEqual([(base["algorithm"], base["threads"]) for base in bases], [("mutex", 1), ("eleda", 1), ("eleda", 2)])
+        self.assertTrue(all(base["append"] == {"bytes": 48} and base["windows"] for base in bases))
+        measured = [
+            samples.result(algorithm=algorithm, threads=threads, rate=rate, size=48, seed=seed)
+            for seed in range(6)
+            for algorithm, threads, rate in (("mutex", 1, 1e6), ("eleda", 1, 3e6), ("eleda", 2, 2e6), ("eleda", 4, 9e6))
+        ]
+        found = recipes.of_results(measured, self.PANEL, recipe.steps)
+        steps = sorted(dict(point).get("step", 0) for point in found.values)
+        self.assertEqual(steps, [0, 1, 2, 3])  # 0: no step's
+        claim = {"text": "so", "kind": "ratio", "of": {"step": 2}, "to": {"step": 1}, "above": 2.5}
+        self.assertEqual(claims.judge(claim, found, MACHINE)["verdict"], HOLDS)
+
+    def test_no_step_goes_back_to_an_earlier_one(self):
+        steps = [*self.STEPS[:2], {"label": "a lock again", "set": {"algorithm": "mutex"}}]
+        with self.assertRaisesRegex(command.RequestError, "differ"):
+            self.recipe(sweep={"base": {}}, steps=steps, panels=[self.PANEL])
+
+    def test_the_first_step_sets_all_that_later_ones_change(self):
+        steps = [self.STEPS[0], {"label": "seeds", "set": {"log_buffer.capacity": 4096}}]
+        with self.assertRaisesRegex(command.RequestError, "log_buffer.capacity"):
+            self.recipe(sweep={"base": {}}, steps=steps, panels=[self.PANEL])
+
+    def test_a_benchmarks_measure_is_a_field_of_its_entry(self):
+        entries = [{"name": f"crash/group/group:{n}/iterations:1", "real_time": 5, "lost": n / 2} for n in (4, 16)]
+        table = recipes.of_benchmarks({"benchmarks": entries}, {"name": "p", "y": "lost", "x": "group", "by": ["algorithm"]})
+        self.assertEqual([of for of in table.values.values()], [{(0, 0): 2}, {(0, 0): 8}])
 
     def test_presets_have_repetitions_enough_for_an_interval(self):
         for preset in recipes.PRESETS.values():

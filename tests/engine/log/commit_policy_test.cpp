@@ -38,6 +38,7 @@ int commit_from_threads(LogManager& log, CommitPolicy policy) {
         switch (policy) {
           case CommitPolicy::durable:
           case CommitPolicy::group:
+          case CommitPolicy::queued_group:
             log.wait_for_commit(worker, commit.end, policy);
             if (log.durable() < commit.end) ++wrong;
             break;

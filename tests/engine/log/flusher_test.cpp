@@ -145,6 +145,47 @@ TEST_CASE("Flusher: a group that stays incomplete is flushed when its time is up
   recorded.log->detach(worker);
 }
 
+TEST_CASE("Log: with force_each every record is durable when its append returns") {
+  LogOptions options = memory_log();
+  options.force_each = true;
+  RecordedLog recorded(options, 8, 0us);
+  std::atomic<int> early{0};
+  std::vector<std::thread> threads;
+  for (TransactionId t = 0; t < 3; ++t) {
+    threads.emplace_back([&, t] {
+      const WorkerId worker = recorded.log->attach();
+      for (TransactionId i = 1; i <= 100; ++i) {
+        const auto position =
+            recorded.log->append_begin_and_change(worker, 100 * t + i, update_of("k", "b", "a"));
+        if (recorded.device->synced() < position.end) ++early;
+      }
+      recorded.log->detach(worker);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(early == 0);
+}
+
+TEST_CASE("Log: with write_each the device gets every record by itself, and the same log") {
+  TemporaryDirectory directory;
+  LogOptions options = file_log(directory.path());
+  options.write_each = true;
+  {
+    LogManager log(options, "border_collie", small_ring());
+    const WorkerId worker = log.attach();
+    Lsn end = 0;
+    for (TransactionId i = 1; i <= 100; ++i) end = append_transaction(log, worker, i).end;
+    log.flush(end);
+    CHECK(log.statistics().writes == 300);  // begin, update, commit
+    CHECK(log.statistics().syncs < 300);
+    log.detach(worker);
+  }
+  const FoundLog found = read_log(directory.path());
+  CHECK(found.committed.size() == 100);
+  CHECK(found.records == 300);
+  CHECK(found.end.kind == LogEnd::Kind::clean);
+}
+
 TEST_CASE("Flusher: commits that meet share a sync") {
   RecordedLog recorded(memory_log(), 16, 2ms);
   std::vector<std::thread> threads;

@@ -38,8 +38,8 @@ MUTANTS = [
         "acknowledged_before_sync",
         "a commit is acknowledged when it is written; the next flush syncs it",
         "engine/log/flusher.cpp",
-        "    device_.write(begin, buffer_.bytes(begin, end));\n    device_.sync();\n",
-        "    device_.sync();\n    device_.write(begin, buffer_.bytes(begin, end));\n",
+        "    put_on_device(begin, end);\n    device_.sync();\n",
+        "    device_.sync();\n    put_on_device(begin, end);\n",
     ),
     Mutant(
         "page_before_log",

@@ -27,7 +27,8 @@ using Clock = std::chrono::steady_clock;
 
 const std::map<std::string, CommitPolicy> kPolicies{{"durable", CommitPolicy::durable},
                                                     {"group", CommitPolicy::group},
-                                                    {"pipelined", CommitPolicy::pipelined}};
+                                                    {"pipelined", CommitPolicy::pipelined},
+                                                    {"queued_group", CommitPolicy::queued_group}};
 
 const std::map<std::string, BeginRecord> kBeginRecords{
     {"lazy", BeginRecord::lazy}, {"eager", BeginRecord::eager}, {"elided", BeginRecord::elided}};

@@ -116,9 +116,10 @@ TEST_CASE(
   CHECK(reader.found == kRecords);
 }
 
-TEST_CASE("commit, durable and group: returns when it is durable") {
+TEST_CASE("commit, durable and in groups: returns when it is durable") {
   GatedDatabase d(false);
-  auto session = d.database->attach(GENERATE(CommitPolicy::durable, CommitPolicy::group));
+  auto session =
+      d.database->attach(GENERATE(CommitPolicy::durable, CommitPolicy::group, CommitPolicy::queued_group));
   std::atomic<int> acknowledged{0};
   std::atomic<bool> returned{false};
   d.gate.close();
@@ -133,6 +134,64 @@ TEST_CASE("commit, durable and group: returns when it is durable") {
   d.gate.open();
   thread.join();
   CHECK(acknowledged.load() == 1);
+}
+
+TEST_CASE(
+    "commit, queued_group: no commit is in the log before the group is complete, then all are durable") {
+  TemporaryDirectory directory;
+  DatabaseOptions options = small_database(directory.path());
+  options.log.group_commits = 2;
+  options.log.group_timeout = std::chrono::hours(1);
+  const auto database = Database::open(options);
+  const TableId table = database->create_table("t");
+  const auto insert = [&](Session& session, std::string_view key) {
+    session.begin();
+    REQUIRE(session.insert(table, as_bytes(key), as_bytes("value")) == Status::ok);
+  };
+  const auto first = database->attach(CommitPolicy::queued_group);
+  const auto second = database->attach(CommitPolicy::queued_group);
+  insert(*first, "a");
+  insert(*second, "b");
+  const Lsn end = database->log().reserved();
+  std::atomic<int> acknowledged{0};
+  std::thread thread([&] { first->commit(count, &acknowledged); });
+  linger();
+  database->log().flush(end);  // as an evicted page's would
+  CHECK(database->log().reserved() == end);
+  CHECK(acknowledged.load() == 0);
+  {
+    const Killed killed(directory.path());
+    CHECK(contents(*killed.open(), "t").empty());  // which is what a crash costs
+  }
+  second->commit(count, &acknowledged);
+  thread.join();
+  CHECK(acknowledged.load() == 2);
+  const Killed killed(directory.path());
+  CHECK(contents(*killed.open(), "t") == std::map<std::string, std::string>{{"a", "value"}, {"b", "value"}});
+}
+
+TEST_CASE("commit, queued_group: a group that stays incomplete is served when its time is up") {
+  TemporaryDirectory directory;
+  DatabaseOptions options = memory_database(directory.path());
+  options.log.group_commits = 100;
+  const auto database = Database::open(options);
+  const TableId table = database->create_table("t");
+  std::atomic<int> acknowledged{0};
+  std::vector<std::thread> threads;
+  for (std::uint64_t t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      const auto session = database->attach(CommitPolicy::queued_group);
+      for (std::uint64_t i = 0; i < 20; ++i) {
+        session->begin();
+        if (session->insert(table, as_bytes(key_of(100 * t + i)), as_bytes("value")) != Status::ok) return;
+        session->commit(count, &acknowledged);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(acknowledged.load() == 80);
+  CHECK(contents(*database, table).size() == 80);
+  CHECK(database->log().statistics().commits >= 80);
 }
 
 TEST_CASE("commit, async: is acknowledged before it returns, durable or not") {
@@ -226,7 +285,8 @@ TEST_CASE("commit: a session may have many pipelined commits on the way") {
 
 TEST_CASE(
     "commit: after a write error or a full disk nothing is committed, and all that was is found again") {
-  const auto policy = GENERATE(CommitPolicy::durable, CommitPolicy::group, CommitPolicy::pipelined);
+  const auto policy = GENERATE(CommitPolicy::durable, CommitPolicy::group, CommitPolicy::pipelined,
+                               CommitPolicy::queued_group);
   const bool early = GENERATE(false, true);
   Faults faults;
   SECTION("a failed sync") {

@@ -1,7 +1,7 @@
 // Kills a process at work on a database again and again, and checks after each recovery that nothing that was
 // acknowledged is lost and nothing that was not committed is there (load.h says how).
 //
-//   crash_loop [--kills N] [--algorithm NAME]... [--policy durable|group|pipelined]... [--seed N] [--threads N]
+//   crash_loop [--kills N] [--algorithm NAME]... [--policy durable|group|pipelined|queued_group]... [--seed N] [--threads N]
 //              [--directory DIR] [--plant early_acknowledgement|skipped_sync]
 //
 // N kills in all, shared by the algorithms and policies; all that an engine accepts, where none is named. With a planted fault
@@ -34,7 +34,8 @@ namespace {
 
 const std::map<std::string, CommitPolicy> kPolicies{{"durable", CommitPolicy::durable},
                                                     {"group", CommitPolicy::group},
-                                                    {"pipelined", CommitPolicy::pipelined}};
+                                                    {"pipelined", CommitPolicy::pipelined},
+                                                    {"queued_group", CommitPolicy::queued_group}};
 const std::map<std::string, Plant> kPlants{{"none", Plant::none},
                                            {"early_acknowledgement", Plant::early_acknowledgement},
                                            {"skipped_sync", Plant::skipped_sync}};
@@ -264,8 +265,9 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(1, 1'000'000));
   app.add_option("--algorithm", request.algorithms, "all that an engine accepts")
       ->check(CLI::IsMember(usable_algorithms()));
-  app.add_option("--policy", request.policies, "durable, group, pipelined (durable and pipelined)")
-      ->check(CLI::IsMember({"durable", "group", "pipelined"}));
+  app.add_option("--policy", request.policies,
+                 "durable, group, pipelined, queued_group (durable and pipelined)")
+      ->check(CLI::IsMember({"durable", "group", "pipelined", "queued_group"}));
   app.add_option("--seed", options.seed, "what all random choices follow from (1)")
       ->check(CLI::NonNegativeNumber);
   app.add_option("--threads", options.threads, "sessions at work (4)")->check(CLI::Range(1, 256));
