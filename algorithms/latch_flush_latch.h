@@ -16,14 +16,16 @@ namespace muster {
 ///             A worker that waits for room holds the position latch, which advance() does not take, and does not
 ///             share the flush latch yet. So those who share it wait for nothing: they leave, and nobody enters while
 ///             the ring is full. Then an advance finds the latch free, and everything below the position is recycled.
-///             A flusher that fails lets new copiers in, or they would wait for an advance that nobody may need.
+///             A flusher that fails lets new copiers in, or they would wait for an advance that nobody may need. One that
+///             has nothing new to find keeps nobody out: a drainer that calls advance() in a loop would starve them.
 /// Invariants  The position moves only while its mover holds both latches. The flusher that has the flush latch alone
 ///             therefore finds no range that is taken and not copied.
 /// Ordering    [flush]  released by a copier that leaves, acquired by the flusher that sees no copier: all copies are
 ///                      visible, and so is the position. Released by the flusher, acquired by the next copier: the
 ///                      position has been read before it moves on.
 ///             position_ is plain: the latches order all that happens to it.
-///             tail_     the same number for reserved(), which takes no latch; relaxed, as it promises nothing of bytes.
+///             tail_     the same number for reserved(), which takes no latch; relaxed, as it promises nothing of bytes:
+///                       an advance that reads it too early returns the boundary of before.
 /// Source      Final report of a course, Database System (ITE2038, 2020-2), In-depth Analysis, further problems.
 /// Differs     The report fills an array and empties it at each flush, which holds the flush latch over the write. Here
 ///             the array is a ring and the flusher lets copiers in before it writes: what lies below the boundary stays
@@ -109,6 +111,7 @@ class LatchFlushLatch : public LogBufferBase<Platform, typename Ring<Platform>::
   void publish(WorkerId, const Reservation&) { flush_latch_.leave(); }
 
   Lsn advance() {
+    if (reserved() == this->last_found()) return this->last_found();  // no copier is kept out for nothing
     const Lsn boundary = flush_latch_.keep_out() ? position_.read() : this->last_found();
     flush_latch_.let_in();
     return this->found(boundary);

@@ -126,6 +126,7 @@ class OpenDatabase {
   void check() const;
   /// As Database::checkpoint.
   void checkpoint();
+  std::unique_lock<std::mutex> keep_log() { return std::unique_lock(checkpointing_); }
   Lsn log_begin() const { return log_begin_.load(std::memory_order_relaxed); }
   BufferStatistics buffer_statistics() const { return buffers_.statistics(); }
   BeginStatistics begin_statistics() const { return engine_->begins.statistics(); }
@@ -351,7 +352,8 @@ void OpenDatabase::checkpoint() {
   engine_->throw_if_failed();
   Master master{.redo_begin = log_->reserved()};
   // Behind the log's end, so that no transaction that began below it is missed (active_transactions.h).
-  master.log_begin = std::min(master.redo_begin, engine_->active.oldest());
+  // A slot may name an LSN of long before its transaction's first record, which lies above the last checkpoint's begin.
+  master.log_begin = std::max(log_begin(), std::min(master.redo_begin, engine_->active.oldest()));
   // Read behind the slots: a transaction whose slot was empty by then has its last record below this.
   master.settled = log_->reserved();
   master.next_transaction = engine_->next_transaction();
@@ -495,6 +497,7 @@ class DatabaseHandle final : public Database {
     open_->checkpoint();
   }
   Lsn log_begin() const override { return open_->log_begin(); }
+  std::unique_lock<std::mutex> keep_log() override { return open_->keep_log(); }
   void check() const override { open_->check(); }
   void close() override { open_->close(); }
 

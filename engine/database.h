@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -83,6 +84,8 @@ class Database {
   virtual void checkpoint() = 0;
   /// The log is kept from here on, where a record begins. Rises with checkpoints. log.device "file".
   virtual Lsn log_begin() const = 0;
+  /// Waits for a checkpoint that is on its way. None is taken, and so no log is removed, while the lock is held.
+  virtual std::unique_lock<std::mutex> keep_log() = 0;
   /// Walks every tree while no session is at work. Throws DamageError with what is wrong.
   virtual void check() const = 0;
   /// Writes everything back and marks a clean end. No session may be attached. Throws what has failed, if

@@ -271,6 +271,7 @@ class Ycsb final : public Workload {
     if (shared_.options.mix == YcsbMix::load)
       checks.push_back({"insertions found, as many as were committed", verify_insertions()});
     if (run_.database.log.device == "file") {
+      const auto log_is_kept = database_->keep_log();
       const std::uint64_t log_records = undamaged([this] { return verify_log(); });
       const bool from_load = database_->log_begin() <= loaded_;
       checks.push_back({from_load ? "log records whole, from the load to the durable end"
@@ -340,6 +341,7 @@ class Ycsb final : public Workload {
     return found;
   }
 
+  /// While the log is kept.
   std::uint64_t verify_log() {
     const Lsn end = database_->log().reserved();
     database_->log().flush(end);

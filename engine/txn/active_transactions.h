@@ -26,7 +26,8 @@ class ActiveTransactions {
   explicit ActiveTransactions(std::uint32_t workers)
       : slots_(std::make_unique<Slot[]>(workers)), workers_(workers) {}
 
-  /// Before the first record is appended: it will lie at or above `bound`.
+  /// Before the first record is appended: it will lie at or above `bound`, such as the durable LSN. The log's end would be
+  /// closer, but every append moves it, and a reader fetches its line once more.
   void begins(WorkerId worker, Lsn bound) {
     slots_[worker].first.store(bound, std::memory_order_relaxed);  // the fence orders it: [slot]
     std::atomic_thread_fence(std::memory_order_seq_cst);           // [slot] pairs with the one in oldest()

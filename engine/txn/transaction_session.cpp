@@ -55,7 +55,7 @@ TransactionId TransactionSession::new_number() {
 
 void TransactionSession::log_begin() {
   const TransactionId number = new_number();
-  engine_.active.begins(worker_, engine_.log.reserved());
+  engine_.active.begins(worker_, engine_.log.durable());
   is_registered_ = true;
   begin_ = last_ = engine_.log.append_begin(worker_, number).begin;
   transaction_ = number;
@@ -131,7 +131,7 @@ Lsn TransactionSession::change(const RecordChange& change) {
   LogPosition position;
   if (transaction_ == 0) {
     const TransactionId number = new_number();
-    engine_.active.begins(worker_, engine_.log.reserved());
+    engine_.active.begins(worker_, engine_.log.durable());
     is_registered_ = true;
     position = engine_.log.append_begin_and_change(worker_, number, change);
     transaction_ = number;

@@ -373,7 +373,7 @@ TEST_CASE("Locks: an algorithm that may have a std_mutex releases it on the thre
       });
     }
   });
-  CHECK(algorithms == 3);
+  CHECK(algorithms == 4);
 }
 
 TEST_CASE("Contract: nobody waits for a drainer sooner than the algorithm says") {

@@ -90,8 +90,8 @@ TEST_CASE(
          "\n"
       << R"({"workload": "append", "algorithm": "mutex", "log_buffer": {"capacity": 68719476736, "pages": "huge"}})"
          "\n";
-  const CommandOutcome outcome =
-      run_muster("check --synthetic 'pack:2 [numa(memory=64GB)] core:64' <" + (folder / "points").string());
+  const CommandOutcome outcome = run_muster("check --synthetic 'pack:2 [numa(memory=64GB)] core:64 pu:1' <" +
+                                            (folder / "points").string());
   REQUIRE(outcome.code == 0);
   std::vector<Json> answers;
   std::istringstream lines(outcome.out);

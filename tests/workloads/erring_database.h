@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -74,6 +75,7 @@ class ErringDatabase final : public Database {
   BeginStatistics begin_statistics() const override { return inner_->begin_statistics(); }
   void checkpoint() override { inner_->checkpoint(); }
   Lsn log_begin() const override { return inner_->log_begin(); }
+  std::unique_lock<std::mutex> keep_log() override { return inner_->keep_log(); }
   void check() const override { inner_->check(); }
   void close() override { inner_->close(); }
 

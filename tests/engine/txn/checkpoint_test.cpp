@@ -202,6 +202,24 @@ TEST_CASE("checkpoint: a thread takes one when it is time, however little the lo
   check_survivor(directory, {{"key", "2"}});
 }
 
+TEST_CASE("checkpoint: none is taken while the log is kept") {
+  TemporaryDirectory directory;
+  DatabaseOptions options = small_database(directory.path());
+  options.checkpoint_time = std::chrono::milliseconds(1);
+  const auto database = Database::open(options);
+  const TableId table = database->create_table("t");
+  auto kept = database->keep_log();
+  const Lsn begin = database->log_begin();
+  const auto session = database->attach(CommitPolicy::async);
+  session->begin();
+  put(*session, table, "key", "0");
+  session->commit();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // some are due
+  CHECK(database->log_begin() == begin);
+  kept.unlock();
+  for (Backoff backoff; database->log_begin() == begin; backoff.pause()) {}
+}
+
 TEST_CASE("checkpoint: an interval below a segment, which could give nothing back, is refused") {
   TemporaryDirectory directory;
   DatabaseOptions options = small_database(directory.path());
