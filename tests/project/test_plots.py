@@ -459,7 +459,7 @@ class Topologies(unittest.TestCase):
     def test_every_unit_stands_in_its_node(self):
         for synthetic, options, words in (
             ("pack:2 [numa(memory=8589934592)] l3:2 core:3 pu:2", ["--policy", "cache", "--threads", "5"], ["node 1, 8 GiB, distances 20 10", "23", "cache, 5 of 24 units"]),
-            ("pu:1", [], ["node 0, distances 10", "compact, 1 of 1 units"]),
+            ("pu:1", [], ["node 0, 1 GiB, distances 10", "compact, 1 of 1 units"]),
             ("pack:4 [numa] l3:4 core:16 pu:2", ["--policy", "smt_last"], ["node 3, distances", "smt_last, 512 of 512 units"]),
         ):
             done = self.draw(self.described(synthetic), *options)
