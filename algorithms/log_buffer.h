@@ -8,6 +8,8 @@
 #include <span>
 #include <string_view>
 
+#include "algorithms/memory_placement.h"
+
 namespace muster {
 
 /// Log sequence number: a byte position in the log stream. The byte at `capacity * k + i` of the stream
@@ -38,6 +40,15 @@ constexpr std::string_view to_string(LockKind kind) {
   return kLockNames[static_cast<std::size_t>(kind)];
 }
 
+/// Pages that the ring's memory is made of.
+enum class RingPages : std::uint8_t {
+  small,
+  transparent,  ///< huge ones where the kernel has them at hand; the capacity is a multiple of one
+  huge,         ///< of those that the system's administrator has reserved; likewise
+};
+/// By the enumerator's value, as in configurations and results.
+inline constexpr std::array<std::string_view, 3> kRingPagesNames = {"small", "transparent", "huge"};
+
 struct LogBufferOptions {
   /// Bytes in the ring: a power of two, a page (4096) at least.
   std::size_t capacity = std::size_t{16} << 20;
@@ -66,6 +77,9 @@ struct LogBufferOptions {
   /// The lock of an algorithm that takes one; the others ignore it. std_mutex only where AlgorithmInfo::lock_use is
   /// not `handed_on`.
   LockKind lock = LockKind::ttas;
+  RingPages pages = RingPages::small;
+  /// Who is told of the memory; null: nobody. Outlives the log buffer.
+  const MemoryPlacement* memory = nullptr;
 };
 
 /// How an operation may be held up by other threads, the strongest that holds.

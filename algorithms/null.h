@@ -26,8 +26,7 @@ class Null {
                                       .advance = Progress::wait_free,
                                       .unsafe = true};
 
-  explicit Null(const LogBufferOptions& options)
-      : ring_(options), workers_(options.max_workers), start_(options.start) {}
+  explicit Null(const LogBufferOptions& options) : ring_(options), workers_(options), start_(options.start) {}
 
   WorkerId attach() {
     // Before a slot is taken: one that there is no memory for would stay taken.

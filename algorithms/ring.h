@@ -30,7 +30,7 @@ class Ring {
   };
 
   explicit Ring(const LogBufferOptions& options)
-      : memory_(checked_capacity(options.capacity)),
+      : memory_(checked_capacity(options.capacity), options.pages, options.memory),
         capacity_(options.capacity),
         recycled_(checked_start(options.start)) {
     recycled_.describe("recycled");

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "algorithms/placed_array.h"
 #include "algorithms/ring.h"
 
 namespace muster {
@@ -18,7 +19,9 @@ namespace muster {
 template <class Platform, class State>
 class Workers {
  public:
-  explicit Workers(std::uint32_t max_workers) : slots_(checked(max_workers)), taken_(max_workers, false) {
+  explicit Workers(const LogBufferOptions& options)
+      : slots_(options.memory, MemoryRegion::workers, checked(options.max_workers), Spacing::by_worker),
+        taken_(options.max_workers, false) {
     ever_used_.describe("ever_used");
   }
 
@@ -34,6 +37,7 @@ class Workers {
     const std::uint32_t used = std::max(worker + 1, ever_used_.load(std::memory_order_relaxed));
     ever_used_.store(used, std::memory_order_relaxed);  // carried to the drainer by the worker's reservations
     mutex_.unlock();
+    slots_.owned(worker);
     return worker;
   }
 
@@ -63,7 +67,7 @@ class Workers {
     return max_workers;
   }
 
-  std::vector<Slot> slots_;
+  PlacedArray<Slot> slots_;
   typename Platform::Mutex mutex_;  // guards taken_; never held while anything else is
   std::vector<bool> taken_;
   alignas(kCacheLine) typename Platform::template Atomic<std::uint32_t> ever_used_{0};
@@ -85,7 +89,7 @@ class LogBufferBase {
 
  protected:
   explicit LogBufferBase(const LogBufferOptions& options)
-      : ring_(options), workers_(options.max_workers), drained_(options.start) {
+      : ring_(options), workers_(options), drained_(options.start) {
     drained_.found.describe("boundary");
   }
 

@@ -181,7 +181,9 @@ OpenDatabase::OpenDatabase(const DatabaseOptions& options)
     : options_(checked(options)),
       lock_(lock_directory(options_.directory)),
       files_(options_.directory, options_.log.directory),
-      buffers_({.frames = options_.frames, .replacement = options_.replacement},
+      buffers_({.frames = options_.frames,
+                .replacement = options_.replacement,
+                .memory = options_.log_buffer.memory},
                [this](Lsn lsn) { flush_log_before_pages(lsn); }) {
   if (!outlives_process()) {
     open_log(0, kFirstLsn);
@@ -300,7 +302,7 @@ void OpenDatabase::start_engine(TransactionId next_transaction) {
   const SessionOptions options{.early_lock_release = options_.early_lock_release,
                                .begin_record = options_.begin_record};
   engine_ = std::make_unique<Engine>(*log_, tables_, options, options_.log, next_transaction,
-                                     options_.log_buffer.max_workers - 1);
+                                     options_.log_buffer.max_workers - 1, options_.log_buffer.memory);
 }
 
 /// Of tables whose creation a crash cut off.

@@ -28,6 +28,10 @@ void register_log_write_benchmarks();
 /// transactions that clients had finished, and that restart takes back.
 void register_crash_benchmarks();
 
+/// verify_pages/mebibytes:<n>: asks for the node of all pages of so much memory; start_threads/threads:<n>: starts, pins and
+/// joins as many workers, however few units there are.
+void register_placement_benchmarks();
+
 /// The numbers of threads that the benchmarks of append have.
 std::set<int> append_thread_counts();
 

@@ -8,6 +8,7 @@
 #include "harness/commands.h"
 #include "harness/config.h"
 #include "harness/machine_checks.h"
+#include "harness/machine_request.h"
 #include "harness/workload_kind.h"
 
 namespace muster {
@@ -37,8 +38,8 @@ Json answer(std::string_view line, std::size_t number, const Topology& topology)
 
 }  // namespace
 
-void check_command(std::FILE* in, std::FILE* out) {
-  const Topology topology = Topology::this_machine();
+void check_command(const MachineRequest& machine, std::FILE* in, std::FILE* out) {
+  const Topology topology = machine_of(machine);
   char* line = nullptr;
   std::size_t room = 0;
   std::size_t number = 0;

@@ -23,8 +23,14 @@ struct RunRequest {
 };
 void run_command(const RunRequest& request, std::FILE* out);
 
-/// Says of each line of `in`, a configuration, whether `run` would take it, and what it comes to.
-void check_command(std::FILE* in, std::FILE* out);
+/// Which machine: this one, or the one that a file of hwloc's or its synthetic description shows.
+struct MachineRequest {
+  std::string xml;
+  std::string synthetic;
+};
+
+/// Says of each line of `in`, a configuration, whether `run` would take it there, and what it comes to.
+void check_command(const MachineRequest& machine, std::FILE* in, std::FILE* out);
 
 enum class ListFormat { table, json, markdown };
 void list_command(ListFormat format, std::FILE* out);
@@ -34,7 +40,13 @@ void list_workloads_command(bool as_json, std::FILE* out);
 /// point is bad. `directory` is where runs will keep their databases; empty stands for a temporary one, as theirs does.
 void doctor_command(const std::filesystem::path& directory, bool as_json, std::FILE* out);
 
-void topology_command(bool as_json, std::FILE* out);
+struct TopologyRequest {
+  MachineRequest machine;
+  std::string save;  ///< a file for the machine as XML, or empty
+  bool json = false;
+};
+/// Shows the machine as a tree, and what each policy does with it.
+void topology_command(const TopologyRequest& request, std::FILE* out);
 
 struct CalibrateRequest {
   std::string out;         ///< a file, or empty: standard output

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <any>
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -9,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "algorithms/memory_placement.h"
 #include "engine/database.h"
 #include "workloads/arrivals.h"
 
@@ -40,6 +42,26 @@ struct FlusherPlacement {
   unsigned number = 0;  ///< of the node or the unit
 };
 
+/// Which NUMA node a region's memory is on.
+struct MemoryPolicy {
+  enum class Kind : std::uint8_t {
+    first_touch,  ///< as the kernel likes; looked for all the same
+    local,        ///< that of the thread that owns it; where none does, of the one that touches a page first
+    interleave,   ///< page by page on all that have memory
+    node,
+  };
+  Kind kind = Kind::first_touch;
+  unsigned node = 0;  ///< by the operating system's number
+};
+std::string to_words(const MemoryPolicy& policy);
+
+struct MemoryRequest {
+  std::array<MemoryPolicy, kMemoryRegionNames.size()> regions;  ///< by MemoryRegion
+  bool strict = true;                                           ///< memory that is elsewhere ends the run
+  MemoryPolicy& of(MemoryRegion region) { return regions[static_cast<std::size_t>(region)]; }
+  const MemoryPolicy& of(MemoryRegion region) const { return regions[static_cast<std::size_t>(region)]; }
+};
+
 /// What one run does. Every member that a user may set has its row in config_keys().
 struct Configuration {
   Configuration();
@@ -51,6 +73,7 @@ struct Configuration {
   std::uint32_t threads = 1;
   PlacementRequest placement = PlacementPolicy::compact;
   FlusherPlacement flusher;
+  MemoryRequest memory;
   bool oversubscribe = false;
   std::uint64_t seed = 1;
   double warmup_s = 0.5;

@@ -23,6 +23,7 @@ const Choices kReadLatches{"optimistic", "shared", "exclusive"};
 const Choices kBeginRecords{"lazy", "eager", "elided"};
 const Choices kArrivals{"constant", "poisson"};
 const Choices kLocks(kLockNames.begin(), kLockNames.end());
+const Choices kPages(kRingPagesNames.begin(), kRingPagesNames.end());
 
 ConfigKey workload_key() {
   Choices names;
@@ -107,6 +108,11 @@ std::vector<ConfigKey> common_keys() {
               "workers"),
       placement_key(),
       flusher_placement_key(),
+      memory_key(MemoryRegion::ring, UsedBy::all, "the log's bytes; local: the flusher's or drainer's"),
+      memory_key(MemoryRegion::workers, UsedBy::all,
+                 "what a log buffer and the log keep of each worker; local: the worker's, in pages of its own"),
+      boolean("memory.strict", UsedBy::all, [](auto& c) -> auto& { return c.memory.strict; },
+              "end the run where memory is found on another node than was asked for"),
       boolean("oversubscribe", UsedBy::all, [](auto& c) -> auto& { return c.oversubscribe; },
               "allow more workers than processing units: they go round the units"),
       integer("seed", UsedBy::all, [](auto& c) -> auto& { return c.seed; }, 0,
@@ -140,6 +146,9 @@ std::vector<ConfigKey> common_keys() {
       choice_of("log_buffer.lock", UsedBy::all, [](auto& c) -> auto& { return c.database.log_buffer.lock; }, kLocks,
                 fmt::format("the lock of an algorithm that takes one, not std_mutex with {}; algorithms {}",
                             fmt::join(handing_on, ", "), fmt::join(with_lock, ", "))),
+      choice_of("log_buffer.pages", UsedBy::all, [](auto& c) -> auto& { return c.database.log_buffer.pages; }, kPages,
+                "what the ring is made of: small pages; transparent huge ones, as far as the kernel has them; huge ones that were "
+                "reserved"),
   };
   // clang-format on
   return keys;
@@ -154,6 +163,10 @@ std::vector<ConfigKey> engine_keys() {
       rate_key(),
       choice_of("load.arrivals", UsedBy::engine, [](auto& c) -> auto& { return c.load.arrivals; }, kArrivals,
                 "of an open loop: constant, equally far apart; poisson, at random, each worker's independently"),
+      memory_key(MemoryRegion::buffers, UsedBy::engine,
+                 "tables' pages and their state words; local: of the thread that touches a page first"),
+      memory_key(MemoryRegion::locks, UsedBy::engine,
+                 "the lock table; local: of the thread that touches a page first"),
       directory_key(),
       integer("engine.frames", UsedBy::engine, [](auto& c) -> auto& { return c.database.frames; }, 64, kMany,
               "pages of 4 KiB that may be in memory at a time: 4 at least for each worker and for one more"),

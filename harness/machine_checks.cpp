@@ -6,6 +6,7 @@
 
 #include "algorithms/registry.h"
 #include "harness/memory.h"
+#include "harness/memory_policy.h"
 #include "harness/run_directory.h"
 #include "harness/workload_kind.h"
 
@@ -56,7 +57,8 @@ void check_memory(const Configuration& c, std::uint64_t available) {
 }
 
 void check_machine(const Configuration& c, const Topology& topology) {
-  static_cast<void>(place_threads(topology, c));
+  check_memory_policies(c, topology, place_threads(topology, c));
+  if (!topology.is_here()) return;
   if (const auto available = available_memory()) check_memory(c, *available);  // before anything is allocated
   check_options(c);
 }

@@ -7,7 +7,8 @@
 
 namespace muster {
 
-/// What read_configuration() cannot know: whether this machine can run it, now. Changes nothing.
+/// What read_configuration() cannot know: whether this machine can run it, now. Changes nothing. Of another machine only
+/// what its topology says.
 /// Throws ConfigError, std::system_error.
 void check_machine(const Configuration& configuration, const Topology& topology);
 

@@ -67,11 +67,31 @@ void add_list(CLI::App& app, ListRequest& request) {
   });
 }
 
-void add_topology(CLI::App& app, bool& as_json) {
-  CLI::App* topology =
-      app.add_subcommand("topology", "Show the processing units and the orders that policies give them");
-  topology->add_flag("--json", as_json, "As JSON");
-  topology->callback([&] { muster::topology_command(as_json, stdout); });
+void add_machine(CLI::App& command, muster::MachineRequest& machine) {
+  CLI::Option* xml = command.add_option(
+      "--xml", machine.xml, "Another machine, from a file that `muster topology --save` or lstopo wrote");
+  command
+      .add_option("--synthetic", machine.synthetic,
+                  "Another machine, as hwloc describes it: \"pack:2 [numa(memory=64GB)] l3:8 core:8 pu:2\"")
+      ->excludes(xml);
+}
+
+void add_topology(CLI::App& app, muster::TopologyRequest& request) {
+  CLI::App* topology = app.add_subcommand(
+      "topology", "Show a machine as a tree, and where each policy puts threads and memory on it");
+  add_machine(*topology, request.machine);
+  topology->add_option("--save", request.save, "File for the machine as hwloc's XML, which --xml reads");
+  topology->add_flag("--json", request.json, "As JSON");
+  topology->callback([&] { muster::topology_command(request, stdout); });
+}
+
+void add_check(CLI::App& app, muster::MachineRequest& machine) {
+  CLI::App* check = app.add_subcommand(
+      "check",
+      "Read configurations from standard input, one JSON object a line, and say of each, in a line "
+      "of JSON, whether run would take it on the machine and what it comes to with its defaults");
+  add_machine(*check, machine);
+  check->callback([&] { muster::check_command(machine, stdin, stdout); });
 }
 
 struct DoctorRequest {
@@ -153,22 +173,19 @@ int main(int argc, char** argv) {
   ListRequest list;
   DoctorRequest doctor;
   muster::CalibrateRequest calibrate;
-  bool topology_json = false;
+  muster::TopologyRequest topology;
+  muster::MachineRequest checked_machine;
   bool keys_json = false;
   std::string directory;
   add_run(app, request);
   add_list(app, list);
   add_doctor(app, doctor);
   add_calibrate(app, calibrate);
-  add_topology(app, topology_json);
+  add_topology(app, topology);
   add_log(app, directory);
   add_recover(app, directory);
   add_keys(app, keys_json);
-  app.add_subcommand(
-         "check",
-         "Read configurations from standard input, one JSON object a line, and say of each, in a line "
-         "of JSON, whether run would take it here and what it comes to with its defaults")
-      ->callback([] { muster::check_command(stdin, stdout); });
+  add_check(app, checked_machine);
 
   try {
     muster::hold_standard_descriptors();

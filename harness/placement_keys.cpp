@@ -15,6 +15,8 @@ using Json = nlohmann::ordered_json;
 const Choices kPolicies{"compact", "scatter", "smt_last", "cache", "none"};
 const Choices kFlusherPlaces{"next", "own_core", "share"};
 
+const Choices kMemoryPolicies{"first_touch", "local", "interleave"};
+
 constexpr std::string_view kNode = "node:";
 constexpr std::string_view kNodes = "nodes:";
 
@@ -104,7 +106,24 @@ Json show_flusher(const Configuration& from) {
   return kFlusherPlaces[static_cast<std::size_t>(from.flusher.kind)];
 }
 
+bool take_memory(const Json& value, MemoryPolicy& into) {
+  using Kind = MemoryPolicy::Kind;
+  if (const auto node = node_of(value)) {
+    into = {Kind::node, *node};
+    return true;
+  }
+  const std::size_t index = choice(value, kMemoryPolicies);
+  if (index == kMemoryPolicies.size()) return false;
+  into = {static_cast<Kind>(index)};
+  return true;
+}
+
 }  // namespace
+
+std::string to_words(const MemoryPolicy& policy) {
+  if (policy.kind == MemoryPolicy::Kind::node) return words_of({{policy.node}});
+  return std::string(kMemoryPolicies[static_cast<std::size_t>(policy.kind)]);
+}
 
 ConfigKey placement_key() {
   return {
@@ -132,6 +151,17 @@ ConfigKey flusher_placement_key() {
       false,
       take_flusher,
       show_flusher};
+}
+
+ConfigKey memory_key(MemoryRegion region, UsedBy used_by, const std::string& what) {
+  return {
+      fmt::format("memory.{}", kMemoryRegionNames[static_cast<std::size_t>(region)]),
+      used_by,
+      "one of " + one_of(kMemoryPolicies) + ", or \"node:<k>\" of a NUMA node",
+      "the NUMA node of " + what,
+      false,
+      [region](const Json& value, Configuration& into) { return take_memory(value, into.memory.of(region)); },
+      [region](const Configuration& from) { return Json(to_words(from.memory.of(region))); }};
 }
 
 }  // namespace muster

@@ -8,5 +8,6 @@ namespace muster {
 
 ConfigKey placement_key();
 ConfigKey flusher_placement_key();
+ConfigKey memory_key(MemoryRegion region, UsedBy used_by, const std::string& what);
 
 }  // namespace muster

@@ -166,6 +166,12 @@ Json algorithm_json(std::string_view name) {
           {"stalls_on_idle", info->stalls_on_idle}};
 }
 
+/// null: the topology does not have the unit.
+Json node_of(const RunResult& result, unsigned unit) {
+  const auto found = result.node_of_unit.find(unit);
+  return found == result.node_of_unit.end() ? Json(nullptr) : Json(found->second);
+}
+
 /// Of the last repetition: every repetition places its threads anew, and a pin that does not hold is an
 /// error.
 Json placement(const RunResult& result) {
@@ -174,7 +180,8 @@ Json placement(const RunResult& result) {
   for (std::size_t worker = 0; worker < found.workers.size(); ++worker) {
     workers.push_back({{"worker", worker},
                        {"asked", or_null(result.placement.workers[worker])},
-                       {"found", found.workers[worker]}});
+                       {"found", found.workers[worker]},
+                       {"node", node_of(result, found.workers[worker])}});
   }
   const Json configuration = effective(result.configuration);
   const Json& request = configuration.at("placement");
@@ -183,6 +190,7 @@ Json placement(const RunResult& result) {
           {"flusher",
            {{"asked", or_null(result.placement.flusher)},
             {"found", or_null(found.drainer)},
+            {"node", found.drainer ? node_of(result, *found.drainer) : Json(nullptr)},
             {"shares_unit_with_worker", result.placement.flusher_shares_unit}}},
           {"oversubscribed", result.placement.oversubscribed}};
 }
@@ -214,6 +222,7 @@ Json to_json(const RunResult& result) {
           {"algorithm", algorithm_json(result.configuration.database.algorithm)},
           {"machine", result.machine},
           {"placement", placement(result)},
+          {"memory", result.memory},
           {"not_measured", std::move(not_measured)},
           {"repetitions", std::move(repetitions)},
           {"throughput", std::move(total)},

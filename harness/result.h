@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -28,6 +29,8 @@ struct RunResult {
   std::vector<Repetition> repetitions;
   std::vector<Check> checks;
   nlohmann::ordered_json machine;  ///< as it was when the run began
+  nlohmann::ordered_json memory;   ///< see describe_memory()
+  std::map<unsigned, unsigned> node_of_unit;
   std::vector<NotMeasured> not_measured;
 };
 

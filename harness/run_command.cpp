@@ -19,7 +19,9 @@
 #include "harness/interrupt.h"
 #include "harness/machine.h"
 #include "harness/machine_checks.h"
+#include "harness/memory_report.h"
 #include "harness/output.h"
+#include "harness/placed_memory.h"
 #include "harness/result.h"
 #include "harness/run_directory.h"
 #include "harness/workload_kind.h"
@@ -108,8 +110,10 @@ class FlusherPlace {
 
 /// Everything that one run needs, in the order in which it has to go away.
 struct Run {
-  Run(const Configuration& c, const Topology& topology, const Placement& placement, bool keep) {
+  Run(const Configuration& c, const Topology& topology, const Placement& placement, bool keep)
+      : memory(c, topology, placement) {
     DatabaseOptions database = c.database;
+    database.log_buffer.memory = &memory.placement();
     if (c.workload->engine) {
       directory.emplace(c.database.directory, keep);
       database.directory = directory->database();
@@ -118,14 +122,17 @@ struct Run {
     workload = c.workload->make(c, database);
   }
 
+  PlacedMemory memory;
   FlusherPlace flusher;
   std::optional<RunDirectory> directory;
   std::unique_ptr<Workload> workload;
 };
 
-/// The machine's settings that it does not show, and what the meter could not find out.
-std::vector<NotMeasured> what_is_missing(const ActivityMeter& meter, const Topology& topology) {
+/// The machine's settings that it does not show, and what the meter and looks for memory could not find out.
+std::vector<NotMeasured> what_is_missing(const ActivityMeter& meter, const PlacedMemory& memory,
+                                         const Topology& topology) {
   std::vector<NotMeasured> missing = meter.not_measured();
+  if (memory.refused()) missing.push_back({"NUMA nodes of memory", *memory.refused(), kMemoryRemedy});
   for (const Point& point : settings(topology)) {
     if (point.verdict == Verdict::unknown) missing.push_back({point.name, point.found, point.remedy});
   }
@@ -141,8 +148,10 @@ RunResult perform(const Configuration& c, const Topology& topology, bool keep) {
   Run run(c, topology, result.placement, keep);
   result.machine = describe_machine(topology, run.directory ? run.directory->database().parent_path() : "");
   result.operations = run.workload->operations();
+  for (const ProcessingUnit& unit : topology.units()) result.node_of_unit[unit.number] = unit.node;
   progress.say("loading");
   run.workload->load(interrupted);
+  std::vector<MemoryLook> looks{run.memory.look("the load")};
   const PhasePlan plan{.warmup = std::chrono::duration<double>(c.warmup_s),
                        .window = std::chrono::duration<double>(c.window_s),
                        .windows = c.windows};
@@ -158,8 +167,10 @@ RunResult perform(const Configuration& c, const Topology& topology, bool keep) {
     Measured measured = run_phases(*run.workload, topology, result.placement, plan, hooks);
     if (!run.workload->drains()) measured.found.drainer = run.flusher.found();
     result.repetitions.push_back({std::move(measured), run.workload->finish(), std::move(activity)});
+    looks.push_back(run.memory.look(fmt::format("repetition {}", repetition + 1)));
   }
-  result.not_measured = what_is_missing(meter, topology);
+  result.memory = describe_memory(c, topology, looks);
+  result.not_measured = what_is_missing(meter, run.memory, topology);
   progress.say("verifying");
   result.checks = run.workload->close();
   return result;

@@ -5,9 +5,6 @@
 
 #include "algorithms/registry.h"
 #include "harness/commands.h"
-#include "harness/config.h"
-#include "harness/placement.h"
-#include "harness/topology.h"
 #include "harness/workload_kind.h"
 
 namespace muster {
@@ -68,32 +65,6 @@ Json to_json(const AlgorithmInfo& info) {
           {"takes_lock", info.lock_use != LockUse::none}};
 }
 
-Json to_json(const Topology& topology) {
-  Json units = Json::array();
-  for (const ProcessingUnit& unit : topology.units()) {
-    units.push_back({{"number", unit.number},
-                     {"package", unit.package},
-                     {"node", unit.node},
-                     {"core", unit.core},
-                     {"sibling", unit.sibling}});
-  }
-  Json nodes = Json::array();
-  for (std::size_t i = 0; i < topology.nodes().size(); ++i) {
-    Json distances = Json::array();
-    for (std::size_t j = 0; j < topology.nodes().size(); ++j) distances.push_back(topology.distance(i, j));
-    const NumaNode& node = topology.nodes()[i];
-    nodes.push_back(
-        {{"number", node.number}, {"memory_bytes", node.memory_bytes}, {"distances", std::move(distances)}});
-  }
-  return {{"packages", topology.packages()},
-          {"cores", topology.cores()},
-          {"processing_units", topology.machine_units()},
-          {"units", std::move(units)},
-          {"nodes", std::move(nodes)},
-          {"compact", unit_order(topology, PlacementPolicy::compact)},
-          {"scatter", unit_order(topology, PlacementPolicy::scatter)}};
-}
-
 }  // namespace
 
 void list_command(ListFormat format, std::FILE* out) {
@@ -117,32 +88,6 @@ void list_workloads_command(bool as_json, std::FILE* out) {
     rows.push_back({std::string(kind.name), std::string(kind.meaning)});
   }
   as_json ? fmt::print(out, "{}\n", list.dump(2)) : print_table(rows, out);
-}
-
-void topology_command(bool as_json, std::FILE* out) {
-  const Topology topology = Topology::this_machine();
-  if (as_json) {
-    fmt::print(out, "{}\n", to_json(topology).dump(2));
-    return;
-  }
-  fmt::print(out, "{} packages, {} cores, {} processing units, of which this process may use {}\n",
-             topology.packages(), topology.cores(), topology.machine_units(), topology.units().size());
-  for (std::size_t i = 0; i < topology.nodes().size(); ++i) {
-    const NumaNode& node = topology.nodes()[i];
-    fmt::print(out, "NUMA node {}: {:.1f} GiB, distances", node.number,
-               static_cast<double>(node.memory_bytes) / (1 << 30));
-    for (std::size_t j = 0; j < topology.nodes().size(); ++j) fmt::print(out, " {}", topology.distance(i, j));
-    fmt::print(out, "\n");
-  }
-  std::vector<Row> rows{{"unit", "package", "node", "core", "sibling"}};
-  for (const ProcessingUnit& unit : topology.units()) {
-    rows.push_back({std::to_string(unit.number), std::to_string(unit.package), std::to_string(unit.node),
-                    std::to_string(unit.core), std::to_string(unit.sibling)});
-  }
-  print_table(rows, out);
-  fmt::print(out, "compact  {}\nscatter  {}\n",
-             fmt::join(unit_order(topology, PlacementPolicy::compact), " "),
-             fmt::join(unit_order(topology, PlacementPolicy::scatter), " "));
 }
 
 }  // namespace muster

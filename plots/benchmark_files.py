@@ -11,7 +11,10 @@ from lab.command import Parser
 from lab.algorithms import Algorithms
 from lab.statistics import Spread
 
-SAME = ("git_commit", "compiler", "flags", "build_type", "sanitizer", "cpu_model", "processing_units", "kernel", "placement")
+SAME = (
+    *("git_commit", "compiler", "flags", "build_type", "sanitizer", "cpu_model", "processing_units", "kernel"),
+    *("placement", "flusher_placement"),
+)
 
 
 def spread(entry, keys, unit=1):

@@ -50,6 +50,12 @@ def arguments(argv):
     parser.add_argument("matrix", metavar="MATRIX.json", type=Path, help="what to run: scripts/matrix.md describes it")
     parser.add_argument("--out", metavar="DIR", type=Path, help="folder for the results; those there are kept")
     parser.add_argument("--dry-run", action="store_true", help="print the points and how long they take; run nothing")
+    parser.add_argument(
+        "--topology",
+        metavar="FILE.xml",
+        type=Path,
+        help="with --dry-run: another machine, as `muster topology --save` or lstopo wrote it there",
+    )
     parser.add_argument("--budget", metavar="TIME", type=duration, help="begin no run that would end later: 90s, 30m, 8h")
     parser.add_argument(
         "--only",
@@ -91,6 +97,8 @@ def arguments(argv):
         if value and args.slurm:
             want = "--points, which divides the matrix" if option == "--shard" else "--sbatch=--time=..., Slurm's own limit of a job"
             raise RequestError(f"{option}: not with --slurm; want {want}")
+    if args.topology is not None and not args.dry_run:
+        raise RequestError.of("--topology", str(args.topology), "--dry-run: what runs, runs on this machine")
     return args
 
 
@@ -265,6 +273,8 @@ def run_s(cell):
 
 
 def about(seconds):
+    if seconds >= 3 * UNITS_S["h"]:
+        return f"about {seconds / UNITS_S['h']:,.1f} hours"
     return f"about {seconds / 60:,.0f} min" if seconds >= 90 else f"about {math.ceil(seconds)} s"
 
 
@@ -329,7 +339,7 @@ def first_result(folder):
 
 def sweep(argv):
     args = arguments(argv)
-    muster = runs.Muster(args.muster)
+    muster = runs.Muster(args.muster, args.topology)
     muster.units = args.units or muster.units
     document = matrix.read(args.matrix)
     size = matrix.size(document, muster)

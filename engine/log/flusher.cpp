@@ -38,7 +38,7 @@ Flusher::Flusher(LogBuffer& buffer, LogDevice& device, FlusherOptions options)
       options_(std::move(options)),
       reach_(options_.reach),
       units_(std::max(1u, std::thread::hardware_concurrency())),
-      slots_(std::make_unique<Slot[]>(options_.max_workers)),
+      slots_(options_.memory, MemoryRegion::workers, options_.max_workers, Spacing::by_worker),
       durable_(device.start()),
       recycled_(device.start()),
       cohort_(options_.max_workers) {
@@ -52,6 +52,7 @@ Flusher::~Flusher() {
 }
 
 void Flusher::attach(WorkerId worker) {
+  slots_.owned(worker);
   Slot& slot = slots_[worker];
   if (!slot.pending) slot.pending = std::make_unique<PendingCommit*[]>(kPendingMax);
   // Before the worker's first request, so that whoever sees the request looks at its slot.

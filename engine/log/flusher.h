@@ -10,6 +10,7 @@
 
 #include "algorithms/backoff.h"
 #include "algorithms/log_buffer.h"
+#include "algorithms/placed_array.h"
 #include "engine/io/log_device.h"
 #include "engine/log/cohort_clock.h"
 #include "engine/log/gathering.h"
@@ -28,6 +29,7 @@ struct PendingCommit {
 
 struct FlusherOptions {
   std::uint32_t max_workers = 64;
+  const MemoryPlacement* memory = nullptr;  ///< told of what is kept of each worker; outlives the flusher
   std::uint64_t reach = 0;  ///< bytes above the boundary that workers come before they wait for a drainer
   std::uint32_t group_commits = 8;
   std::chrono::nanoseconds group_timeout{0};
@@ -162,7 +164,7 @@ class Flusher {
   const FlusherOptions options_;
   const std::uint64_t reach_;
   const std::uint32_t units_;  // processing units that this process may use
-  std::unique_ptr<Slot[]> slots_;
+  PlacedArray<Slot> slots_;
 
   // Written once a flush, read by every append.
   alignas(kCacheLine) std::atomic<Lsn> durable_;

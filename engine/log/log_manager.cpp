@@ -105,10 +105,11 @@ LogManager::LogManager(const LogOptions& options, std::string_view algorithm, co
       incarnation_(device_->incarnation()),
       force_each_(options.force_each),
       buffer_(make_buffer(algorithm, buffer, device_->start())),
-      workers_(std::make_unique<Worker[]>(buffer.max_workers)),
+      workers_(buffer.memory, MemoryRegion::workers, buffer.max_workers, Spacing::by_worker),
       retractions_(options.retract ? std::make_unique<Retractions>(buffer.max_workers) : nullptr),
       flusher_(std::make_unique<Flusher>(*buffer_, *device_,
                                          FlusherOptions{.max_workers = buffer.max_workers,
+                                                        .memory = buffer.memory,
                                                         .reach = reach_of(algorithm, buffer),
                                                         .group_commits = options.group_commits,
                                                         .group_timeout = options.group_timeout,
@@ -120,6 +121,7 @@ LogManager::~LogManager() = default;
 
 WorkerId LogManager::attach() {
   const WorkerId worker = buffer_->attach();
+  workers_.owned(worker);
   flusher_->attach(worker);
   return worker;
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "algorithms/placed_array.h"
 #include "engine/io/log_device.h"
 #include "engine/log/flusher.h"
 #include "engine/log/log_record.h"
@@ -147,7 +148,7 @@ class LogManager {
   const std::uint64_t incarnation_;
   const bool force_each_;
   std::unique_ptr<LogBuffer> buffer_;
-  std::unique_ptr<Worker[]> workers_;
+  PlacedArray<Worker> workers_;
   std::unique_ptr<Retractions> retractions_;  // null: no begin is ever taken back
   std::unique_ptr<Flusher> flusher_;          // last: its thread uses the others
 };

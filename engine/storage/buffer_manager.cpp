@@ -30,6 +30,7 @@ PageNumber page_of(std::uint64_t resident) {
 BufferManager::BufferManager(const BufferOptions& options, std::function<void(Lsn)> flush_log)
     : flush_log_(std::move(flush_log)),
       table_bytes_max_(options.table_bytes_max),
+      memory_(options.memory),
       frames_(options.frames),
       free_(options.frames),
       lru_(options.replacement == Replacement::lru ? std::make_unique<LruList>(options.frames) : nullptr) {
@@ -55,7 +56,7 @@ void BufferManager::open_table(TableId id, File file, std::string name) {
     throw ConfigError("table", std::to_string(id), fmt::format("want below {}", kMaxTables));
   const std::lock_guard lock(tables_mutex_);
   if (owned_[id]) throw ConfigError("table", std::to_string(id), "it is open already");
-  owned_[id] = std::make_unique<TableSpace>(id, std::move(file), table_bytes_max_, std::move(name));
+  owned_[id] = std::make_unique<TableSpace>(id, std::move(file), table_bytes_max_, std::move(name), memory_);
   tables_[id].store(owned_[id].get(), std::memory_order_release);  // pairs with the loads of tables_
 }
 

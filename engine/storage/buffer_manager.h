@@ -42,6 +42,8 @@ struct BufferOptions {
   /// Addresses reserved for each table: the size that it can grow to. A multiple of the page size.
   std::uint64_t table_bytes_max = kTableBytesMax;
   Replacement replacement = Replacement::clock;
+  /// Who is told of the tables' memory; null: nobody. Outlives the BufferManager.
+  const MemoryPlacement* memory = nullptr;
 };
 
 struct BufferStatistics {
@@ -158,6 +160,7 @@ class BufferManager {
 
   const std::function<void(Lsn)> flush_log_;
   const std::uint64_t table_bytes_max_;
+  const MemoryPlacement* const memory_;
   std::vector<std::atomic<std::uint64_t>> frames_;  // which page is in it; changed under that page's latch
   FreeFrames free_;
   std::unique_ptr<LruList> lru_;               // null: the clock replaces

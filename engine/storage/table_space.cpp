@@ -18,17 +18,31 @@
 #include "engine/storage/slotted_page.h"
 
 namespace muster {
-namespace {
 
-void* reserve_addresses(std::size_t bytes) {
-  void* at =
+ReservedAddresses::ReservedAddresses(std::size_t bytes, const MemoryPlacement* placement)
+    : bytes_(bytes), placement_(placement) {
+  void* const at =
       ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (at == MAP_FAILED) {
     throw std::system_error(errno, std::generic_category(),
                             fmt::format("reserve {} bytes of addresses", bytes));
   }
-  return at;
+  data_ = static_cast<std::byte*>(at);
+  try {
+    if (placement_ != nullptr && placement_->reserved)
+      placement_->reserved(MemoryRegion::buffers, {data_, bytes_});
+  } catch (...) {
+    ::munmap(data_, bytes_);
+    throw;
+  }
 }
+
+ReservedAddresses::~ReservedAddresses() {
+  if (placement_ != nullptr && placement_->released) placement_->released({data_, bytes_});
+  ::munmap(data_, bytes_);
+}
+
+namespace {
 
 constexpr int kThisProcess = -10000;  // PIDFD_SELF
 constexpr std::size_t kTogetherMax = 256;
@@ -71,26 +85,17 @@ void check_table_file(const File& file, TableId id, Lsn log_begin, bool clean) {
   }
 }
 
-TableSpace::TableSpace(TableId id, File file, std::uint64_t bytes_max, std::string name)
+TableSpace::TableSpace(TableId id, File file, std::uint64_t bytes_max, std::string name,
+                       const MemoryPlacement* placement)
     : id_(id),
       name_(name.empty() ? std::to_string(id) : std::move(name)),
       file_(std::move(file)),
-      pages_max_(bytes_max / kPageBytes) {
-  pages_ = static_cast<std::byte*>(reserve_addresses(pages_max_ * kPageBytes));
-  try {
-    states_ = static_cast<PageState*>(reserve_addresses(pages_max_ * sizeof(PageState)));
-  } catch (...) {
-    ::munmap(pages_, pages_max_ * kPageBytes);
-    throw;
-  }
+      pages_max_(bytes_max / kPageBytes),
+      pages_(pages_max_ * kPageBytes, placement),
+      states_(pages_max_ * sizeof(PageState), placement) {
   // A huge page would make one touched page resident with 511 neighbours. A kernel without them refuses:
   // fine.
-  ::madvise(pages_, pages_max_ * kPageBytes, MADV_NOHUGEPAGE);
-}
-
-TableSpace::~TableSpace() {
-  ::munmap(states_, pages_max_ * sizeof(PageState));
-  ::munmap(pages_, pages_max_ * kPageBytes);
+  ::madvise(pages_.data(), pages_max_ * kPageBytes, MADV_NOHUGEPAGE);
 }
 
 void TableSpace::read(PageNumber number, std::span<std::byte, kPageBytes> into) const {

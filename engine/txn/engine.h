@@ -24,12 +24,14 @@ struct SessionOptions {
 class Engine {
  public:
   Engine(LogManager& its_log, const Tables& its_tables, const SessionOptions& its_options,
-         const LogOptions& log_options, TransactionId next_transaction, std::uint32_t sessions_max)
+         const LogOptions& log_options, TransactionId next_transaction, std::uint32_t sessions_max,
+         const MemoryPlacement* memory)
       : log(its_log),
         tables(its_tables),
         commit_queue(its_log, log_options.group_commits, log_options.group_timeout),
         options(its_options),
         begins(sessions_max + 1),
+        locks(memory),
         active(sessions_max + 1),  // the log's workers: the database itself appends, too
         next_transaction_(next_transaction),
         sessions_max_(sessions_max) {}

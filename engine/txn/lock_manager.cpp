@@ -39,7 +39,8 @@ void unlink_waiting(LockQueue& queue, LockRequest& request) {
 
 }  // namespace
 
-LockManager::LockManager() : buckets_(std::size_t{1} << kBucketBits) {}
+LockManager::LockManager(const MemoryPlacement* memory)
+    : buckets_(memory, MemoryRegion::locks, std::size_t{1} << kBucketBits) {}
 
 bool LockManager::acquire(LockHolder& holder, LockName name, LockMode mode) {
   LockRequest* const held = holder.find(name);

@@ -3,6 +3,7 @@
 #include <mutex>
 #include <vector>
 
+#include "algorithms/placed_array.h"
 #include "engine/txn/lock_holder.h"
 #include "engine/txn/spin_latch.h"
 
@@ -25,7 +26,8 @@ namespace muster {
 ///             names, so this errs on the safe side.
 class LockManager {
  public:
-  LockManager();
+  /// `memory` is told of the table's; null: nobody is. Outlives this.
+  explicit LockManager(const MemoryPlacement* memory = nullptr);
 
   /// False: waiting would be a deadlock. Then the holder has what it had before.
   bool acquire(LockHolder& holder, LockName name, LockMode mode);
@@ -76,7 +78,7 @@ class LockManager {
 
   static constexpr unsigned kBucketBits = 16;
 
-  std::vector<Bucket> buckets_;
+  PlacedArray<Bucket> buckets_;
   alignas(kCacheLine) std::mutex search_;  // taken before a latch, never while holding one
   std::vector<Visit> to_visit_;            // guarded by search_
 };

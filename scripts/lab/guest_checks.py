@@ -245,7 +245,7 @@ def _off_limits(machine):
     """A node that is not there."""
 
     def judge(step):
-        named = f"memory.ring = node:{machine.nodes}" in step.complaint
+        named = f'memory.ring = "node:{machine.nodes}"' in step.complaint
         return step.complaint.strip(), [] if step.code == 2 and named else [f"exit code {step.code}: want 2, and the key's name"]
 
     lines = f"{HELPERS}run threads=1 memory.ring=node:{machine.nodes}"

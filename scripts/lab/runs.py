@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.command import Failure, MachineError
+from lab.command import Failure, MachineError, RequestError
 
 TEMPORARY = 4  # the exit code that says: try again later
 PAUSES_S = (2, 5, 15)  # before each further try
@@ -30,10 +30,12 @@ class Outcome:
 
 
 class Muster:
-    """One executable. A relative path is one from here, never a program of that name in PATH."""
+    """One executable. A relative path is one from here, never a program of that name in PATH. `topology`: a file that
+    describes another machine than this one, whose units and nodes are then asked about."""
 
-    def __init__(self, path):
+    def __init__(self, path, topology=None):
         self.path = Path(path).absolute()
+        self.machine = [] if topology is None else ["--xml", str(topology)]
 
     def ask(self, *words, text=None):
         """What it prints; `text` is its standard input."""
@@ -43,6 +45,8 @@ class Muster:
             )
         except OSError as error:
             raise MachineError(f"{self.path}: {error.strerror}; scripts/setup builds it") from error
+        if done.returncode == RequestError.code and self.machine:
+            raise RequestError(_last_line(done.stderr).removeprefix("muster: "))
         if done.returncode != 0:
             raise MachineError(f"{self.path} {' '.join(words)} failed: {_last_line(done.stderr) or done.returncode}")
         return done.stdout
@@ -57,7 +61,7 @@ class Muster:
     @functools.cached_property
     def units(self):
         """How many processing units it sees."""
-        return len(self.ask_json("topology", "--json")["units"])
+        return len(self.ask_json("topology", "--json", *self.machine)["units"])
 
     @functools.cached_property
     def algorithms(self):
@@ -76,7 +80,7 @@ class Muster:
     def check(self, configurations):
         """What it would do with each: {"ok": True, "configuration": what is effective} or the refusal."""
         lines = "".join(json.dumps(configuration) + "\n" for configuration in configurations)
-        answers = [json.loads(line) for line in self.ask("check", text=lines).splitlines()]
+        answers = [json.loads(line) for line in self.ask("check", *self.machine, text=lines).splitlines()]
         if len(answers) != len(configurations):
             raise MachineError(f"{self.path} check: {len(answers)} answers to {len(configurations)} configurations")
         return answers

@@ -156,7 +156,8 @@ struct CheckingPlatform {
   /// Addresses alone: what is in the records is the program's to watch.
   class Memory {
    public:
-    explicit Memory(std::size_t capacity) : bytes_(2 * capacity), capacity_(capacity) {}
+    Memory(std::size_t capacity, RingPages, const MemoryPlacement*)
+        : bytes_(2 * capacity), capacity_(capacity) {}
     std::byte* at(std::uint64_t lsn) { return bytes_.data() + lsn % capacity_; }
     const std::byte* at(std::uint64_t lsn) const { return bytes_.data() + lsn % capacity_; }
 

@@ -440,6 +440,45 @@ class Shares(unittest.TestCase):
         self.assertEqual((spread.q1, spread.median, spread.q3, spread.count), (2.0, 3.0, 4.0, 5))
 
 
+class Topologies(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def described(self, synthetic):
+        path = self.folder / "machine.json"
+        done = project.run(project.MUSTER, "topology", "--synthetic", synthetic, "--json")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        path.write_text(done.stdout, encoding="utf-8")
+        return path
+
+    def draw(self, path, *options):
+        return project.run(PYTHON, "-B", ROOT / "plots/topology.py", path, "--out", self.folder / "figure", *options, cwd="/")
+
+    def test_every_unit_stands_in_its_node(self):
+        for synthetic, options, words in (
+            ("pack:2 [numa(memory=8589934592)] l3:2 core:3 pu:2", ["--policy", "cache", "--threads", "5"], ["node 1, 8 GiB, distances 20 10", "23", "cache, 5 of 24 units"]),
+            ("pu:1", [], ["node 0, 1 GiB, distances 10", "compact, 1 of 1 units"]),
+            ("pack:4 [numa] l3:4 core:16 pu:2", ["--policy", "smt_last"], ["node 3, distances", "smt_last, 512 of 512 units"]),
+        ):
+            done = self.draw(self.described(synthetic), *options)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), done.stderr)
+            texts = texts_of(self.folder / "figure.svg")
+            for word in words:
+                self.assertTrue(any(word in text for text in texts), (word, texts))
+
+    def test_what_is_no_machine_is_refused_in_one_line(self):
+        for text in ("", "[]", '{"units": []}', '{"units": [{"number": 1}], "compact": [2]}'):
+            path = self.folder / "machine.json"
+            path.write_text(text, encoding="utf-8")
+            done = self.draw(path)
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+        done = self.draw(self.described("core:4 pu:1"), "--threads", "5")
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+        self.assertIn("want 1 to 4", done.stderr)
+
+
 class Interleavings(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()

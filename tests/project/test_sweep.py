@@ -357,6 +357,28 @@ class Running(Folder):
         self.assertRegex(done.stdout, "2 points, 2 runs, about 1 s, ")
         self.assertFalse(self.out.exists())
 
+    def test_a_dry_run_may_be_for_another_machine(self):
+        server = self.folder / "server.xml"
+        done = project.run(project.MUSTER, "topology", "--synthetic", "pack:2 [numa(memory=64GB)] core:64 pu:1", "--save", server)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        axes = {"threads": "powers of two", "memory.ring": ["node:0", "node:1"], "placement": ["node:1", "cache"]}
+        document = {"base": {**SHORT, "window_s": 60, "algorithm": "mutex"}, "axes": axes, "repetitions": 10}
+        document["skip"] = [{"threads": 128, "placement": "node:1"}]
+        done = self.sweep(document, "--dry-run", "--topology", server)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stderr)
+        self.assertIn('append, threads = 128, memory.ring = "node:1", placement = "cache"\n', done.stdout)
+        self.assertRegex(done.stdout, "30 points, 300 runs, about 10.0 hours, ")
+        done = self.sweep({**document, "skip": []}, "--dry-run", "--topology", server)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+        self.assertIn("want 1 to 64, the processing units of node:1", done.stderr)
+        done = self.sweep(document, "--topology", server)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+        self.assertIn(f"--topology = {server}: want --dry-run", done.stderr)
+        server.write_text("no machine", encoding="utf-8")
+        done = self.sweep(document, "--dry-run", "--topology", server)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+        self.assertIn(f"--xml = {server}: want a file that", done.stderr)
+
     def test_a_matrix_may_come_from_a_pipe(self):
         document = json.dumps({"base": {**SHORT, "algorithm": "mutex"}})
         command = self.command({}, "--dry-run")
