@@ -14,10 +14,11 @@ namespace muster {
 /// Progress    reserve blocking; publish wait-free; advance wait-free: it lingers for a bounded number of looks.
 /// Why no worker waits for ever
 ///             A worker that waits for room holds the position latch, which advance() does not take, and does not
-///             share the flush latch yet. So those who share it wait for nothing: they leave, and nobody enters while
+///             share the flush latch yet. So the copiers inside wait for nothing: they leave, and no worker enters while
 ///             the ring is full. Then an advance finds the latch free, and everything below the position is recycled.
-///             A flusher that fails lets new copiers in, or they would wait for an advance that nobody may need. One that
-///             has nothing new to find keeps nobody out: a drainer that calls advance() in a loop would starve them.
+///             An advance that finds a copier inside lets new copiers in before it returns, since no further advance may
+///             come. An advance with nothing new to find keeps no copier out, since a drainer that calls advance() in a
+///             loop would starve the copiers.
 /// Invariants  The position moves only while its mover holds both latches. The flusher that has the flush latch alone
 ///             therefore finds no range that is taken and not copied.
 /// Ordering    [flush]  released by a copier that leaves, acquired by the flusher that sees no copier: all copies are

@@ -78,7 +78,7 @@ struct LogBufferOptions {
   /// not `handed_on`.
   LockKind lock = LockKind::ttas;
   RingPages pages = RingPages::small;
-  /// Who is told of the memory; null: nobody. Outlives the log buffer.
+  /// Its functions place the log buffer's memory; null: memory is where a thread first touches it. Outlives the log buffer.
   const MemoryPlacement* memory = nullptr;
 };
 

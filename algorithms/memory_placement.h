@@ -19,11 +19,12 @@ enum class MemoryRegion : std::uint8_t {
 /// By the enumerator's value, as in configurations and results.
 inline constexpr std::array<std::string_view, 4> kMemoryRegionNames = {"ring", "workers", "buffers", "locks"};
 
-/// Who is told of memory, so that it can be put somewhere and be looked for later. Ranges are whole pages of the
-/// system. Each function may be empty; any thread may call it, also several at a time. What it throws, the caller
-/// throws.
+/// Functions that the harness gives to the layers below: they put memory on a NUMA node, and remember it so that the
+/// harness can verify later where it is. A log buffer, buffer pool or lock table calls them for its memory. Ranges are
+/// whole pages of the system. Each function may be empty; any thread may call it, also several at a time. The caller
+/// passes on what it throws.
 struct MemoryPlacement {
-  /// Addresses that nobody has touched yet.
+  /// The range is mapped, and no thread has touched it yet.
   std::function<void(MemoryRegion region, std::span<std::byte> range)> reserved{};
   /// The calling thread is a worker, and this part of a reserved range its own from now on.
   std::function<void(std::span<std::byte> part)> owned{};

@@ -9,7 +9,7 @@
 
 namespace muster {
 
-/// Memory of one region: pages of the system where somebody is to be told of it, or else the heap's.
+/// Memory of one region: with a placement pages of the system, without one the heap's.
 class RegionMemory {
  public:
   /// `placement` may be null, and must outlive this. Throws std::bad_alloc, and what the placement throws.

@@ -43,7 +43,7 @@ struct Api {
   Phase phase = Phase::closed;
   std::unique_ptr<Database> database;
   NumberedTransactions transactions;
-  /// Relaxed: who passes a table's id to another thread orders that himself.
+  /// Relaxed: the program that passes a table's id to another thread orders the two threads.
   std::array<std::atomic<bool>, BufferManager::kMaxTables> open_tables{};
 
   void require_open() const {

@@ -45,7 +45,7 @@ enum MusterResult {
 
 /*
  * Opens the database in the directory `log_path`, which is created if absent and holds master, catalogue and log, and
- * recovers it, with all its tables. A table whose file is missing is an error.
+ * recovers it, with all its tables. init_db fails if the file of one of these tables is missing.
  *   num_buf      pages of 4 KiB that may be in memory; raised to 4,096, since each transaction may latch four
  *   flag         0: recovers. 1, 2: breaks the redo (1) or the undo (2) off after `log_num` records, at its end if there
  *                are fewer: returns 0 with nothing flushed, as if the process had died there. Every call but init_db and

@@ -42,7 +42,7 @@ struct BufferOptions {
   /// Addresses reserved for each table: the size that it can grow to. A multiple of the page size.
   std::uint64_t table_bytes_max = kTableBytesMax;
   Replacement replacement = Replacement::clock;
-  /// Who is told of the tables' memory; null: nobody. Outlives the BufferManager.
+  /// Its functions place the tables' memory; null: memory is where a thread first touches it. Outlives the BufferManager.
   const MemoryPlacement* memory = nullptr;
 };
 
