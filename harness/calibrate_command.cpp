@@ -16,6 +16,7 @@
 #include "harness/machine.h"
 #include "harness/output.h"
 #include "harness/placement.h"
+#include "harness/topology_json.h"
 
 namespace muster {
 namespace {
@@ -68,8 +69,8 @@ class Calibration {
 
   Json run() {
     Json document;
-    document["units"] = units();
-    document["nodes"] = nodes();
+    document["units"] = units_json(topology_);
+    document["nodes"] = nodes_json(topology_);
     document["line_transfer_ns"] = line_transfers();
     document["fetch_add"] = fetch_add();
     document["copy_bytes_per_s"] = copies();
@@ -92,31 +93,6 @@ class Calibration {
   std::size_t nodes_with_units() const {
     return static_cast<std::size_t>(std::ranges::count_if(
         topology_.nodes(), [&](const NumaNode& node) { return !cores_of(node.number).empty(); }));
-  }
-
-  Json units() const {
-    Json found = Json::array();
-    for (const ProcessingUnit& one : topology_.units()) {
-      found.push_back({{"number", one.number},
-                       {"package", one.package},
-                       {"node", one.node},
-                       {"core", one.core},
-                       {"sibling", one.sibling}});
-    }
-    return found;
-  }
-
-  Json nodes() const {
-    Json found = Json::array();
-    for (std::size_t i = 0; i < topology_.nodes().size(); ++i) {
-      Json distances = Json::array();
-      for (std::size_t j = 0; j < topology_.nodes().size(); ++j)
-        distances.push_back(topology_.distance(i, j));
-      found.push_back({{"number", topology_.nodes()[i].number},
-                       {"memory_bytes", topology_.nodes()[i].memory_bytes},
-                       {"distances", std::move(distances)}});
-    }
-    return found;
   }
 
   /// By units' places in "units": row the owner or writer, column who has the line next.

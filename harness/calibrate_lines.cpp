@@ -24,6 +24,17 @@ constexpr std::size_t kSamplesOfCounts = 5;
 constexpr std::uint64_t kAddsBetweenClocks = 1024;  // a clock costs as much as a few of them
 constexpr int kAddsBetweenLooks = 32;               // at the flag that says stop
 
+/// Waits until `done`. It looks without a pause, which would be measured, for as long as the other thread takes if it
+/// runs; later the other thread is not running, the sample is spoilt, and the wait backs off.
+template <class Done>
+void look_until(Done done) {
+  constexpr int kLooks = 1 << 16;
+  for (int look = 0; look < kLooks; ++look) {
+    if (done()) return;
+  }
+  for (Backoff backoff; !done(); backoff.pause()) {}
+}
+
 /// A line of a chain: a load finds where the next one is, so that no two are under way at once.
 struct alignas(kLinkBytes) Link {
   std::atomic<Link*> next = nullptr;
@@ -74,16 +85,17 @@ class Chain {
 }  // namespace
 
 Spread handoff_ns(const Topology& topology, unsigned one, unsigned other, double seconds) {
-  constexpr std::uint64_t kOver = ~std::uint64_t{0};
+  constexpr std::uint64_t kOver = ~std::uint64_t{0};  // odd
   alignas(kCacheLine) std::atomic<std::uint64_t> line = 0;
   std::vector<double> found;
   on_units(topology, {one, other}, [&](std::size_t thread) {
     // [line] release and acquire, each with the other thread's: as a flag would be handed on. Odd is the other's turn.
     if (thread == 1) {
-      for (std::uint64_t seen = 0; (seen = line.load(std::memory_order_acquire)) != kOver;) {
-        if (seen % 2 == 1) line.store(seen + 1, std::memory_order_release);
+      for (std::uint64_t seen = 0;;) {
+        look_until([&] { return (seen = line.load(std::memory_order_acquire)) % 2 == 1; });
+        if (seen == kOver) return;
+        line.store(seen + 1, std::memory_order_release);
       }
-      return;
     }
     std::uint64_t turn = 0;
     found = samples_for(seconds, [&] {
@@ -91,7 +103,7 @@ Spread handoff_ns(const Topology& topology, unsigned one, unsigned other, double
       for (int i = 0; i < kHandoffs; ++i) {
         line.store(turn + 1, std::memory_order_release);
         turn += 2;
-        while (line.load(std::memory_order_acquire) != turn) {}
+        look_until([&] { return line.load(std::memory_order_acquire) == turn; });
       }
       return ns_since(begin) / (2 * kHandoffs);
     });
@@ -114,26 +126,26 @@ Spread load_ns(const Topology& topology, unsigned owner, unsigned reader, LineSt
   alignas(kCacheLine) std::atomic<int> turn = kOwner;
   std::vector<double> found;
   on_units(topology, {owner, reader}, [&](std::size_t thread) {
-    // [turn] released by who has had the chain, acquired by who has it next.
+    // [turn] released by the thread that has had the chain, acquired by the thread that has it next.
     if (thread == 0) {
-      for (int seen = kOwner; (seen = turn.load(std::memory_order_acquire)) != kOver;) {
-        if (seen != kOwner) continue;
+      for (int seen = kOwner;;) {
+        look_until([&] { return (seen = turn.load(std::memory_order_acquire)) != kReader; });
+        if (seen == kOver) return;
         chain->prepare(state);
         turn.store(kReader, std::memory_order_release);
       }
-      return;
     }
+    const auto is_prepared = [&] { return turn.load(std::memory_order_acquire) == kReader; };  // [turn]
     const Link* last = nullptr;
     found = samples_for(seconds, [&] {
-      while (turn.load(std::memory_order_acquire) != kReader) {}
+      look_until(is_prepared);
       const auto begin = CalibrationClock::now();
       last = chain->walk();
       const double ns = ns_since(begin) / kLinks;
       turn.store(kOwner, std::memory_order_release);
       return ns;
     });
-    while (turn.load(std::memory_order_acquire) != kReader) {
-    }  // the owner, who may be preparing once more, writes the turn no more
+    look_until(is_prepared);  // the owner may be preparing once more; afterwards it writes the turn no more
     turn.store(kOver, std::memory_order_release);
     if (last == nullptr) throw std::logic_error("a chain has an end");
   });

@@ -34,13 +34,14 @@ constexpr std::uint32_t kClients = 128;
 constexpr double kRate = 2000;  // transactions a second, of all clients
 constexpr auto kGroupTimeout = 100ms;
 
-/// What one client has done, in memory that outlives the process.
+/// What one client has done, in memory that outlives the process. Relaxed: the counts are read once the process has been
+/// waited for, which orders all that it wrote before.
 struct alignas(kCacheLine) Client {
   std::atomic<std::uint64_t> finished;      // transactions of which commit was called
   std::atomic<std::uint64_t> acknowledged;  // and has returned
 };
 struct Shared {
-  std::atomic<bool> loaded;
+  std::atomic<bool> loaded;  // relaxed: when to start the clock, no more
   std::array<Client, kClients> clients;
 };
 

@@ -1,6 +1,7 @@
 #include "harness/memory_report.h"
 
 #include "harness/host_files.h"
+#include "harness/topology_json.h"
 
 namespace muster {
 namespace {
@@ -25,25 +26,13 @@ Json to_json(const MemoryLook& look, const Configuration& c) {
   return {{"after", look.after}, {"regions", std::move(regions)}};
 }
 
-Json nodes_of(const Topology& topology) {
-  Json nodes = Json::array();
-  for (std::size_t i = 0; i < topology.nodes().size(); ++i) {
-    Json distances = Json::array();
-    for (std::size_t j = 0; j < topology.nodes().size(); ++j) distances.push_back(topology.distance(i, j));
-    const NumaNode& node = topology.nodes()[i];
-    nodes.push_back(
-        {{"number", node.number}, {"memory_bytes", node.memory_bytes}, {"distances", std::move(distances)}});
-  }
-  return nodes;
-}
-
 }  // namespace
 
 Json describe_memory(const Configuration& c, const Topology& topology, const std::vector<MemoryLook>& looks) {
   const auto balancing = number_in("/proc/sys/kernel/numa_balancing");
   Json found = Json::array();
   for (const MemoryLook& look : looks) found.push_back(to_json(look, c));
-  return {{"nodes", nodes_of(topology)},
+  return {{"nodes", nodes_json(topology)},
           {"automatic_balancing", balancing ? Json(*balancing != 0) : Json(nullptr)},
           {"looks", std::move(found)}};
 }

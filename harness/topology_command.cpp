@@ -12,6 +12,7 @@
 #include "harness/memory_policy.h"
 #include "harness/placement.h"
 #include "harness/topology.h"
+#include "harness/topology_json.h"
 
 namespace muster {
 namespace {
@@ -78,18 +79,6 @@ std::string in_stretches(const std::vector<unsigned>& numbers) {
   return text;
 }
 
-Json nodes_json(const Topology& topology) {
-  Json nodes = Json::array();
-  for (std::size_t i = 0; i < topology.nodes().size(); ++i) {
-    Json distances = Json::array();
-    for (std::size_t j = 0; j < topology.nodes().size(); ++j) distances.push_back(topology.distance(i, j));
-    const NumaNode& node = topology.nodes()[i];
-    nodes.push_back(
-        {{"number", node.number}, {"memory_bytes", node.memory_bytes}, {"distances", std::move(distances)}});
-  }
-  return nodes;
-}
-
 Json placements_json(const Topology& topology, PlacementPolicy policy) {
   Json rows = Json::array();
   for (const std::uint32_t threads : shown_counts(topology.units().size())) {
@@ -109,19 +98,10 @@ Json placements_json(const Topology& topology, PlacementPolicy policy) {
 }
 
 Json to_json(const Topology& topology) {
-  Json units = Json::array();
-  for (const ProcessingUnit& unit : topology.units()) {
-    units.push_back({{"number", unit.number},
-                     {"package", unit.package},
-                     {"node", unit.node},
-                     {"core", unit.core},
-                     {"cache", unit.cache},
-                     {"sibling", unit.sibling}});
-  }
   Json json = {{"packages", topology.packages()},
                {"cores", topology.cores()},
                {"processing_units", topology.machine_units()},
-               {"units", std::move(units)},
+               {"units", units_json(topology)},
                {"nodes", nodes_json(topology)},
                {"nodes_with_memory", nodes_with_memory(topology)}};
   for (const auto& [name, policy] : kPolicies) json[name] = unit_order(topology, policy);

@@ -42,7 +42,7 @@ class RedoWorkers {
     std::uint64_t up_to_date = 0;  ///< the page had the change
   };
 
-  /// `workers`: 1 to kWorkersMax, or 0: as many as there are processing units for this process. A thread starts with
+  /// `workers`: 1 to kWorkersMax, or 0: as many as the machine has processing units. A thread starts with
   /// its first batch. `buffers` outlives this.
   explicit RedoWorkers(BufferManager& buffers, std::uint32_t workers = 0);
   /// Changes that were not drained may be left out.

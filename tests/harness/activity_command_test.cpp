@@ -4,22 +4,19 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "tests/catch.h"
-#include "tests/temporary_directory.h"
+#include "tests/harness/muster_command.h"
 
 // What the real executable says of the machine: `muster doctor`, and a run's activity.
 
@@ -42,44 +39,12 @@ void forbid_perf_events() {
     ::_exit(99);
 }
 
-struct Outcome {
-  int code;
-  std::string out;
-  std::string err;
-};
-
-std::string content(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-/// `arguments` go through a shell; `first` runs in the child before it becomes the executable.
-template <class F>
-Outcome muster_command(const std::string& arguments, F&& first) {
-  const TemporaryDirectory folder;
-  const std::string command = std::string("exec ") + MUSTER_EXECUTABLE + " " + arguments + " >" +
-                              (folder / "out").string() + " 2>" + (folder / "err").string();
-  const pid_t child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    first();
-    ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
-    ::_exit(98);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(folder / "out"), content(folder / "err")};
-}
-Outcome muster_command(const std::string& arguments) {
-  return muster_command(arguments, [] {});
-}
-
 const std::string kRun =
     "run --set workload=append --set algorithm=mutex --set warmup_s=0.01 --set windows=2 ";
 
 TEST_CASE("muster doctor: a line a point, the same in JSON, and exit code 3 where one is bad") {
-  const Outcome lines = muster_command("doctor");
-  const Outcome json = muster_command("doctor --json");
+  const CommandOutcome lines = run_muster("doctor");
+  const CommandOutcome json = run_muster("doctor --json");
   const Json document = Json::parse(json.out);
   REQUIRE(document["points"].size() == 18);
   std::string bad;
@@ -97,13 +62,13 @@ TEST_CASE("muster doctor: a line a point, the same in JSON, and exit code 3 wher
 }
 
 TEST_CASE("muster doctor: a directory that cannot be written is bad, and named") {
-  const Outcome outcome = muster_command("doctor --directory /proc/self");
+  const CommandOutcome outcome = run_muster("doctor --directory /proc/self");
   CHECK(outcome.code == 3);
   CHECK(outcome.err.find("engine.directory") != std::string::npos);
 }
 
 TEST_CASE("muster run: what is not measured is said once on stderr, as in the result") {
-  const Outcome outcome = muster_command(kRun + "--set window_s=0.02 --set repetitions=2");
+  const CommandOutcome outcome = run_muster(kRun + "--set window_s=0.02 --set repetitions=2");
   REQUIRE(outcome.code == 0);
   const Json result = Json::parse(outcome.out);
   CHECK(std::ranges::count(outcome.err, '\n') == (result["not_measured"].empty() ? 0 : 1));
@@ -118,7 +83,7 @@ TEST_CASE("muster run: what is not measured is said once on stderr, as in the re
 }
 
 TEST_CASE("muster run: where seccomp forbids perf_event_open a run goes on and says so") {
-  const Outcome outcome = muster_command(kRun + "--set window_s=0.02", forbid_perf_events);
+  const CommandOutcome outcome = run_muster(kRun + "--set window_s=0.02", forbid_perf_events);
   REQUIRE(outcome.code == 0);
   const Json result = Json::parse(outcome.out);
   CHECK(result["repetitions"][0]["activity"]["counters"].empty());
@@ -150,11 +115,11 @@ class Spinner {
 };
 
 TEST_CASE("muster run: a repetition whose worker shares its unit with a stranger is marked and stays") {
-  const Json topology = Json::parse(muster_command("topology --json").out);
+  const Json topology = Json::parse(run_muster("topology --json").out);
   if (topology["units"].size() < 2) return;  // the worker would share its unit with the drainer
   const unsigned unit = topology["compact"][0];
   const Spinner stranger(unit);
-  const Outcome outcome = muster_command(kRun + "--set window_s=0.1 --set threads=1");
+  const CommandOutcome outcome = run_muster(kRun + "--set window_s=0.1 --set threads=1");
   REQUIRE(outcome.code == 0);
   const Json result = Json::parse(outcome.out);
   REQUIRE(result["repetitions"].size() == 1);

@@ -23,6 +23,7 @@
 #include "engine/database.h"
 #include "tests/catch.h"
 #include "tests/engine/txn/database_testing.h"
+#include "tests/harness/muster_command.h"
 #include "tests/temporary_directory.h"
 
 // The real executable, as a user calls it: what it prints, what it leaves, how it exits.
@@ -61,18 +62,6 @@ std::string ycsb(const TemporaryDirectory& folder, const std::string& more) {
          "ycsb.records=500 "
          "--set engine.frames=1024 --set log.segment_bytes=1048576 --set engine.directory=" +
          (folder / "data").string() + " " + more;
-}
-
-/// Exactly one line on stderr that has `part`, nothing on stdout.
-void refused(const std::string& arguments, int code, const std::string& part) {
-  const TemporaryDirectory folder;
-  const Outcome outcome = muster_command(folder, arguments);
-  INFO(arguments << "\n" << outcome.err);
-  CHECK(outcome.code == code);
-  CHECK(outcome.out.empty());
-  CHECK(outcome.err.starts_with("muster: "));
-  CHECK(outcome.err.find(part) != std::string::npos);
-  CHECK(outcome.err.find('\n') == outcome.err.size() - 1);
 }
 
 TEST_CASE("muster run: append is measured and verified with every algorithm") {

@@ -45,4 +45,15 @@ inline CommandOutcome run_muster(const std::string& arguments) {
   return run_muster(arguments, [] {});
 }
 
+/// Exactly one line on stderr that has `part`, nothing on stdout.
+inline void refused(const std::string& arguments, int code, const std::string& part) {
+  const CommandOutcome outcome = run_muster(arguments);
+  INFO(arguments << "\n" << outcome.err);
+  CHECK(outcome.code == code);
+  CHECK(outcome.out.empty());
+  CHECK(outcome.err.starts_with("muster: "));
+  CHECK(outcome.err.find(part) != std::string::npos);
+  CHECK(outcome.err.find('\n') == outcome.err.size() - 1);
+}
+
 }  // namespace muster

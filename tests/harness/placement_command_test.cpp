@@ -27,16 +27,6 @@ const std::string kYcsb =
     "windows=1 "
     "--set log.device=memory --set ycsb.records=500 --set engine.frames=1024 ";
 
-void refused(const std::string& arguments, int code, const std::string& part) {
-  const CommandOutcome outcome = run_muster(arguments);
-  INFO(arguments << "\n" << outcome.err);
-  CHECK(outcome.code == code);
-  CHECK(outcome.out.empty());
-  CHECK(outcome.err.starts_with("muster: "));
-  CHECK(outcome.err.find(part) != std::string::npos);
-  CHECK(outcome.err.find('\n') == outcome.err.size() - 1);
-}
-
 /// The regions of the last look.
 Json regions(const Json& result) {
   Json by_name = Json::object();
