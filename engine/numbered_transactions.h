@@ -13,8 +13,8 @@ namespace muster {
 
 /// Running transactions by number, for callers that may pass any number from any thread. Each has a session from a pool.
 ///
-/// Protocol   A call takes its transaction (state: number -> -number), uses the session and gives it back. Whoever finds
-///            it taken is refused: two threads use one transaction, or the database is being closed.
+/// Protocol   A call takes its transaction (state: number -> -number), uses the session and gives it back. A call
+///            that finds it taken is refused: two threads use one transaction, or the database is being closed.
 /// Ordering   [state] Taken by a compare-and-swap that acquires, given back by a store that releases: the session is used
 ///                    by one thread at a time, and each sees what the one before did.
 /// Progress   use() is wait-free; begin() and the end of a transaction take a mutex for a moment.

@@ -44,13 +44,13 @@ File open_locked(const fs::path& path, int flags) {
   return file;
 }
 
-/// Of the unfinished table, which nobody has: what was written there is its own first page, or nothing yet.
+/// Of the unfinished table, which no session can have used: what was written there is its own first page, or nothing yet.
 void remove_unfinished(const Catalogue::Table& table) {
   std::error_code gone;
   if (!fs::is_regular_file(table.file, gone)) return;
   try {
     check_table_file(File::open(table.file, O_RDONLY), table.id, 0, false);
-  } catch (const DamageError&) {  // somebody else's by now
+  } catch (const DamageError&) {  // another program's file by now
     return;
   }
   remove_file(table.file);

@@ -111,8 +111,8 @@ class LogManager {
   }
   /// Blocks until every pipelined commit of this worker has been acknowledged.
   void wait_for_acknowledgements(WorkerId worker) { flusher_->wait_for_acknowledgements(worker); }
-  /// From now on nothing is written, as if the process had died here; not even by the destructor. Whoever waits for the
-  /// log is told that it has failed.
+  /// From now on nothing is written, as if the process had died here; not even by the destructor. A thread that
+  /// waits for the log is told that it has failed.
   void abandon() { flusher_->abandon(); }
   // An async commit calls nothing: what nobody waits for is flushed within some 10 ms.
 

@@ -55,7 +55,7 @@ class Retractions {
         const Entry& entry = queue.entries[head % kQueued];
         if (entry.begin >= end) break;
         if (entry.begin >= begin)
-          retype(entry.begin, entry.place);  // else it was too late: its place is somebody's by now
+          retype(entry.begin, entry.place);  // else it was too late: another record has its place
       }
       queue.head.store(head, std::memory_order_release);  // [queue]
     }

@@ -70,7 +70,7 @@ TableSpace& BufferManager::space(TableId id) const {
 
 void BufferManager::prefetch(TableId table, PageNumber page) const {
   if (!is_open(table) || page >= space(table).pages_max()) return;
-  // Relaxed: a hint; whoever takes the page looks again.
+  // Relaxed: a hint; the thread that takes the page looks again.
   if (latch_of(space(table).state(page).load(std::memory_order_relaxed)) == kEvicted)
     space(table).prefetch(page);
 }
@@ -176,9 +176,9 @@ std::optional<std::uint64_t> BufferManager::load(TableSpace& owner, PageNumber p
 
 /// The page in a frame, if one is, and its state.
 std::optional<BufferManager::Occupant> BufferManager::occupant(std::size_t frame) const {
-  const std::uint64_t who = frames_[frame].load(std::memory_order_relaxed);  // checked in release()
-  if (who == kNoPage) return std::nullopt;
-  Occupant page{who, static_cast<FrameIndex>(frame), &space(table_of(who)), page_of(who)};
+  const std::uint64_t resident = frames_[frame].load(std::memory_order_relaxed);  // checked in release()
+  if (resident == kNoPage) return std::nullopt;
+  Occupant page{resident, static_cast<FrameIndex>(frame), &space(table_of(resident)), page_of(resident)};
   page.seen = page.state().load(std::memory_order_acquire);  // [latch]
   return page;
 }
@@ -201,7 +201,8 @@ void BufferManager::flush_all() {
   const std::lock_guard lock(tables_mutex_);
   std::vector<Occupant> pages;
   for (std::size_t frame = 0; frame < frames_.size(); ++frame) {
-    if (const auto page = occupant(frame)) pages.push_back(*page);  // who comes later is not ours to write
+    if (const auto page = occupant(frame))
+      pages.push_back(*page);  // a page that comes later is not this call's to write
   }
   std::ranges::sort(pages, {}, &Occupant::resident);
   for (std::size_t done = 0; done < pages.size(); done += WriteBatch::kPagesMax) {

@@ -14,7 +14,7 @@ Cleaner::~Cleaner() {
 }
 
 void Cleaner::ask() {
-  if (asked_.load(std::memory_order_relaxed)) return;  // relaxed: a hint, who asks comes again
+  if (asked_.load(std::memory_order_relaxed)) return;  // relaxed: a hint; a thread that asks comes again
   if (!asked_.exchange(true, std::memory_order_release)) asked_.notify_one();
 }
 

@@ -6,7 +6,7 @@
 
 namespace muster {
 
-/// A thread that does its work whenever somebody has asked since it last began.
+/// A thread that does its work whenever another thread has asked for it since the work last began.
 ///
 /// Thread-safe. The work must not throw.
 class Cleaner {

@@ -97,7 +97,7 @@ inline void unlock_evicted(PageState& state) {
 
 /// Under a shared latch, once the file holds the page.
 inline void clear_dirty(PageState& state) {
-  // Relaxed: the latch's unlock orders it before whoever changes the page next.
+  // Relaxed: the latch's unlock orders it before the thread that changes the page next.
   state.fetch_and(~kDirty, std::memory_order_relaxed);
 }
 

@@ -47,7 +47,7 @@ inline std::string_view to_string(RestartPhase phase) {
 /// Some lines for people.
 std::string in_words(const RestartStatistics& found);
 
-/// Where a restart breaks off, as if the process had died there. For those who want to see it go on from the middle.
+/// Where a restart breaks off, as if the process had died there. For tests and for teaching: the next opening goes on from there.
 struct RestartLimits {
   /// Records that redo passes, of any type and from redo_begin on. It breaks off at redo's end if there are fewer.
   std::optional<std::uint64_t> redo;

@@ -155,7 +155,8 @@ Lsn TransactionSession::reclaim(const Reclaim& ghosts) {
   return engine_.log.append_reclaim(worker_, ghosts).end;
 }
 
-/// Between transactions, whose outcome does not hang on it: who fails here says so to the next one that asks for more.
+/// Between transactions, whose outcome does not hang on it. Where it fails the ghosts stay; the next operation that needs the
+/// same page or the log throws what is wrong with it.
 void TransactionSession::reclaim_ghosts() noexcept {
   try {
     engine_.throw_if_failed();

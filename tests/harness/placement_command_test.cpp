@@ -96,8 +96,8 @@ TEST_CASE(
 
 TEST_CASE("muster run: memory is found where every policy asks for it, after each repetition") {
   const unsigned node = nodes_with_memory(Topology::this_machine()).front();
-  for (const std::string policy : {std::string("first_touch"), std::string("local"),
-                                   std::string("interleave"), fmt::format("node:{}", node)}) {
+  for (const std::string& policy : {std::string("first_touch"), std::string("local"),
+                                    std::string("interleave"), fmt::format("node:{}", node)}) {
     INFO(policy);
     const std::string keys = fmt::format("--set memory.ring={0} --set memory.workers={0} ", policy);
     const CommandOutcome append = run_muster(kAppend + keys + "--set repetitions=2");
