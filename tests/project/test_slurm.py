@@ -111,8 +111,7 @@ class Slurm(test_sweep.Folder):
         self.assertEqual(self.submit(LONG, "--points", "8").returncode, 0)
         wait_until(self.there)
         self.slurm.kill("slurmd")
-        for pid in self.processes_of_jobs():
-            os.kill(pid, signal.SIGKILL)
+        self.lose_power()
         kept = {path.name: path.stat().st_mtime_ns for path in self.out.glob("append-*.json")}
         wait_until(lambda: "down" in self.slurm.ask("sinfo", "-h", "--format=%T").stdout)
         self.assertEqual(self.sweep_py("status", self.out).returncode, 4)
@@ -122,6 +121,16 @@ class Slurm(test_sweep.Folder):
         self.assertEqual(len(results.load_all(self.folder / f"{self.out.name}{results.PACKED}")), 8)
         now = {path.name: path.stat().st_mtime_ns for path in self.out.glob("append-*.json")}
         self.assertEqual({name: now[name] for name in kept}, kept)
+
+    def lose_power(self):
+        """All processes of the jobs stop before the first one dies: a parent that outlives its child would report it."""
+        stopped = set()
+        while found := set(self.processes_of_jobs()) - stopped:
+            for pid in found:
+                os.kill(pid, signal.SIGSTOP)
+            stopped |= found
+        for pid in stopped:
+            os.kill(pid, signal.SIGKILL)
 
     def processes_of_jobs(self):
         """On the node, with what Slurm runs there beside them."""
