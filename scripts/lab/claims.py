@@ -23,6 +23,12 @@ KINDS = {  # the keys of each, beside `text`, `panel`, `at` and `needs`
 }
 COMMON = {"kind", "text", "panel", "at", "needs"}
 LEAST, MOST = "least", "most"  # values of a key: the smallest and the largest that was measured
+NEAR, FAR = "near", "far"  # of the NUMA nodes that were measured the first and the other
+NEEDS = {  # what a claim may want of a machine: how much there is
+    "units": ("processing units", lambda machine: machine["processing_units"]),
+    "nodes": ("NUMA nodes", lambda machine: machine.get("numa_nodes", 1)),
+    "siblings": ("processing units a core", lambda machine: 2 if machine.get("smt") else 1),
+}
 
 
 class Missing(Exception):
@@ -45,6 +51,9 @@ class Table:
             there = [point[key] for point in found if key in point]
             if value in (LEAST, MOST) and there:
                 value = min(there) if value == LEAST else max(there)
+            if value in (NEAR, FAR):
+                nodes = sorted({one for one in there if str(one).startswith("node:")}, key=lambda one: int(one[5:]))
+                value = dict(zip((NEAR, FAR), nodes)).get(value, value)
             found = [point for point in found if point.get(key) == value]
         return found
 
@@ -109,6 +118,8 @@ def check(claim, name):
     unknown = set(claim) - COMMON - KINDS[kind]
     if unknown:
         raise RequestError.of(name, sorted(unknown), f"of kind {kind} only " + ", ".join(sorted(COMMON | KINDS[kind])))
+    if set(claim.get("needs", {})) - set(NEEDS):
+        raise RequestError.of(f"{name}.needs", claim["needs"], "only " + ", ".join(NEEDS))
     if not isinstance(claim.get("text"), str):
         raise RequestError.of(f"{name}.text", claim.get("text"), "a sentence")
 
@@ -116,9 +127,10 @@ def check(claim, name):
 def judge(claim, table, machine):
     """The claim with its verdict, as verdicts.json holds it. `machine` is a result's."""
     judged = {"text": claim["text"], "verdict": CANNOT_TELL, "why": "", "ratio": None, "interval": None}
-    needed, units = claim.get("needs", {}).get("units", 0), machine["processing_units"]
-    if units < needed:
-        return {**judged, "why": f"wants {needed} processing units, this machine has {units}"}
+    for need, least in claim.get("needs", {}).items():
+        words, count = NEEDS[need]
+        if count(machine) < least:
+            return {**judged, "why": f"wants {least} {words}, this machine has {count(machine)}"}
     try:
         ratios = list(_ratios(claim, table))
     except Missing as missing:

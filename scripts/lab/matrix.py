@@ -21,6 +21,9 @@ from lab.runs import TEMPORARY, flat
 KEYS = ("base", "axes", "zip", "skip", "parts", "repetitions", "seed")
 PART_KEYS = ("base", "axes", "zip", "skip")
 THREADS_MAX = 8  # values of "powers of two"
+NODE_KEYS = {"placement", "flusher.placement", "memory.ring", "memory.workers", "memory.buffers", "memory.locks"}
+PAGES = ("small", "transparent", "huge")
+SMALLEST = {"workload": "append", "algorithm": "null"}  # a run that asks for nothing but the pages of its ring
 DIGITS_MAX = 40  # of an integer; more is a mistake, and Python takes long over them
 DEPTH_MAX = 20
 SEED_END = 1 << 64
@@ -271,7 +274,7 @@ def _names(muster):
     return [algorithm["name"] for algorithm in muster.algorithms]
 
 
-def _values(key, values, muster):
+def values_of(key, values, muster):
     """An axis' values, its words replaced by what they stand for on this machine."""
     if key == "algorithm":
         if values == "all":
@@ -288,8 +291,17 @@ def _values(key, values, muster):
         return sorted({1, muster.units})
     if key == "threads" and values == "all":
         return [muster.units]
+    if key == "threads" and values == "one node":
+        return [max(1, sum(unit["node"] == muster.near_node for unit in muster.topology["units"]) - 1)]
+    if key == "log_buffer.pages" and values == "granted":
+        return [pages for pages in PAGES if muster.check([{**SMALLEST, "log_buffer": {"pages": pages}}])[0]["ok"]]
+    if key in NODE_KEYS and isinstance(values, list):
+        nodes = {"near": muster.near_node, "far": muster.far_node}
+        named = [f"node:{nodes[value]}" if value in nodes else value for value in values]
+        return [value for value, node in zip(named, values) if nodes.get(node, 0) is not None]
     if isinstance(values, str):
-        words = {"algorithm": '"all", "engine" or a list', "threads": '"powers of two", "one and all", "all" or a list'}
+        words = {"algorithm": '"all", "engine" or a list', "threads": '"powers of two", "one and all", "one node", "all" or a list',
+                 "log_buffer.pages": '"granted" or a list'}
         raise RequestError.of(f"axes.{key}", values, words.get(key, "a list of values"))
     return values
 
@@ -298,12 +310,12 @@ def _steps(document, part, muster):
     """A list for each axis, and one for all that `zip` holds, of what is set together: {key: value}. Every combination of
     one of each list is a point."""
     axes = {**document.get("axes", {}), **part.get("axes", {})}
-    steps = [[{key: value} for value in _values(key, values, muster)] for key, values in axes.items()]
+    steps = [[{key: value} for value in values_of(key, values, muster)] for key, values in axes.items()]
     together = part.get("zip", document.get("zip", {}))
     for key, values in together.items():
         if key in axes:
             raise RequestError.of(f"zip.{key}", values, "a key that is no axis as well")
-        _values(key, values, muster)  # refuses a name that is not one
+        values_of(key, values, muster)  # refuses a name that is not one
     if together:
         steps.append([dict(zip(together, values)) for values in zip(*together.values())])
     return steps

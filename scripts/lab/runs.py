@@ -59,9 +59,28 @@ class Muster:
             raise MachineError(f"{self.path} {' '.join(words)}: want JSON: {error}") from error
 
     @functools.cached_property
+    def topology(self):
+        return self.ask_json("topology", "--json", *self.machine)
+
+    @functools.cached_property
     def units(self):
         """How many processing units it sees."""
-        return len(self.ask_json("topology", "--json", *self.machine)["units"])
+        return len(self.topology["units"])
+
+    @functools.cached_property
+    def near_node(self):
+        """The first NUMA node with processing units and memory."""
+        with_units = {unit["node"] for unit in self.topology["units"]}
+        return min(with_units & set(self.topology["nodes_with_memory"]) or with_units)
+
+    @functools.cached_property
+    def far_node(self):
+        """Of the nodes with units and memory behind near_node the furthest from it; None where there is one node."""
+        with_units = {unit["node"] for unit in self.topology["units"]} & set(self.topology["nodes_with_memory"])
+        nodes = self.topology["nodes"]
+        distances = next(node["distances"] for node in nodes if node["number"] == self.near_node)
+        distance = dict(zip((node["number"] for node in nodes), distances))
+        return max(with_units - {self.near_node}, key=lambda node: (distance.get(node, 0), -node), default=None)
 
     @functools.cached_property
     def algorithms(self):

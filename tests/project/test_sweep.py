@@ -582,6 +582,28 @@ class Order(Folder):
         threads = sorted({c.configuration["threads"] for c in found})
         self.assertEqual(threads, [1, 4, 8, 16, 32, 64, 128, 256])  # eight points at most
 
+    def test_near_and_far_are_nodes_of_the_machine(self):
+        axes = {"threads": "one node", "memory.ring": ["near", "far", "interleave"], "flusher.placement": ["far"]}
+        document = {"base": {**SHORT, "algorithm": "mutex"}, "axes": axes}
+        described = {  # all other nodes are equally far: the first of them
+            "pack:4 [numa(memory=64GB)] core:8 pu:1": ({"node:0", "node:1", "interleave"}, {"node:1"}, 7),
+            "pack:1 [numa(memory=64GB)] core:8 pu:2": ({"node:0", "interleave"}, set(), 15),
+        }
+        for synthetic, (rings, drainers, threads) in described.items():
+            server = self.folder / "server.xml"
+            done = project.run(project.MUSTER, "topology", "--synthetic", synthetic, "--save", server)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            muster = runs.Muster(project.MUSTER, server)
+            values = {key: matrix.values_of(key, of_key, muster) for key, of_key in axes.items()}
+            self.assertEqual(set(values["memory.ring"]), rings)
+            self.assertEqual(set(values["flusher.placement"]), drainers)
+            self.assertEqual(values["threads"], [threads])
+            server.unlink()
+        document["axes"] = {"memory.ring": ["near", "far"], "log_buffer.pages": "granted"}
+        found = matrix.points(matrix.read(self.matrix(document)), runs.Muster(project.MUSTER))
+        self.assertIn("small", {point.effective["log_buffer"]["pages"] for point in found})
+        self.assertIn("node:0", {point.effective["memory"]["ring"] for point in found})
+
     def test_equal_points_are_run_once(self):
         real = runs.Muster(project.MUSTER)
         for document in (
