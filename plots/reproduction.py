@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """A figure of scripts/reproduce: its recipe's panels, median and quartiles over repetitions."""
 
+import textwrap
 from pathlib import Path
 
 import style  # first: it finds scripts/ and sets matplotlib up
@@ -17,6 +18,9 @@ from lab.results import natural
 from lab.series import Chart, Point, Series
 from lab.statistics import Spread
 from lab.wording import amount, two_digits
+
+BAR = "#0072B2"
+LABEL_MAX = 44  # characters of an axis' title in a line
 
 def chart_of(panel, table):
     """The panel's lines: a point of a line is the spread over repetitions."""
@@ -40,7 +44,8 @@ def words(keys):
         elif isinstance(value, bool):
             said += [key.split(".")[-1].replace("_", " ")] if value else []
         else:
-            said.append(f"{key.split('.')[-1].replace('_', ' ')} {value}")
+            name = key.removesuffix(".placement").split(".")[-1]
+            said.append(f"{name.replace('_', ' ')} {value}")
     return ", ".join(said)
 
 
@@ -53,7 +58,8 @@ def draw_bars(axes, panel, table, steps):
     for y, point in zip(range(len(points), 0, -1), points):
         spread = Spread.of(list(table.of(point).values()))
         name = step_name(point[recipes.STEP], steps) if of_steps else words([(key, point[key]) for key in panel["by"]])
-        axes.barh(y, spread.median, color="#0072B2", height=0.62, alpha=0.85, zorder=2)
+        hollow = bool(table.disturbed.get(tuple(sorted(point.items()))))
+        axes.barh(y, spread.median, color="white" if hollow else BAR, edgecolor=BAR, height=0.62, alpha=0.85, zorder=2)
         ends = [[spread.median - spread.q1], [spread.q3 - spread.median]]
         axes.errorbar([spread.median], [y], xerr=ends, color="#222222", marker="", elinewidth=0.9, label=f"_{name}", zorder=3)
         factor = f"   \N{MULTIPLICATION SIGN}{two_digits(spread.median / before)}" if before else ""
@@ -96,7 +102,7 @@ def draw(recipe, folder, out):
         chart, log = chart_of(panel, table), panel.get("log", "")
         ends = plot.draw_lines(axes, chart, None if is_bent(chart) else log)
         axes.set_xlabel(panel["x"])
-        axes.set_ylabel(", ".join(part for part in (table.title, table.unit) if part))
+        axes.set_ylabel(textwrap.fill(", ".join(part for part in (table.title, table.unit) if part), LABEL_MAX))
         axes.set_title(panel.get("title", ""), fontweight="normal", fontsize=8, color="#555555")
         scale(axes, chart, log)
         drawn.append((axes, ends))
