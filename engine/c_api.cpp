@@ -117,6 +117,7 @@ int result_of(const char* function, Status status) {
       remember(function, "a record has this key already");
       return MUSTER_EXISTS;
     case Status::deadlock:
+    case Status::conflict:  // two-phase locking has none
       remember(function, "the transaction was a deadlock's victim and has been rolled back");
       return MUSTER_DEADLOCK;
   }

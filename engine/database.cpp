@@ -300,7 +300,8 @@ void OpenDatabase::open_log(Lsn scan_from, Lsn log_end) {
 
 void OpenDatabase::start_engine(TransactionId next_transaction) {
   const SessionOptions options{.early_lock_release = options_.early_lock_release,
-                               .begin_record = options_.begin_record};
+                               .begin_record = options_.begin_record,
+                               .read_committed = options_.read_committed};
   engine_ = std::make_unique<Engine>(*log_, tables_, options, options_.log, next_transaction,
                                      options_.log_buffer.max_workers - 1, options_.log_buffer.memory);
 }
@@ -485,9 +486,13 @@ class DatabaseHandle final : public Database {
   TableId create_table(std::string_view name) override { return open_->create_table(name); }
   TableId open_table(const fs::path& file) override { return open_->open_table(file); }
   std::optional<TableId> find_table(std::string_view name) const override { return open_->find_table(name); }
-  std::unique_ptr<Session> attach(CommitPolicy policy) override {
+  std::unique_ptr<Session> attach(CommitPolicy policy, Isolation level) override {
+    if (level != Isolation::two_phase_locking) {
+      throw ConfigError("engine.isolation", std::string(name_of(level)),
+                        "two_phase_locking: the others are not built yet");
+    }
     const std::shared_ptr<Engine> engine(open_, &open_->engine_in_use());  // owns all that is open
-    return std::make_unique<TransactionSession>(engine, policy);
+    return std::make_unique<TransactionSession>(engine, policy, level);
   }
   LogManager& log() override { return open_->log(); }
   BufferStatistics buffer_statistics() const override { return open_->buffer_statistics(); }

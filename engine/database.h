@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/index/btree.h"
+#include "engine/isolation.h"
 #include "engine/log/log_manager.h"
 #include "engine/storage/buffer_manager.h"
 #include "engine/txn/begin_record.h"
@@ -35,9 +36,10 @@ struct DatabaseOptions {
   std::chrono::milliseconds checkpoint_time{0};
   /// Threads that redo pages after a crash, 8 at most; 0: as many as there are processing units for this process.
   std::uint32_t redo_workers = 0;
-  Replacement replacement = Replacement::clock;  ///< of pages in the frames
-  ReadLatch read_latch = ReadLatch::optimistic;  ///< of pages that are read
-  BeginRecord begin_record = BeginRecord::lazy;  ///< when a transaction's begin is logged
+  Replacement replacement = Replacement::clock;            ///< of pages in the frames
+  ReadLatch read_latch = ReadLatch::optimistic;            ///< of pages that are read
+  BeginRecord begin_record = BeginRecord::lazy;            ///< when a transaction's begin is logged
+  ReadCommitted read_committed = ReadCommitted::versions;  ///< how Isolation::read_committed reads
   /// Locks are released when the commit record is in the log buffer instead of when it is durable.
   bool early_lock_release = false;
   /// Is told how the restart goes, if one is given. Needed until open() returns.
@@ -72,8 +74,10 @@ class Database {
   virtual TableId open_table(const std::filesystem::path& file) = 0;
   virtual std::optional<TableId> find_table(std::string_view name) const = 0;
 
-  /// One thread's way in. Every commit of the session follows `policy`.
-  virtual std::unique_ptr<Session> attach(CommitPolicy policy) = 0;
+  /// One thread's way in. Every commit of the session follows `policy`, every transaction is isolated as `level` says.
+  /// ConfigError where a session is attached whose level `level` may not run beside (txn/admission.h).
+  virtual std::unique_ptr<Session> attach(CommitPolicy policy,
+                                          Isolation level = Isolation::two_phase_locking) = 0;
 
   virtual LogManager& log() = 0;
   virtual BufferStatistics buffer_statistics() const = 0;
@@ -94,9 +98,8 @@ class Database {
   virtual void close() = 0;
 };
 
-/// One transaction at a time, serializable by strict two-phase locking of records (phantoms are not
-/// excluded). Not thread-safe. Every operation may return Status::deadlock, after which there is no
-/// transaction any more.
+/// One transaction at a time, isolated as the level says that the session was attached with. Not thread-safe. Every operation
+/// may return Status::deadlock or Status::conflict, after which there is no transaction any more (was_rolled_back()).
 class Session {
  public:
   virtual ~Session() = default;  ///< aborts what is open, waits for what is pending
@@ -115,11 +118,12 @@ class Session {
                       const std::function<bool(Bytes key, Bytes value)>& visit) = 0;
   virtual void abort() = 0;
 
-  /// Ends the transaction; throws std::system_error when the log has failed. A read-only one logs nothing.
+  /// Ends the transaction; throws std::system_error when the log has failed. A read-only one logs nothing. False: the
+  /// transaction could not be serialized, has been rolled back, and is never acknowledged (serializable_snapshot only).
   /// `acknowledge(context)`, if given, is called once when the commit is acknowledged as the policy says:
   /// before this returns, or (pipelined) later by the log's own thread; never when the log fails first. It may use
   /// other sessions, as long as it waits for no lock of a transaction that is acknowledged later.
-  virtual void commit(void (*acknowledge)(void* context) noexcept = nullptr, void* context = nullptr) = 0;
+  virtual bool commit(void (*acknowledge)(void* context) noexcept = nullptr, void* context = nullptr) = 0;
   /// Pipelined: blocks until everything is acknowledged.
   virtual void wait_for_acknowledgements() = 0;
 };

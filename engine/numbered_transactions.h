@@ -36,7 +36,7 @@ class NumberedTransactions {
     template <class Operation>
     Status attempt(Operation operation) {
       const Status status = operation(session());
-      if (status == Status::deadlock) end();
+      if (was_rolled_back(status)) end();
       return status;
     }
     /// A buffer to read into, used again by every transaction in this place.

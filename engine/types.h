@@ -17,8 +17,14 @@ inline constexpr std::size_t kPageBytes = 4096;
 
 /// What an operation came to. Failures of the machine are exceptions instead.
 enum class [[nodiscard]] Status : std::uint8_t{
-    ok, not_found, already_exists,
+    ok,       not_found, already_exists,
     deadlock,  ///< this transaction was the victim: it has been rolled back, its locks are released
+    conflict,  ///< likewise, since its level could not hold with what others have committed or read
 };
+
+/// There is no transaction any more: it may begin again.
+constexpr bool was_rolled_back(Status status) {
+  return status == Status::deadlock || status == Status::conflict;
+}
 
 }  // namespace muster

@@ -81,6 +81,7 @@ struct Configuration {
   std::uint32_t windows = 5;
   std::uint32_t repetitions = 1;
   CommitPolicy policy = CommitPolicy::durable;
+  Isolation isolation = Isolation::two_phase_locking;
   LoadOptions load;
   DatabaseOptions database;  ///< algorithm and log_buffer of it are those of every workload
 };

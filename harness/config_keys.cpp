@@ -20,6 +20,8 @@ const Choices kPolicies{"durable", "group", "pipelined", "async", "queued_group"
 const Choices kDevices{"file", "memory"};
 const Choices kReplacements{"clock", "lru"};
 const Choices kReadLatches{"optimistic", "shared", "exclusive"};
+const Choices kIsolationLevels(kIsolations.begin(), kIsolations.end());
+const Choices kReadCommittedWays{"locks", "versions"};
 const Choices kBeginRecords{"lazy", "eager", "elided"};
 const Choices kArrivals{"constant", "poisson"};
 const Choices kLocks(kLockNames.begin(), kLockNames.end());
@@ -176,6 +178,10 @@ std::vector<ConfigKey> engine_keys() {
                 "what a reader of the tree takes of each page on its way down: optimistic no latch, shared or exclusive that one"),
       choice_of("engine.begin_record", UsedBy::engine, [](auto& c) -> auto& { return c.database.begin_record; }, kBeginRecords,
                 "when begin is logged: lazy with the first change; eager at once, so that commit is logged as well; elided at once, and taken back from the log buffer where nothing was changed, if it is still there"),
+      choice_of("engine.isolation", UsedBy::engine, [](auto& c) -> auto& { return c.isolation; }, kIsolationLevels,
+                "what a transaction may see of others: read_committed, snapshot, and three that are serializable: two_phase_locking, serializable_snapshot, serial"),
+      choice_of("engine.read_committed", UsedBy::engine, [](auto& c) -> auto& { return c.database.read_committed; }, kReadCommittedWays,
+                "how engine.isolation read_committed reads: under short locks, or the version before an uncommitted one"),
       integer("engine.checkpoint_bytes", UsedBy::engine, [](auto& c) -> auto& { return c.database.checkpoint_bytes; }, 0,
               std::uint64_t{1} << 40,
               "bytes of log between two checkpoints, log.segment_bytes at least; 0: only when the database opens and closes; log.device file"),

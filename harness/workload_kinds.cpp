@@ -24,7 +24,12 @@ void Configuration::use(const WorkloadKind& kind) {
 }
 
 EngineRun engine_run(const Configuration& c, const DatabaseOptions& database) {
-  return {.database = database, .policy = c.policy, .threads = c.threads, .seed = c.seed, .load = c.load};
+  return {.database = database,
+          .policy = c.policy,
+          .isolation = c.isolation,
+          .threads = c.threads,
+          .seed = c.seed,
+          .load = c.load};
 }
 
 std::string title_of(const Configuration& configuration) {

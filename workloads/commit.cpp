@@ -66,7 +66,7 @@ class Commit final : public Workload {
   void prepare() override { measurement_.begin(); }
 
   void work(std::uint32_t worker, const RunControl& control, WorkerProgress& progress) override {
-    const auto session = database_->attach(run_.policy);
+    const auto session = database_->attach(run_.policy, run_.isolation);
     TimedTransactions& transactions = measurement_.transactions(worker);
     const YcsbKey key = key_of(worker);
     std::vector<std::byte> value(value_bytes_);

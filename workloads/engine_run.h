@@ -13,7 +13,8 @@ namespace muster {
 struct EngineRun {
   DatabaseOptions database;
   CommitPolicy policy = CommitPolicy::durable;
-  std::uint32_t threads = 1;  ///< workers
+  Isolation isolation = Isolation::two_phase_locking;  ///< of the workers' sessions
+  std::uint32_t threads = 1;                           ///< workers
   std::uint64_t seed = 1;
   LoadOptions load{};
 };

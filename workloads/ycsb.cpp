@@ -110,7 +110,7 @@ class YcsbWorker {
     }
   }
 
-  /// Status::ok or Status::deadlock.
+  /// Status::ok, or what was_rolled_back().
   Status execute() {
     written_.clear();
     for (const YcsbOperation& operation : transaction_) {
@@ -127,7 +127,7 @@ class YcsbWorker {
         status = session_.read_for_update(shared_.table, key, value_);
         if (status == Status::ok) status = write(operation.key, key, stamp_read(operation.key) + 1);
       }
-      if (status == Status::deadlock) return status;
+      if (was_rolled_back(status)) return status;
       if (status == Status::already_exists)
         throw VerificationError(fmt::format("ycsb: key {}: expected none, found a value", operation.key));
       if (status != Status::ok)
@@ -238,7 +238,7 @@ class Ycsb final : public Workload {
   }
 
   void work(std::uint32_t worker, const RunControl& control, WorkerProgress& progress) override {
-    const auto session = database_->attach(run_.policy);
+    const auto session = database_->attach(run_.policy, run_.isolation);
     results_[worker] = YcsbWorker(shared_, *session, measurement_.transactions(worker), run_.seed,
                                   stream_of(worker), worker, workers())
                            .run(control, progress);

@@ -279,4 +279,15 @@ void BTree::scan(Bytes from, const std::function<bool(const TreeRecord& record)>
   }
 }
 
+bool BTree::next_key(Bytes key, std::vector<std::byte>& next) const {
+  bool found = false;
+  scan(key, [&](const TreeRecord& record) {
+    if (std::ranges::equal(record.key, key)) return true;
+    next.assign(record.key.begin(), record.key.end());
+    found = true;
+    return false;
+  });
+  return found;
+}
+
 }  // namespace muster

@@ -86,6 +86,9 @@ class BTree {
   /// some moment during the call. `visit` runs without any latch held and may call the tree.
   void scan(Bytes from, const std::function<bool(const TreeRecord& record)>& visit) const;
 
+  /// The smallest key above `key`, a ghost's too, at some moment during the call. False: there is none.
+  bool next_key(Bytes key, std::vector<std::byte>& next) const;
+
   /// Walks everything while nobody changes anything: order, fences, levels, every page used exactly once.
   /// Throws DamageError with what is wrong.
   TreeShape check() const;

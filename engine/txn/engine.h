@@ -7,6 +7,7 @@
 
 #include "engine/log/log_manager.h"
 #include "engine/txn/active_transactions.h"
+#include "engine/txn/admission.h"
 #include "engine/txn/begin_record.h"
 #include "engine/txn/commit_queue.h"
 #include "engine/txn/lock_manager.h"
@@ -18,6 +19,7 @@ namespace muster {
 struct SessionOptions {
   bool early_lock_release = false;
   BeginRecord begin_record = BeginRecord::lazy;
+  ReadCommitted read_committed = ReadCommitted::versions;
 };
 
 /// What the sessions of a database share.
@@ -34,7 +36,8 @@ class Engine {
         locks(memory),
         active(sessions_max + 1),  // the log's workers: the database itself appends, too
         next_transaction_(next_transaction),
-        sessions_max_(sessions_max) {}
+        sessions_max_(sessions_max),
+        admission_(its_options.read_committed) {}
 
   LogManager& log;
   const Tables& tables;
@@ -52,14 +55,18 @@ class Engine {
   TransactionId next_transaction() const { return next_transaction_.load(std::memory_order_relaxed); }
   static constexpr TransactionId kTransactionBlock = 1024;
 
-  /// Throws std::runtime_error when there are as many as there may be.
-  void session_begins() {
+  /// Throws std::runtime_error when there are as many as there may be, ConfigError as Admission does.
+  void session_begins(Isolation level) {
+    admission_.join(level);
     if (sessions_.fetch_add(1, std::memory_order_relaxed) < sessions_max_)
       return;  // relaxed: a count, no more
-    session_ends();
+    session_ends(level);
     throw std::runtime_error("log_buffer.max_workers sessions are attached already");
   }
-  void session_ends() { sessions_.fetch_sub(1, std::memory_order_relaxed); }
+  void session_ends(Isolation level) {
+    sessions_.fetch_sub(1, std::memory_order_relaxed);
+    admission_.leave(level);
+  }
   std::uint32_t sessions() const { return sessions_.load(std::memory_order_relaxed); }
 
   /// Throws when nothing can be committed any more: the log has failed, or a rollback was left half done.
@@ -81,6 +88,7 @@ class Engine {
   alignas(kCacheLine) std::atomic<TransactionId> next_transaction_;
   std::atomic<std::uint32_t> sessions_{0};
   const std::uint32_t sessions_max_;
+  Admission admission_;
   alignas(kCacheLine) std::atomic<bool> failed_{false};
   std::exception_ptr failure_;
   std::mutex failing_;

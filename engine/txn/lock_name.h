@@ -27,16 +27,32 @@ inline std::uint64_t load(const std::byte* from, std::size_t size) {
 
 }  // namespace lock_name_detail
 
-inline LockName lock_name(TableId table, Bytes key) {
-  using namespace lock_name_detail;
+namespace lock_name_detail {
+
+inline LockName name(TableId table, Bytes key, std::uint64_t salt) {
   constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15, kAlsoOdd = 0xd6e8feb86659fd93;
   // The size goes in first: keys that differ in trailing zero bytes have different names.
-  std::uint64_t hash = mix((std::uint64_t{table} << 32 | key.size()) ^ kOdd, kAlsoOdd);
+  std::uint64_t hash = mix((std::uint64_t{table} << 32 | key.size()) ^ kOdd ^ salt, kAlsoOdd);
   std::size_t at = 0;
   for (; at + 8 <= key.size(); at += 8) hash = mix(hash ^ load(key.data() + at, 8) ^ kAlsoOdd, kOdd);
   if (at < key.size()) hash = mix(hash ^ load(key.data() + at, key.size() - at) ^ kOdd, kAlsoOdd);
   hash = mix(hash ^ kOdd, kAlsoOdd);
   return hash != 0 ? hash : 1;
+}
+
+}  // namespace lock_name_detail
+
+/// Of a record.
+inline LockName lock_name(TableId table, Bytes key) {
+  return lock_name_detail::name(table, key, 0);
+}
+/// Of the gap below a key: the keys between the one before it, a ghost's too, and itself, which is none of them.
+inline LockName gap_name(TableId table, Bytes key) {
+  return lock_name_detail::name(table, key, 0x5851f42d4c957f2d);
+}
+/// Of the gap above a table's last key.
+inline LockName end_gap_name(TableId table) {
+  return lock_name_detail::name(table, {}, 0x14057b7ef767814f);
 }
 
 }  // namespace muster

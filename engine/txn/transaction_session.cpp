@@ -14,11 +14,12 @@ constexpr std::size_t kForeignGhostsMax = 4096;
 
 }  // namespace
 
-TransactionSession::TransactionSession(std::shared_ptr<Engine> engine, CommitPolicy policy)
+TransactionSession::TransactionSession(std::shared_ptr<Engine> engine, CommitPolicy policy, Isolation level)
     : owned_(std::move(engine)),
       engine_(*owned_),
-      registration_(engine_),
+      registration_(engine_, level),
       policy_(policy),
+      level_(level),
       worker_(engine_.log.attach()) {}
 
 TransactionSession::~TransactionSession() {
@@ -210,7 +211,7 @@ void TransactionSession::roll_back() {
   if (changed && ghosts_.is_due()) reclaim_ghosts();
 }
 
-void TransactionSession::commit(Callback callback, void* context) {
+bool TransactionSession::commit(Callback callback, void* context) {
   require_transaction();
   if (leaves_no_trace()) {
     commit_read_only(callback, context);
@@ -218,6 +219,7 @@ void TransactionSession::commit(Callback callback, void* context) {
     commit_in_log(callback, context);
     if (ghosts_.is_due()) reclaim_ghosts();
   }
+  return true;
 }
 
 void TransactionSession::commit_in_log(Callback callback, void* context) {

@@ -26,7 +26,7 @@ namespace muster {
 ///            session's earlier commits if it has to wait at all.
 class TransactionSession final : public Session, private ChangeLog {
  public:
-  TransactionSession(std::shared_ptr<Engine> engine, CommitPolicy policy);
+  TransactionSession(std::shared_ptr<Engine> engine, CommitPolicy policy, Isolation level);
   ~TransactionSession() override;
 
   void begin() override;
@@ -38,7 +38,7 @@ class TransactionSession final : public Session, private ChangeLog {
   Status remove(TableId table, Bytes key) override;
   Status scan(TableId table, Bytes from, const std::function<bool(Bytes key, Bytes value)>& visit) override;
   void abort() override;
-  void commit(void (*acknowledge)(void* context) noexcept, void* context) override;
+  bool commit(void (*acknowledge)(void* context) noexcept, void* context) override;
   void wait_for_acknowledgements() override;
 
  private:
@@ -77,17 +77,21 @@ class TransactionSession final : public Session, private ChangeLog {
 
   /// Counts the session as long as it lives.
   struct Registration {
-    explicit Registration(Engine& its_engine) : engine(its_engine) { engine.session_begins(); }
+    Registration(Engine& its_engine, Isolation its_level) : engine(its_engine), level(its_level) {
+      engine.session_begins(level);
+    }
     Registration(const Registration&) = delete;
     Registration& operator=(const Registration&) = delete;
-    ~Registration() { engine.session_ends(); }
+    ~Registration() { engine.session_ends(level); }
     Engine& engine;
+    const Isolation level;
   };
 
   const std::shared_ptr<Engine> owned_;  // first: goes last, and perhaps the whole database with it
   Engine& engine_;
   const Registration registration_;
   const CommitPolicy policy_;
+  const Isolation level_;
   const WorkerId worker_;
   LockHolder locks_;
   bool active_ = false;

@@ -170,6 +170,11 @@ TEST_CASE("BTree: a ghost is met by scans only, and stays until it is revived or
   };
   CHECK(shown() == "a=1 b- c- ");
   std::vector<std::byte> value;
+  REQUIRE(tree.next_key(bytes("a"), value));
+  CHECK(text(value) == "b");  // a ghost's key counts
+  REQUIRE(tree.next_key({}, value));
+  CHECK(text(value) == "a");
+  CHECK_FALSE(tree.next_key(bytes("c"), value));
   CHECK(tree.find(bytes("b"), value) == Status::not_found);
   CHECK(tree.update(bytes("b"), bytes("2"), log) == Status::not_found);
   CHECK(tree.remove(bytes("b"), log) == Status::not_found);

@@ -95,7 +95,7 @@ class Load::Worker {
       seen.emplace(text(key), text(value));
       return true;
     });
-    if (status == Status::deadlock) return;
+    if (was_rolled_back(status)) return;
     Promise promise{load_.note_, {}};
     for (const auto& [key, now] : last_writes(table)) {
       const auto then = before.find(key);
@@ -165,7 +165,7 @@ class Load::Worker {
     const TableId table = tables_.at(record.first);
     const Status status = for_update ? session_->read_for_update(table, bytes(record.second), buffer_)
                                      : session_->read(table, bytes(record.second), buffer_);
-    if (status == Status::deadlock) return false;
+    if (was_rolled_back(status)) return false;
     value = status == Status::ok ? std::optional(text(buffer_)) : std::nullopt;
     if (done_.writes.contains(record)) return true;
     const std::lock_guard guard(load_.mutex_);
@@ -183,7 +183,7 @@ class Load::Worker {
     std::string value = fmt::format("{}|{}", number, more);
     Status status = session_->update(table, bytes(record.second), bytes(value));
     if (status == Status::not_found) status = session_->insert(table, bytes(record.second), bytes(value));
-    if (status == Status::deadlock) return false;
+    if (was_rolled_back(status)) return false;
     done_.writes[record] = std::move(value);
     return true;
   }

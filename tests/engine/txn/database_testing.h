@@ -75,7 +75,7 @@ inline std::string key_of(std::uint64_t number) {
 inline std::optional<std::string> read_text(Session& session, TableId table, std::string_view key) {
   std::vector<std::byte> value;
   const Status status = session.read(table, as_bytes(key), value);
-  if (status == Status::deadlock) throw std::runtime_error("deadlock");
+  if (was_rolled_back(status)) throw std::runtime_error("rolled back");
   return status == Status::ok ? std::optional(as_text(value)) : std::nullopt;
 }
 

@@ -148,7 +148,7 @@ class Worker {
 
   bool read(std::uint32_t group, Counter& counter) {
     const Status status = session_->read_for_update(table_, bytes(counter_key(group)), value_);
-    if (status == Status::deadlock) return false;
+    if (was_rolled_back(status)) return false;
     if (status == Status::ok) counter = Counter::parse(text(value_));
     return true;
   }
@@ -170,7 +170,7 @@ class Worker {
       status = session_->update(table_, bytes(key), bytes(marked));
       if (status == Status::not_found) status = session_->insert(table_, bytes(key), bytes(marked));
     }
-    return status != Status::deadlock;
+    return !was_rolled_back(status);
   }
 
   Acknowledgement& next_acknowledgement() {
