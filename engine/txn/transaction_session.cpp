@@ -211,6 +211,11 @@ void TransactionSession::roll_back() {
   if (changed && ghosts_.is_due()) reclaim_ghosts();
 }
 
+bool TransactionSession::prepare() {
+  require_transaction();
+  return true;
+}
+
 bool TransactionSession::commit(Callback callback, void* context) {
   require_transaction();
   if (leaves_no_trace()) {
