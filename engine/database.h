@@ -120,8 +120,11 @@ class Session {
                       const std::function<bool(Bytes key, Bytes value)>& visit) = 0;
   virtual void abort() = 0;
 
+  /// Whether the transaction can commit. False: it could not be serialized and has been rolled back (serializable_snapshot
+  /// only). After true commit() does not refuse; until then its locks and what it has read stay as they are.
+  virtual bool prepare() = 0;
   /// Ends the transaction; throws std::system_error when the log has failed. A read-only one logs nothing. False: the
-  /// transaction could not be serialized, has been rolled back, and is never acknowledged (serializable_snapshot only).
+  /// prepare() has said so, here or before; the transaction is never acknowledged.
   /// `acknowledge(context)`, if given, is called once when the commit is acknowledged as the policy says:
   /// before this returns, or (pipelined) later by the log's own thread; never when the log fails first. It may use
   /// other sessions, as long as it waits for no lock of a transaction that is acknowledged later.

@@ -73,7 +73,10 @@ Json to_json(const VersionStatistics& versions) {
 }
 
 Json to_json(const TransactionCounts& counts) {
-  return {{"committed", counts.committed}, {"aborted", counts.aborted}, {"deadlocks", counts.deadlocks}};
+  return {{"committed", counts.committed},
+          {"aborted", counts.aborted},
+          {"deadlocks", counts.deadlocks},
+          {"conflicts", counts.conflicts}};
 }
 
 Json to_json(const std::vector<Distribution>& distributions) {

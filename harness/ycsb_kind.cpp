@@ -20,6 +20,10 @@ const Choices& distributions() {
   static const Choices names{"uniform", "zipf", "partitioned", "same_page"};
   return names;
 }
+const Choices& latencies() {
+  static const Choices names{"commit", "begin"};
+  return names;
+}
 
 constexpr const char* kOfTheMix = "mix";
 
@@ -59,6 +63,10 @@ std::vector<ConfigKey> keys() {
                 distributions(), "how keys are drawn; with zipf the hot ones are spread over the table, with partitioned each worker has its own share of the keys, with same_page all are on one leaf page"),
       number("ycsb.theta", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).theta; }, 0, 10,
              "skew of zipf: the k-th hottest key is drawn with a probability like 1 / k^theta"),
+      duration<std::chrono::microseconds>("ycsb.think_us", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).think; }, 0, 10'000'000,
+              "microseconds that a transaction ponders between its reads, which come first then, and its writes; 0: reads and writes as drawn"),
+      choice_of("ycsb.latency_from", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).latency_from; }, latencies(),
+                "what commit_latency of a closed loop covers: commit the call, of transactions that wrote; begin all from the first begin on, what was rolled back and tried again included"),
   };
   // clang-format on
 }
@@ -71,6 +79,10 @@ void check_mix(const Configuration& c) {
     throw ConfigError(
         "ycsb.reads", nlohmann::json(*options.reads).dump(),
         fmt::format("want \"mix\", or \"ycsb.mix\" one of A, B, F: {} has operations of one kind", mix));
+  }
+  if (options.latency_from == LatencyFrom::begin && c.load.is_open()) {
+    throw ConfigError("ycsb.latency_from", "\"begin\"",
+                      "want \"commit\": of an open loop latency counts from when a transaction was due");
   }
   const std::string_view distribution = distributions()[static_cast<std::size_t>(options.distribution)];
   if (options.distribution != KeyDistribution::uniform && options.mix == YcsbMix::load) {

@@ -16,18 +16,24 @@ class TimedTransactions {
   /// Before the worker starts: its loop is open.
   void paced_by(const Pacer& pacer) { pacer_.emplace(pacer); }
 
+  /// Latency covers a transaction from its start on, whatever the loop.
+  void time_from_start() { from_start_ = true; }
+
   /// Of an open loop: waits until the next transaction is due. False where the run was stopped before.
   bool wait_for_start(const RunControl& control, Phase phase) {
-    if (!pacer_) return true;
+    if (!pacer_) {
+      if (from_start_) start_.due = Ticks::now();
+      return true;
+    }
     start_ = pacer_->next(control);
     if (control.stopped()) return false;
     if (phase == Phase::measure) start_delay_.record(start_.delay);
     return true;
   }
 
-  /// Commits. Timed are, while measuring, transactions that wrote, and all of an open loop.
+  /// Commits. Timed are, while measuring, transactions that wrote; all of an open loop, and where the start counts.
   void commit(Session& session, bool wrote, const RunControl& control, Phase phase) {
-    if (phase != Phase::measure || !(wrote || pacer_)) {
+    if (phase != Phase::measure || !(wrote || pacer_ || from_start_)) {
       session.commit();
       return;
     }
@@ -41,6 +47,7 @@ class TimedTransactions {
   const Histogram& start_delay() const { return start_delay_; }
 
  private:
+  bool from_start_ = false;
   std::optional<Pacer> pacer_;  // of an open loop
   Pacer::Start start_;          // of an open loop's transaction
   Histogram start_delay_;

@@ -114,6 +114,7 @@ struct TransactionCounts {
   std::uint64_t committed = 0;
   std::uint64_t aborted = 0;    ///< rolled back, for whatever reason
   std::uint64_t deadlocks = 0;  ///< of those, the victims of a deadlock; each was tried again
+  std::uint64_t conflicts = 0;  ///< of those, such as could not keep their isolation level; likewise
 };
 
 /// One interval of a repetition's series, between two calls of Workload::sample(), beside what was counted in it.

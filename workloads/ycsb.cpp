@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <thread>
 #include <utility>
 
 #include "algorithms/backoff.h"
@@ -36,8 +37,8 @@ struct WorkerResult {
 
 /// The stamp that every key's last committed write left, or must have left.
 ///
-/// Ordering  An entry is written under its record's exclusive lock, after the transaction's last operation (so that
-///           no deadlock can undo it) and before its commit, and read once all workers have been joined: the
+/// Ordering  An entry is written under its record's exclusive lock, after the transaction is prepared (so that
+///           nothing can undo it) and before its commit, and read once all workers have been joined: the
 ///           locks order the writes, so that relaxed ones will do.
 class Stamps {
  public:
@@ -75,7 +76,9 @@ class YcsbWorker {
         transactions_(transactions),
         operations_(shared.options, seed, stream, worker, workers),
         next_stamp_(stream << 40 | 1),
-        new_value_(shared.values.bytes()) {}
+        new_value_(shared.values.bytes()) {
+    if (shared.options.latency_from == LatencyFrom::begin) transactions.time_from_start();
+  }
 
   WorkerResult run(const RunControl& control, WorkerProgress& progress) {
     MeasuredWaits waits;
@@ -103,9 +106,10 @@ class YcsbWorker {
   bool execute_until_done(const RunControl& control) {
     for (Backoff backoff;; backoff.pause()) {
       session_.begin();
-      if (execute() == Status::ok) return true;
+      const Status status = execute();
+      if (status == Status::ok && session_.prepare()) return true;
       ++result_.measured.aborted;
-      ++result_.measured.deadlocks;
+      ++(status == Status::deadlock ? result_.measured.deadlocks : result_.measured.conflicts);
       if (control.stopped()) return false;
     }
   }
@@ -113,7 +117,12 @@ class YcsbWorker {
   /// Status::ok, or what was_rolled_back().
   Status execute() {
     written_.clear();
+    bool ponders = shared_.options.think.count() != 0;
     for (const YcsbOperation& operation : transaction_) {
+      if (ponders && operation.kind != YcsbOperation::Kind::read) {
+        std::this_thread::sleep_for(shared_.options.think);
+        ponders = false;
+      }
       const YcsbKey key = shared_.key(operation.key);
       Status status = Status::ok;
       if (operation.kind == YcsbOperation::Kind::insert) {
@@ -158,7 +167,7 @@ class YcsbWorker {
         "ycsb: key {}: expected a whole value of it, found {} bytes that are none", key, value_.size()));
   }
 
-  /// What has to be found at the end: while the locks are held, and no deadlock can undo it any more.
+  /// What has to be found at the end: while the locks are held, and nothing can undo it any more.
   void note_written() {
     if (shared_.options.mix == YcsbMix::load) {
       result_.inserted += written_.size();
@@ -255,6 +264,7 @@ class Ycsb final : public Workload {
       report.transactions->committed += worker.measured.committed;
       report.transactions->aborted += worker.measured.aborted;
       report.transactions->deadlocks += worker.measured.deadlocks;
+      report.transactions->conflicts += worker.measured.conflicts;
       add(report.waits, worker.waits);
       commits_logged_ += worker.commits_logged;
       values_read_ += worker.values_read;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -26,6 +27,12 @@ enum class KeyDistribution : std::uint8_t {
   same_page,  ///< uniform over some keys that lie on one leaf page
 };
 
+/// What the latency of a closed loop's transaction covers.
+enum class LatencyFrom : std::uint8_t {
+  commit,  ///< Session::commit(), of those that wrote
+  begin,   ///< from the first begin on, all that was rolled back and tried again included; of all
+};
+
 struct YcsbOptions {
   YcsbMix mix = YcsbMix::a;
   std::optional<double>
@@ -35,18 +42,22 @@ struct YcsbOptions {
   std::uint32_t operations = 1;  ///< a transaction
   KeyDistribution distribution = KeyDistribution::uniform;
   double theta = 0.99;  ///< of zipf: the k-th hottest key is drawn with a probability like 1 / k^theta
+  /// A transaction's reads come first, then it ponders so long, then it writes; 0: in the order in which they are drawn.
+  std::chrono::microseconds think{0};
+  LatencyFrom latency_from = LatencyFrom::commit;
 };
 
-/// YCSB over the engine: one table, one session a worker. A transaction that was a deadlock's victim is tried
-/// again with the same operations until it commits.
+/// YCSB over the engine: one table, one session a worker. A transaction that was rolled back, as a deadlock's
+/// victim or in conflict with another, is tried again with the same operations until it commits: at once, then later and
+/// later (algorithms/backoff.h).
 ///
 /// Verified in the measured run: every value that is read is whole and the key's own. At the end: every
 /// record holds what was committed to it last (A, B: the stamp of the last update; F: as many increments as
 /// were committed; load: every committed insertion is there, and no other); with a log on files, every record of it from the load to the durable end is whole, and as
 /// many commits are there as were acknowledged.
 ///
-/// The commit latency is that of transactions that wrote, from the begin of Session::commit() to the acknowledgement; of
-/// an open loop that of all, from when they were due. Bytes are those of the log.
+/// The commit latency is that of transactions that wrote, from the begin of Session::commit() to the acknowledgement, or of
+/// all from their first begin on (LatencyFrom); of an open loop that of all, from when they were due. Bytes are those of the log.
 std::unique_ptr<Workload> make_ycsb(const YcsbOptions& options, const EngineRun& run,
                                     const DatabaseOpener& open = Database::open);
 

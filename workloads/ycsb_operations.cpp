@@ -62,6 +62,9 @@ YcsbOperations::YcsbOperations(const YcsbOptions& options, std::uint64_t seed, s
 void YcsbOperations::next(std::vector<YcsbOperation>& into) {
   into.clear();
   for (std::uint32_t i = 0; i < options_.operations; ++i) into.push_back(draw());
+  if (options_.think.count() != 0) {
+    std::ranges::stable_partition(into, [](const YcsbOperation& one) { return one.kind == Kind::read; });
+  }
 }
 
 YcsbOperation YcsbOperations::draw() {

@@ -238,6 +238,11 @@ void TransactionSession::roll_back() {
   if (changed) tidy_up();
 }
 
+bool TransactionSession::prepare() {
+  require_transaction();
+  return true;
+}
+
 bool TransactionSession::commit(Callback callback, void* context) {
   require_transaction();
   if (leaves_no_trace()) {

@@ -43,6 +43,7 @@ class TransactionSession final : public Session, private ChangeLog {
   Status remove(TableId table, Bytes key) override;
   Status scan(TableId table, Bytes from, const std::function<bool(Bytes key, Bytes value)>& visit) override;
   void abort() override;
+  bool prepare() override;
   bool commit(void (*acknowledge)(void* context) noexcept, void* context) override;
   void wait_for_acknowledgements() override;
 

@@ -42,6 +42,8 @@ MEASURES = {  # what a panel may draw: title, unit (None: the result's), and how
     "retracted_share": ("begins of readers that were taken back", "%", lambda _, repetition: _retracted_share(repetition)),
     "latency": ("commit latency p50", "us", lambda result, repetition: repetition["commit_latency_us"]["p50"]),
     "latency_p99": ("commit latency p99", "us", lambda result, repetition: repetition["commit_latency_us"]["p99"]),
+    "latency_p999": ("commit latency p99.9", "us", lambda result, repetition: repetition["commit_latency_us"]["p999"]),
+    "abort_share": ("tries that were rolled back", "%", lambda _, repetition: _abort_share(repetition)),
     # Of a benchmark: the field of its entry.
     "advance_time": ("time of an advance", "ns", "real_time"),
     "records_time": ("time of 10,000 records", "ms", "real_time"),
@@ -233,6 +235,12 @@ def _retracted_share(repetition):
     begins = repetition.get("begins") or {}
     ended = sum(begins.values())
     return 100 * begins["retracted"] / ended if ended else None
+
+
+def _abort_share(repetition):
+    counts = repetition["transactions"]
+    tries = counts["committed"] + counts["aborted"]
+    return 100 * counts["aborted"] / tries if tries else None
 
 
 def _benchmarks(path):

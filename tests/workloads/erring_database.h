@@ -47,8 +47,9 @@ class ErringSession final : public Session {
     return inner_->scan(table, from, visit);
   }
   void abort() override { inner_->abort(); }
-  void commit(void (*acknowledge)(void*) noexcept, void* context) override {
-    inner_->commit(acknowledge, context);
+  bool prepare() override { return inner_->prepare(); }
+  bool commit(void (*acknowledge)(void*) noexcept, void* context) override {
+    return inner_->commit(acknowledge, context);
   }
   void wait_for_acknowledgements() override { inner_->wait_for_acknowledgements(); }
 
