@@ -11,6 +11,7 @@
 #include "engine/txn/begin_record.h"
 #include "engine/txn/commit_queue.h"
 #include "engine/txn/lock_manager.h"
+#include "engine/txn/serial_procedures.h"
 #include "engine/txn/tables.h"
 
 namespace muster {
@@ -20,6 +21,7 @@ struct SessionOptions {
   bool early_lock_release = false;
   BeginRecord begin_record = BeginRecord::lazy;
   ReadCommitted read_committed = ReadCommitted::versions;
+  PartitionNumber partitions = 8;
 };
 
 /// What the sessions of a database share.
@@ -35,6 +37,7 @@ class Engine {
         begins(sessions_max + 1),
         locks(memory),
         active(sessions_max + 1),  // the log's workers: the database itself appends, too
+        partitions(its_options.partitions),
         next_transaction_(next_transaction),
         sessions_max_(sessions_max),
         admission_(its_options.read_committed) {}
@@ -46,6 +49,8 @@ class Engine {
   BeginCounters begins;
   LockManager locks;
   ActiveTransactions active;
+  PartitionMap partitions;  // of Isolation::serial
+  Procedures procedures;
 
   /// Numbers [result, result + kTransactionBlock) for one session, so that not every transaction of every
   /// session writes the same line.

@@ -20,7 +20,9 @@ TransactionSession::TransactionSession(std::shared_ptr<Engine> engine, CommitPol
       registration_(engine_, level),
       policy_(policy),
       level_(level),
-      worker_(engine_.log.attach()) {}
+      worker_(engine_.log.attach()),
+      procedures_(engine_.procedures),
+      partitions_(engine_.partitions) {}
 
 TransactionSession::~TransactionSession() {
   try {
@@ -33,17 +35,27 @@ TransactionSession::~TransactionSession() {
   engine_.locks.forget(locks_);
 }
 
-void TransactionSession::begin() {
+void TransactionSession::start() {
+  require_no_procedure();
   if (active_) throw std::logic_error("begin: the transaction before has not ended");
   engine_.throw_if_failed();
   if (engine_.options.begin_record != BeginRecord::lazy) log_begin();
   active_ = true;
   waits_for_locks_ = true;
+  owns_partitions_ = false;
+}
+
+void TransactionSession::begin() {
+  start();
+  if (level_ != Isolation::serial) return;
+  partitions_.add_all();
+  own_partitions();
 }
 
 void TransactionSession::begin_without_waiting() {
-  begin();
+  start();
   waits_for_locks_ = false;
+  if (level_ == Isolation::serial) partitions_.add_all();
 }
 
 TransactionId TransactionSession::new_number() {
@@ -75,7 +87,12 @@ void TransactionSession::require_transaction() const {
   if (!active_) throw std::logic_error("there is no transaction: begin() comes first, also after a deadlock");
 }
 
+void TransactionSession::require_no_procedure() const {
+  if (in_procedure_) throw std::logic_error("a procedure's transaction ends with the procedure");
+}
+
 bool TransactionSession::lock(TableId table, Bytes key, LockMode mode) {
+  if (level_ == Isolation::serial) return owns(table, key);
   require_transaction();
   const LockName name = lock_name(table, key);
   if (waits_for_locks_ ? engine_.locks.acquire(locks_, name, mode)
@@ -113,13 +130,14 @@ Status TransactionSession::remove(TableId table, Bytes key) {
 
 Status TransactionSession::scan(TableId table, Bytes from,
                                 const std::function<bool(Bytes key, Bytes value)>& visit) {
+  if (level_ == Isolation::serial) return scan_partitions(table, from, visit);
   require_transaction();
   const BTree& tree = engine_.tables.get(table);
   tree.scan(from, [&](const TreeRecord& record) {
     if (!lock(table, record.key, LockMode::shared)) return false;
     // What the tree showed may have been uncommitted: a record may be gone, and a ghost revived.
     if (tree.find(record.key, scanned_) == Status::ok) return visit(record.key, scanned_) && active_;
-    if (record.ghost && ghosts_.size() < kForeignGhostsMax) ghosts_.add(table, record.key);
+    if (record.ghost) note_foreign_ghost(table, record.key);
     return true;
   });
   return active_ ? Status::ok
@@ -149,7 +167,12 @@ Lsn TransactionSession::restructure(std::span<const PageImage> pages) {
 }
 
 bool TransactionSession::may_reclaim(TableId table, Bytes key) {
+  if (level_ == Isolation::serial) return is_partition_quiet(table, key);
   return engine_.locks.is_free(lock_name(table, key), engine_.log.durable());
+}
+
+void TransactionSession::note_foreign_ghost(TableId table, Bytes key) {
+  if (ghosts_.size() < kForeignGhostsMax) ghosts_.add(table, key);
 }
 
 Lsn TransactionSession::reclaim(const Reclaim& ghosts) {
@@ -171,6 +194,11 @@ void TransactionSession::reclaim_ghosts() noexcept {
   }
 }
 
+/// Behind a transaction. Under Isolation::serial before the next (own_partitions()): others have the partition by now.
+void TransactionSession::look_at_ghosts() noexcept {
+  if (level_ != Isolation::serial && ghosts_.is_due()) reclaim_ghosts();
+}
+
 void TransactionSession::finish() {
   active_ = false;
   if (std::exchange(is_registered_, false)) engine_.active.ended(worker_);
@@ -182,6 +210,7 @@ void TransactionSession::finish() {
 
 void TransactionSession::abort() {
   require_transaction();
+  require_no_procedure();
   roll_back();
 }
 
@@ -191,7 +220,7 @@ void TransactionSession::roll_back() {
     if (!leaves_no_trace()) {
       // No abort record where nothing is taken back: the begin may have gone all the same (retractions.h).
       if (changed) last_ = engine_.log.append_mark(worker_, transaction_, last_, RecordType::abort).begin;
-      Undo undo(engine_.log, worker_, transaction_, last_, &engine_.locks);
+      Undo undo(engine_.log, worker_, transaction_, last_, this);
       for (; !undo_.empty(); undo_.remove_last()) {
         const UndoList::Entry entry = undo_.last();
         undo.take_back(engine_.tables, entry.table, entry.kind, entry.key, entry.before, entry.previous);
@@ -208,16 +237,17 @@ void TransactionSession::roll_back() {
   }
   engine_.locks.release_all(locks_, 0);
   finish();
-  if (changed && ghosts_.is_due()) reclaim_ghosts();
+  if (changed) look_at_ghosts();
 }
 
 bool TransactionSession::commit(Callback callback, void* context) {
   require_transaction();
+  require_no_procedure();
   if (leaves_no_trace()) {
     commit_read_only(callback, context);
   } else {
     commit_in_log(callback, context);
-    if (ghosts_.is_due()) reclaim_ghosts();
+    look_at_ghosts();
   }
   return true;
 }
