@@ -64,6 +64,10 @@ DatabaseOptions checked(DatabaseOptions options) {
             options.log.segment_bytes));
   }
   check_frames(options);
+  if (options.partitions < 1 || options.partitions > kPartitionsMax) {
+    throw ConfigError("engine.partitions", std::to_string(options.partitions),
+                      fmt::format("want 1 to {}", kPartitionsMax));
+  }
   check(options.log, options.algorithm);
   make_log_buffer(options.algorithm, options.log_buffer);  // checks the rest, before anything is touched
   ++options.log_buffer.max_workers;                        // one more for what the database itself appends
@@ -302,7 +306,8 @@ void OpenDatabase::open_log(Lsn scan_from, Lsn log_end) {
 void OpenDatabase::start_engine(TransactionId next_transaction) {
   const SessionOptions options{.early_lock_release = options_.early_lock_release,
                                .begin_record = options_.begin_record,
-                               .read_committed = options_.read_committed};
+                               .read_committed = options_.read_committed,
+                               .partitions = options_.partitions};
   engine_ = std::make_unique<Engine>(*log_, tables_, options, options_.log, next_transaction,
                                      options_.log_buffer.max_workers - 1, options_.log_buffer.memory);
 }
@@ -488,12 +493,21 @@ class DatabaseHandle final : public Database {
   TableId open_table(const fs::path& file) override { return open_->open_table(file); }
   std::optional<TableId> find_table(std::string_view name) const override { return open_->find_table(name); }
   std::unique_ptr<Session> attach(CommitPolicy policy, Isolation level) override {
-    if (level == Isolation::serializable_snapshot || level == Isolation::serial) {
+    if (level == Isolation::serializable_snapshot) {
       throw ConfigError("engine.isolation", std::string(name_of(level)),
                         "one of the others: it is not built yet");
     }
     const std::shared_ptr<Engine> engine(open_, &open_->engine_in_use());  // owns all that is open
     return std::make_unique<TransactionSession>(engine, policy, level);
+  }
+  void register_procedure(std::string_view name, Procedure procedure) override {
+    open_->engine_in_use().procedures.add(name, std::move(procedure));
+  }
+  void partition_by_range(TableId table, std::vector<std::string> bounds) override {
+    Engine& engine = open_->engine_in_use();
+    if (engine.sessions() != 0) throw std::logic_error("partition_by_range: a session is attached");
+    engine.tables.get(table);  // or throws
+    engine.partitions.split(table, std::move(bounds));
   }
   LogManager& log() override { return open_->log(); }
   BufferStatistics buffer_statistics() const override { return open_->buffer_statistics(); }

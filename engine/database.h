@@ -16,6 +16,7 @@
 #include "engine/storage/buffer_manager.h"
 #include "engine/txn/begin_record.h"
 #include "engine/txn/restart_report.h"
+#include "engine/txn/serial_procedures.h"
 #include "engine/txn/version_statistics.h"
 #include "engine/types.h"
 
@@ -41,6 +42,7 @@ struct DatabaseOptions {
   ReadLatch read_latch = ReadLatch::optimistic;            ///< of pages that are read
   BeginRecord begin_record = BeginRecord::lazy;            ///< when a transaction's begin is logged
   ReadCommitted read_committed = ReadCommitted::versions;  ///< how Isolation::read_committed reads
+  PartitionNumber partitions = 8;                          ///< of Isolation::serial, 1 to kPartitionsMax
   /// Locks are released when the commit record is in the log buffer instead of when it is durable.
   bool early_lock_release = false;
   /// Is told how the restart goes, if one is given. Needed until open() returns.
@@ -51,6 +53,8 @@ struct DatabaseOptions {
   /// that make it fail or forget.
   std::function<std::unique_ptr<LogDevice>(const LogOptions& log, Lsn begin)> make_log_device;
 };
+
+inline constexpr PartitionNumber kPartitionsMax = 1024;
 
 /// Throws ConfigError where an option is out of range or no engine may trust the algorithm. Touches no file.
 void check(const DatabaseOptions& options);
@@ -80,6 +84,14 @@ class Database {
   virtual std::unique_ptr<Session> attach(CommitPolicy policy,
                                           Isolation level = Isolation::two_phase_locking) = 0;
 
+  /// Sessions may call it from now on, until the database is closed: code is not on the disk. Throws ConfigError where the
+  /// name is taken.
+  virtual void register_procedure(std::string_view name, Procedure procedure) = 0;
+  /// Isolation::serial: partition i of the table has the keys from bounds[i - 1] on and below bounds[i]; keys of a table without
+  /// bounds are spread by a hash. Not on the disk either. Throws ConfigError where they do not rise or are too many,
+  /// std::logic_error while a session is attached.
+  virtual void partition_by_range(TableId table, std::vector<std::string> bounds) = 0;
+
   virtual LogManager& log() = 0;
   virtual BufferStatistics buffer_statistics() const = 0;
   virtual BeginStatistics begin_statistics() const = 0;
@@ -106,6 +118,7 @@ class Session {
  public:
   virtual ~Session() = default;  ///< aborts what is open, waits for what is pending
 
+  /// Under Isolation::serial it waits until it alone has every partition.
   virtual void begin() = 0;
   /// As begin, but for a transaction that never waits for a lock: an operation that would have to is the victim of a
   /// deadlock at once.
@@ -129,6 +142,14 @@ class Session {
   /// before this returns, or (pipelined) later by the log's own thread; never when the log fails first. It may use
   /// other sessions, as long as it waits for no lock of a transaction that is acknowledged later.
   virtual bool commit(void (*acknowledge)(void* context) noexcept = nullptr, void* context = nullptr) = 0;
+  /// Begins, runs the procedure, and commits as commit() does, or rolls back; under Isolation::serial beside procedures whose
+  /// partitions are others. Ok; else what the procedure returned, or why the engine rolled back: nothing has happened then.
+  /// Throws what the procedure throws; ConfigError where it touches a partition that it did not name.
+  virtual Status call(std::string_view procedure, Bytes arguments, std::vector<std::byte>& result,
+                      void (*acknowledge)(void* context) noexcept = nullptr, void* context = nullptr) = 0;
+  /// Whether the call that its thread is in waits for another transaction, which will not be refused for a deadlock. Any
+  /// thread.
+  virtual bool waits() const = 0;
   /// Pipelined: blocks until everything is acknowledged.
   virtual void wait_for_acknowledgements() = 0;
 };

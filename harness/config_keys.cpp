@@ -182,6 +182,8 @@ std::vector<ConfigKey> engine_keys() {
                 "what a transaction may see of others: read_committed, snapshot, and three that are serializable: two_phase_locking, serializable_snapshot, serial"),
       choice_of("engine.read_committed", UsedBy::engine, [](auto& c) -> auto& { return c.database.read_committed; }, kReadCommittedWays,
                 "how engine.isolation read_committed reads: under short locks, or the version before an uncommitted one"),
+      integer("engine.partitions", UsedBy::engine, [](auto& c) -> auto& { return c.database.partitions; }, 1, kPartitionsMax,
+              "of engine.isolation serial: one transaction at a time runs in each"),
       integer("engine.checkpoint_bytes", UsedBy::engine, [](auto& c) -> auto& { return c.database.checkpoint_bytes; }, 0,
               std::uint64_t{1} << 40,
               "bytes of log between two checkpoints, log.segment_bytes at least; 0: only when the database opens and closes; log.device file"),

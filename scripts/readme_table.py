@@ -1,21 +1,31 @@
 #!/usr/bin/python3
-"""Writes the table of algorithms in README.md anew, from `muster list --markdown`. Needs scripts/setup."""
+"""Writes the tables of documents anew: README.md's of algorithms, from `muster list --markdown`; engine/txn/levels.md's of
+isolation levels, from schedules that are played. Needs scripts/setup."""
 
 from lab import benchmarks, command
 from lab.place import ROOT
 
-BEGIN, END = "<!-- algorithms -->\n", "<!-- /algorithms -->\n"
+# Document, name of its table, command that prints it.
+TABLES = (
+    ("README.md", "algorithms", [benchmarks.MUSTER, "list", "--markdown"]),
+    ("engine/txn/levels.md", "levels", [benchmarks.BIN / "isolation_table"]),
+)
+
+
+def rewrite(document, name, table):
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
+    path = ROOT / document
+    head, found_begin, rest = path.read_text(encoding="utf-8").partition(begin)
+    _, found_end, tail = rest.partition(end)
+    if not found_begin or not found_end:
+        raise command.RequestError(f"{document}: no table between {begin.strip()} and {end.strip()}: want both lines")
+    command.write_text(head + begin + table + end + tail, path)
 
 
 def main():
     command.Parser(prog="readme_table.py", description=__doc__).parse_args()
-    table = benchmarks.output([str(benchmarks.MUSTER), "list", "--markdown"])[0]
-    readme = ROOT / "README.md"
-    head, begin, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise command.RequestError(f"README.md: no table between {BEGIN.strip()} and {END.strip()}: want both lines")
-    command.write_text(head + BEGIN + table + END + tail, readme)
+    for document, name, prints in TABLES:
+        rewrite(document, name, benchmarks.output([str(word) for word in prints])[0])
 
 
 if __name__ == "__main__":

@@ -33,14 +33,17 @@ class TimedTransactions {
 
   /// Commits. Timed are, while measuring, transactions that wrote; all of an open loop, and where the start counts.
   void commit(Session& session, bool wrote, const RunControl& control, Phase phase) {
+    finish(wrote, control, phase,
+           [&](auto acknowledge, void* context) { session.commit(acknowledge, context); });
+  }
+  /// The same where `end(acknowledge, context)` commits, such as a call that is the whole transaction.
+  template <class End>
+  void finish(bool wrote, const RunControl& control, Phase phase, End end) {
     if (phase != Phase::measure || !(wrote || pacer_ || from_start_)) {
-      session.commit();
+      end(nullptr, nullptr);
       return;
     }
-    latency_.timed(
-        start_.due, start_.begun,
-        [&](auto acknowledge, void* context) { session.commit(acknowledge, context); },
-        [&] { return control.stopped(); });
+    latency_.timed(start_.due, start_.begun, end, [&] { return control.stopped(); });
   }
 
   const CommitLatency& latency() const { return latency_; }

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
+#include <span>
 #include <thread>
+#include <type_traits>
 #include <utility>
 
 #include "algorithms/backoff.h"
@@ -66,17 +69,136 @@ struct Shared {
   }
 };
 
+/// One transaction at a time, and the memory that this takes.
+class YcsbExecution {
+ public:
+  /// Status::ok, or what was_rolled_back(). Updates are stamped from `next_stamp` on.
+  Status execute(Shared& shared, Session& session, std::span<const YcsbOperation> transaction,
+                 std::uint64_t& next_stamp) {
+    written_.clear();
+    new_value_.resize(shared.values.bytes());
+    bool ponders = shared.options.think.count() != 0;
+    for (const YcsbOperation& operation : transaction) {
+      if (ponders && operation.kind != YcsbOperation::Kind::read) {
+        std::this_thread::sleep_for(shared.options.think);
+        ponders = false;
+      }
+      const YcsbKey key = shared.key(operation.key);
+      Status status = Status::ok;
+      if (operation.kind == YcsbOperation::Kind::insert) {
+        status = insert(shared, session, operation.key, key);
+      } else if (operation.kind == YcsbOperation::Kind::read) {
+        status = session.read(shared.table, key, value_);
+        if (status == Status::ok) stamp_read(shared, operation.key);
+      } else if (operation.kind == YcsbOperation::Kind::update) {
+        status = write(shared, session, operation.key, key, next_stamp++);
+      } else {
+        status = session.read_for_update(shared.table, key, value_);
+        if (status == Status::ok)
+          status = write(shared, session, operation.key, key, stamp_read(shared, operation.key) + 1);
+      }
+      if (was_rolled_back(status)) return status;
+      if (status == Status::already_exists)
+        throw VerificationError(fmt::format("ycsb: key {}: expected none, found a value", operation.key));
+      if (status != Status::ok)
+        throw VerificationError(fmt::format("ycsb: key {}: expected a value, found none", operation.key));
+    }
+    return Status::ok;
+  }
+
+  /// What has to be found at the end: while the locks are held, and nothing can undo it any more.
+  void note_written(Shared& shared) const {
+    if (shared.options.mix == YcsbMix::load) return;  // found by its number
+    for (const auto& [key, stamp] : written_) {
+      // Increments are counted apart from the values, or two that read the same value would agree with it.
+      shared.options.mix == YcsbMix::f ? shared.stamps.increment(key) : shared.stamps.set(key, stamp);
+    }
+  }
+
+ private:
+  Status insert(Shared& shared, Session& session, std::uint64_t number, const YcsbKey& key) {
+    shared.values.write(number, kInsertedStamp, new_value_);
+    const Status status = session.insert(shared.table, key, new_value_);
+    if (status == Status::ok) written_.emplace_back(number, kInsertedStamp);
+    return status;
+  }
+
+  Status write(Shared& shared, Session& session, std::uint64_t number, const YcsbKey& key,
+               std::uint64_t stamp) {
+    shared.stamps.prefetch(number);
+    shared.values.write(number, stamp, new_value_);
+    const Status status = session.update(shared.table, key, new_value_);
+    if (status == Status::ok) written_.emplace_back(number, stamp);
+    return status;
+  }
+
+  std::uint64_t stamp_read(const Shared& shared, std::uint64_t key) {
+    if (const auto stamp = shared.values.stamp(key, value_)) return *stamp;
+    throw VerificationError(fmt::format(
+        "ycsb: key {}: expected a whole value of it, found {} bytes that are none", key, value_.size()));
+  }
+
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> written_;  // by this transaction: key, stamp
+  std::vector<std::byte> value_;                                  // that was read
+  std::vector<std::byte> new_value_;
+};
+
+/// The arguments of the procedure that a transaction is under Isolation::serial: the first stamp, then the operations.
+class YcsbCall {
+ public:
+  static_assert(std::is_trivially_copyable_v<YcsbOperation>);
+
+  static void write(std::uint64_t first_stamp, std::span<const YcsbOperation> transaction,
+                    std::vector<std::byte>& into) {
+    into.resize(sizeof first_stamp + transaction.size_bytes());
+    std::memcpy(into.data(), &first_stamp, sizeof first_stamp);
+    std::memcpy(into.data() + sizeof first_stamp, transaction.data(), transaction.size_bytes());
+  }
+  static void read(Bytes from, std::uint64_t& first_stamp, std::vector<YcsbOperation>& transaction) {
+    std::memcpy(&first_stamp, from.data(), sizeof first_stamp);
+    const Bytes operations = from.subspan(sizeof first_stamp);
+    transaction.resize(operations.size() / sizeof(YcsbOperation));
+    std::memcpy(transaction.data(), operations.data(), operations.size());
+  }
+};
+
+constexpr const char* kProcedure = "ycsb";
+
+Procedure ycsb_procedure(Shared& shared) {
+  /// Memory of whichever thread executes.
+  struct Scratch {
+    std::uint64_t stamp = 0;
+    std::vector<YcsbOperation> transaction;
+    YcsbExecution execution;
+  };
+  static thread_local Scratch scratch;
+  return {.partitions =
+              [&shared](Bytes arguments, PartitionSet& touched) {
+                YcsbCall::read(arguments, scratch.stamp, scratch.transaction);
+                for (const YcsbOperation& operation : scratch.transaction)
+                  touched.add(shared.table, shared.key(operation.key));
+              },
+          .run =
+              [&shared](Session& session, Bytes arguments, std::vector<std::byte>&) {
+                YcsbCall::read(arguments, scratch.stamp, scratch.transaction);
+                const Status status =
+                    scratch.execution.execute(shared, session, scratch.transaction, scratch.stamp);
+                if (status == Status::ok) scratch.execution.note_written(shared);
+                return status;
+              }};
+}
+
 /// One worker in one repetition.
 class YcsbWorker {
  public:
-  YcsbWorker(Shared& shared, Session& session, TimedTransactions& transactions, std::uint64_t seed,
-             std::uint64_t stream, std::uint32_t worker, std::uint32_t workers)
+  YcsbWorker(Shared& shared, Session& session, TimedTransactions& transactions, Isolation isolation,
+             std::uint64_t seed, std::uint64_t stream, std::uint32_t worker, std::uint32_t workers)
       : shared_(shared),
         session_(session),
         transactions_(transactions),
+        calls_(isolation == Isolation::serial),
         operations_(shared.options, seed, stream, worker, workers),
-        next_stamp_(stream << 40 | 1),
-        new_value_(shared.values.bytes()) {
+        next_stamp_(stream << 40 | 1) {
     if (shared.options.latency_from == LatencyFrom::begin) transactions.time_from_start();
   }
 
@@ -92,8 +214,14 @@ class YcsbWorker {
       }
       operations_.next(transaction_);
       if (!transactions_.wait_for_start(control, phase)) break;
-      if (!execute_until_done(control)) break;
-      commit(control, phase);
+      if (calls_) {
+        call(control, phase);
+      } else {
+        if (!execute_until_done(control)) break;
+        execution_.note_written(shared_);
+        transactions_.commit(session_, writes(), control, phase);
+      }
+      count();
       progress.set(++done, 0);
     }
     session_.wait_for_acknowledgements();
@@ -106,7 +234,7 @@ class YcsbWorker {
   bool execute_until_done(const RunControl& control) {
     for (Backoff backoff;; backoff.pause()) {
       session_.begin();
-      const Status status = execute();
+      const Status status = execution_.execute(shared_, session_, transaction_, next_stamp_);
       if (status == Status::ok && session_.prepare()) return true;
       ++result_.measured.aborted;
       ++(status == Status::deadlock ? result_.measured.deadlocks : result_.measured.conflicts);
@@ -114,87 +242,45 @@ class YcsbWorker {
     }
   }
 
-  /// Status::ok, or what was_rolled_back().
-  Status execute() {
-    written_.clear();
-    bool ponders = shared_.options.think.count() != 0;
+  /// The whole transaction is one call, which is never rolled back for another's sake.
+  void call(const RunControl& control, Phase phase) {
+    YcsbCall::write(next_stamp_, transaction_, arguments_);
+    next_stamp_ += transaction_.size();
+    transactions_.finish(writes(), control, phase, [&](auto acknowledge, void* context) {
+      if (session_.call(kProcedure, arguments_, outcome_, acknowledge, context) != Status::ok)
+        throw VerificationError("ycsb: a procedure was rolled back under isolation serial");
+    });
+  }
+
+  bool writes() const {
+    const auto reads = [](const YcsbOperation& operation) {
+      return operation.kind == YcsbOperation::Kind::read;
+    };
+    return !std::ranges::all_of(transaction_, reads);
+  }
+
+  /// A transaction that was committed.
+  void count() {
     for (const YcsbOperation& operation : transaction_) {
-      if (ponders && operation.kind != YcsbOperation::Kind::read) {
-        std::this_thread::sleep_for(shared_.options.think);
-        ponders = false;
-      }
-      const YcsbKey key = shared_.key(operation.key);
-      Status status = Status::ok;
-      if (operation.kind == YcsbOperation::Kind::insert) {
-        status = insert(operation.key, key);
-      } else if (operation.kind == YcsbOperation::Kind::read) {
-        status = session_.read(shared_.table, key, value_);
-        if (status == Status::ok) stamp_read(operation.key);
-      } else if (operation.kind == YcsbOperation::Kind::update) {
-        status = write(operation.key, key, next_stamp_++);
-      } else {
-        status = session_.read_for_update(shared_.table, key, value_);
-        if (status == Status::ok) status = write(operation.key, key, stamp_read(operation.key) + 1);
-      }
-      if (was_rolled_back(status)) return status;
-      if (status == Status::already_exists)
-        throw VerificationError(fmt::format("ycsb: key {}: expected none, found a value", operation.key));
-      if (status != Status::ok)
-        throw VerificationError(fmt::format("ycsb: key {}: expected a value, found none", operation.key));
+      if (operation.kind == YcsbOperation::Kind::insert) ++result_.inserted;
+      if (operation.kind == YcsbOperation::Kind::read ||
+          operation.kind == YcsbOperation::Kind::read_modify_write)
+        ++result_.values_read;
     }
-    return Status::ok;
-  }
-
-  Status insert(std::uint64_t number, const YcsbKey& key) {
-    shared_.values.write(number, kInsertedStamp, new_value_);
-    const Status status = session_.insert(shared_.table, key, new_value_);
-    if (status == Status::ok) written_.emplace_back(number, kInsertedStamp);
-    return status;
-  }
-
-  Status write(std::uint64_t number, const YcsbKey& key, std::uint64_t stamp) {
-    shared_.stamps.prefetch(number);
-    shared_.values.write(number, stamp, new_value_);
-    const Status status = session_.update(shared_.table, key, new_value_);
-    if (status == Status::ok) written_.emplace_back(number, stamp);
-    return status;
-  }
-
-  std::uint64_t stamp_read(std::uint64_t key) {
-    ++result_.values_read;
-    if (const auto stamp = shared_.values.stamp(key, value_)) return *stamp;
-    throw VerificationError(fmt::format(
-        "ycsb: key {}: expected a whole value of it, found {} bytes that are none", key, value_.size()));
-  }
-
-  /// What has to be found at the end: while the locks are held, and nothing can undo it any more.
-  void note_written() {
-    if (shared_.options.mix == YcsbMix::load) {
-      result_.inserted += written_.size();
-      return;
-    }
-    for (const auto& [key, stamp] : written_) {
-      // Increments are counted apart from the values, or two that read the same value would agree with it.
-      shared_.options.mix == YcsbMix::f ? shared_.stamps.increment(key) : shared_.stamps.set(key, stamp);
-    }
-  }
-
-  void commit(const RunControl& control, Phase phase) {
-    note_written();
-    transactions_.commit(session_, !written_.empty(), control, phase);
-    if (!written_.empty()) ++result_.commits_logged;
+    if (writes()) ++result_.commits_logged;
     ++result_.measured.committed;
   }
 
   Shared& shared_;
   Session& session_;
   TimedTransactions& transactions_;
+  const bool calls_;
   YcsbOperations operations_;
   std::uint64_t next_stamp_;
   std::vector<YcsbOperation> transaction_;
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> written_;  // by this transaction: key, stamp
-  std::vector<std::byte> value_;                                  // that was read
-  std::vector<std::byte> new_value_;
+  YcsbExecution execution_;
+  std::vector<std::byte> arguments_;
+  std::vector<std::byte> outcome_;
   WorkerResult result_;
 };
 
@@ -225,6 +311,8 @@ class Ycsb final : public Workload {
   void load(const std::function<bool()>& interrupted) override {
     database_ = open_(run_.database);
     shared_.table = database_->create_table(kTable);
+    database_->register_procedure(kProcedure, ycsb_procedure(shared_));
+    if (shared_.options.mix != YcsbMix::load) partition_evenly();
     const auto session = database_->attach(CommitPolicy::async);
     std::vector<std::byte> value(shared_.values.bytes());
     for (std::uint64_t key = 0; key < shared_.options.records && !interrupted();) {
@@ -248,8 +336,8 @@ class Ycsb final : public Workload {
 
   void work(std::uint32_t worker, const RunControl& control, WorkerProgress& progress) override {
     const auto session = database_->attach(run_.policy, run_.isolation);
-    results_[worker] = YcsbWorker(shared_, *session, measurement_.transactions(worker), run_.seed,
-                                  stream_of(worker), worker, workers())
+    results_[worker] = YcsbWorker(shared_, *session, measurement_.transactions(worker), run_.isolation,
+                                  run_.seed, stream_of(worker), worker, workers())
                            .run(control, progress);
   }
 
@@ -307,6 +395,18 @@ class Ycsb final : public Workload {
   std::uint32_t workers() const { return static_cast<std::uint32_t>(results_.size()); }
   /// From 1: none that a worker has had before.
   std::uint64_t stream_of(std::uint32_t worker) const { return repetition_ * results_.size() + worker + 1; }
+
+  /// By range, so that keys which a worker has for itself lie in few partitions. Of `load` a hash does, since keys are mixed.
+  void partition_evenly() {
+    const std::uint64_t records = shared_.options.records;
+    const std::uint64_t partitions = std::min<std::uint64_t>(run_.database.partitions, records);
+    std::vector<std::string> bounds;
+    for (std::uint64_t i = 1; i < partitions; ++i) {
+      const YcsbKey key = shared_.key(records * i / partitions);
+      bounds.emplace_back(reinterpret_cast<const char*>(key.data()), key.size());
+    }
+    database_->partition_by_range(shared_.table, std::move(bounds));
+  }
 
   Status read(Session& session, std::uint64_t key, std::vector<std::byte>& value) const {
     session.begin();

@@ -11,6 +11,7 @@
 #include "engine/txn/begin_record.h"
 #include "engine/txn/commit_queue.h"
 #include "engine/txn/lock_manager.h"
+#include "engine/txn/serial_procedures.h"
 #include "engine/txn/tables.h"
 #include "engine/txn/versions.h"
 
@@ -21,6 +22,7 @@ struct SessionOptions {
   bool early_lock_release = false;
   BeginRecord begin_record = BeginRecord::lazy;
   ReadCommitted read_committed = ReadCommitted::versions;
+  PartitionNumber partitions = 8;
 };
 
 /// What the sessions of a database share.
@@ -37,6 +39,7 @@ class Engine {
         locks(memory),
         active(sessions_max + 1),  // the log's workers: the database itself appends, too
         versions(sessions_max + 1, memory),
+        partitions(its_options.partitions),
         next_transaction_(next_transaction),
         sessions_max_(sessions_max),
         admission_(its_options.read_committed) {}
@@ -54,6 +57,8 @@ class Engine {
   bool may_reclaim(TableId table, Bytes key) {
     return locks.is_free(lock_name(table, key), log.durable()) && !versions.has(table, key);
   }
+  PartitionMap partitions;  // of Isolation::serial
+  Procedures procedures;
 
   /// Numbers [result, result + kTransactionBlock) for one session, so that not every transaction of every
   /// session writes the same line.

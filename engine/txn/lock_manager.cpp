@@ -219,6 +219,12 @@ bool LockManager::is_free(LockName name, Lsn durable) {
   return bucket.released <= durable && *find(bucket, name) == nullptr;
 }
 
+bool LockManager::waits(const LockHolder& holder) {
+  const std::lock_guard guard(search_);
+  return holder.waits() && !closes_cycle(holder) &&
+         holder.waits();  // again: it may have been granted meanwhile
+}
+
 void LockManager::forget(const LockHolder&) {
   const std::lock_guard guard(search_);
 }

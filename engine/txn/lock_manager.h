@@ -48,6 +48,10 @@ class LockManager {
   /// `durable`.
   bool is_free(LockName name, Lsn durable);
 
+  /// Whether the holder waits for a lock, and will until another acts: not one that is about to be a deadlock's victim.
+  /// Any thread, while the holder lives.
+  bool waits(const LockHolder& holder);
+
   /// Call before destroying a holder, which must hold nothing: no search for a deadlock looks at it any more.
   void forget(const LockHolder& holder);
 

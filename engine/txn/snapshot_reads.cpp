@@ -40,7 +40,7 @@ Status TransactionSession::scan_versions(TableId table, Bytes from,
       value = scanned_;
     }
     if (exists) return visit(record.key, value) && goes_on();
-    if (record.ghost && ghosts_.size() < kForeignGhostsMax) ghosts_.add(table, record.key);
+    if (record.ghost) note_foreign_ghost(table, record.key);
     return true;
   });
   return goes_on() ? Status::ok : Status::deadlock;  // an operation of visit() has been the victim

@@ -9,6 +9,9 @@
 namespace muster {
 namespace {
 
+/// With so many ghosts on its list a session takes on no more that it has not left itself.
+constexpr std::size_t kForeignGhostsMax = 4096;
+
 /// Where some of those who may run beside it read versions.
 bool writes_versions(Isolation level) {
   return level == Isolation::read_committed || level == Isolation::snapshot ||
@@ -29,7 +32,9 @@ TransactionSession::TransactionSession(std::shared_ptr<Engine> engine, CommitPol
       policy_(policy),
       level_(level),
       worker_(engine_.log.attach()),
-      reads_versions_(reads_versions(level, engine_.options.read_committed)) {
+      reads_versions_(reads_versions(level, engine_.options.read_committed)),
+      procedures_(engine_.procedures),
+      partitions_(engine_.partitions) {
   if (!writes_versions(level)) return;
   versions_.emplace(engine_, worker_,
                     level == Isolation::read_committed ? SessionVersions::SnapshotOf::operation
@@ -49,18 +54,28 @@ TransactionSession::~TransactionSession() {
   engine_.locks.forget(locks_);
 }
 
-void TransactionSession::begin() {
+void TransactionSession::start() {
+  require_no_procedure();
   if (active_) throw std::logic_error("begin: the transaction before has not ended");
   engine_.throw_if_failed();
   if (engine_.options.begin_record != BeginRecord::lazy) log_begin();
   active_ = true;
   waits_for_locks_ = true;
   if (versions_) versions_->begin();
+  owns_partitions_ = false;
+}
+
+void TransactionSession::begin() {
+  start();
+  if (level_ != Isolation::serial) return;
+  partitions_.add_all();
+  own_partitions();
 }
 
 void TransactionSession::begin_without_waiting() {
-  begin();
+  start();
   waits_for_locks_ = false;
+  if (level_ == Isolation::serial) partitions_.add_all();
 }
 
 TransactionId TransactionSession::new_number() {
@@ -92,7 +107,12 @@ void TransactionSession::require_transaction() const {
   if (!active_) throw std::logic_error("there is no transaction: begin() comes first, also after a deadlock");
 }
 
+void TransactionSession::require_no_procedure() const {
+  if (in_procedure_) throw std::logic_error("a procedure's transaction ends with the procedure");
+}
+
 bool TransactionSession::lock(TableId table, Bytes key, LockMode mode) {
+  if (level_ == Isolation::serial) return owns(table, key);
   require_transaction();
   const LockName name = lock_name(table, key);
   if (waits_for_locks_ ? engine_.locks.acquire(locks_, name, mode)
@@ -132,13 +152,14 @@ Status TransactionSession::remove(TableId table, Bytes key) {
 Status TransactionSession::scan(TableId table, Bytes from,
                                 const std::function<bool(Bytes key, Bytes value)>& visit) {
   if (reads_versions_) return scan_versions(table, from, visit);
+  if (level_ == Isolation::serial) return scan_partitions(table, from, visit);
   require_transaction();
   const BTree& tree = engine_.tables.get(table);
   tree.scan(from, [&](const TreeRecord& record) {
     if (!lock(table, record.key, LockMode::shared)) return false;
     // What the tree showed may have been uncommitted: a record may be gone, and a ghost revived.
     if (tree.find(record.key, scanned_) == Status::ok) return visit(record.key, scanned_) && active_;
-    if (record.ghost && ghosts_.size() < kForeignGhostsMax) ghosts_.add(table, record.key);
+    if (record.ghost) note_foreign_ghost(table, record.key);
     return true;
   });
   return active_ ? Status::ok
@@ -169,7 +190,12 @@ Lsn TransactionSession::restructure(std::span<const PageImage> pages) {
 }
 
 bool TransactionSession::may_reclaim(TableId table, Bytes key) {
+  if (level_ == Isolation::serial) return is_partition_quiet(table, key);
   return engine_.may_reclaim(table, key);
+}
+
+void TransactionSession::note_foreign_ghost(TableId table, Bytes key) {
+  if (ghosts_.size() < kForeignGhostsMax) ghosts_.add(table, key);
 }
 
 Lsn TransactionSession::reclaim(const Reclaim& ghosts) {
@@ -191,9 +217,10 @@ void TransactionSession::reclaim_ghosts() noexcept {
   }
 }
 
+/// Behind a transaction. Under Isolation::serial ghosts wait for the next (own_partitions()): others have the partition by now.
 void TransactionSession::tidy_up() noexcept {
   if (versions_) versions_->collect_if_due();  // before the ghosts, which they keep
-  if (ghosts_.is_due()) reclaim_ghosts();
+  if (level_ != Isolation::serial && ghosts_.is_due()) reclaim_ghosts();
 }
 
 void TransactionSession::finish() {
@@ -208,6 +235,7 @@ void TransactionSession::finish() {
 
 void TransactionSession::abort() {
   require_transaction();
+  require_no_procedure();
   roll_back();
 }
 
@@ -217,7 +245,7 @@ void TransactionSession::roll_back() {
     if (!leaves_no_trace()) {
       // No abort record where nothing is taken back: the begin may have gone all the same (retractions.h).
       if (changed) last_ = engine_.log.append_mark(worker_, transaction_, last_, RecordType::abort).begin;
-      Undo undo(engine_.log, worker_, transaction_, last_, &engine_);
+      Undo undo(engine_.log, worker_, transaction_, last_, this);
       for (; !undo_.empty(); undo_.remove_last()) {
         const UndoList::Entry entry = undo_.last();
         undo.take_back(engine_.tables, entry.table, entry.kind, entry.key, entry.before, entry.previous);
@@ -245,6 +273,7 @@ bool TransactionSession::prepare() {
 
 bool TransactionSession::commit(Callback callback, void* context) {
   require_transaction();
+  require_no_procedure();
   if (leaves_no_trace()) {
     commit_read_only(callback, context);
   } else {

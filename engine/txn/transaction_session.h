@@ -22,6 +22,8 @@ namespace muster {
 /// Versions   Levels beside which some read versions write them: linked before the page changes, stamped when the commit may
 ///            be seen, before the exclusive locks go. That is once the commit record is in the log buffer with early lock
 ///            release, for `async` and `pipelined`, else once it is durable. See versions.h.
+///            Under Isolation::serial a transaction has its partitions' locks from the start, and none else
+///            (serial_session.cpp).
 /// Undo       from a list in memory, not from the log: restart alone reads the log.
 /// Ghosts     A removal, and an insertion that is taken back, leave a ghost with the record's lock, which scans wait for as
 ///            for any other. The session takes it away after a transaction, once the lock is free and what it
@@ -46,6 +48,9 @@ class TransactionSession final : public Session, private ChangeLog {
   bool prepare() override;
   bool commit(void (*acknowledge)(void* context) noexcept, void* context) override;
   void wait_for_acknowledgements() override;
+  Status call(std::string_view procedure, Bytes arguments, std::vector<std::byte>& result,
+              void (*acknowledge)(void* context) noexcept, void* context) override;
+  bool waits() const override { return engine_.locks.waits(locks_); }
 
  private:
   using Callback = void (*)(void* context) noexcept;
@@ -67,6 +72,8 @@ class TransactionSession final : public Session, private ChangeLog {
   /// Locks, or rolls back: false after a deadlock.
   bool lock(TableId table, Bytes key, LockMode mode);
   void require_transaction() const;
+  void require_no_procedure() const;
+  void start();
 
   // snapshot_reads.cpp
   Status read_version(TableId table, Bytes key, std::vector<std::byte>& value);
@@ -78,6 +85,7 @@ class TransactionSession final : public Session, private ChangeLog {
   void finish();
   void reclaim_ghosts() noexcept;
   void tidy_up() noexcept;  ///< when it is due
+  void note_foreign_ghost(TableId table, Bytes key);
   TransactionId new_number();
   void log_begin();
   bool has_changed() const { return last_ != begin_; }
@@ -89,8 +97,14 @@ class TransactionSession final : public Session, private ChangeLog {
   static void on_durable(PendingCommit& commit, bool durable) noexcept;
   Pending& take_pending(Callback callback, void* context);
 
-  /// With so many ghosts on its list a session takes on no more that it has not left itself.
-  static constexpr std::size_t kForeignGhostsMax = 4096;
+  // Isolation::serial, in serial_session.cpp.
+  void own_partitions();
+  bool take_partitions();
+  bool has_partitions();
+  void require_partition(PartitionNumber partition, const std::string& wanted_for);
+  bool owns(TableId table, Bytes key);
+  Status scan_partitions(TableId table, Bytes from, const std::function<bool(Bytes key, Bytes value)>& visit);
+  bool is_partition_quiet(TableId table, Bytes key);
 
   /// Counts the session as long as it lives.
   struct Registration {
@@ -123,6 +137,11 @@ class TransactionSession final : public Session, private ChangeLog {
   Lsn last_ = 0;   // the transaction's newest record
   UndoList undo_;
   GhostList ghosts_;
+  KnownProcedures procedures_;
+  bool in_procedure_ = false;
+  PartitionSet partitions_;  // that the transaction names, of Isolation::serial
+  bool owns_partitions_ = false;
+  std::exception_ptr refusal_;      // of a partition that it had not named
   std::vector<std::byte> scanned_;  // a scan's record, read again under its lock
 
   Lsn last_pending_ = 0;  // acknowledgements are asked for in this order

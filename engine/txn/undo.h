@@ -2,7 +2,6 @@
 
 #include "engine/index/change_log.h"
 #include "engine/log/log_manager.h"
-#include "engine/txn/engine.h"
 #include "engine/txn/tables.h"
 
 namespace muster {
@@ -12,12 +11,13 @@ namespace muster {
 /// takes are logged on their own.
 class Undo : private ChangeLog {
  public:
-  /// `last`: the transaction's newest record. `engine`: none at restart, where no other transaction runs.
-  Undo(LogManager& log, WorkerId worker, TransactionId transaction, Lsn last, Engine* engine)
-      : log_(log), worker_(worker), transaction_(transaction), engine_(engine), last_(last) {}
+  /// `last`: the transaction's newest record. `session`: whose transaction it is, and who
+  /// knows which ghosts may go; none at restart, where no other transaction runs.
+  Undo(LogManager& log, WorkerId worker, TransactionId transaction, Lsn last, ChangeLog* session)
+      : log_(log), worker_(worker), transaction_(transaction), session_(session), last_(last) {}
 
   /// Takes one change back; `undo_next` is what is to be undone after it. A record that is not as the change
-  /// left it is a DamageError. An insertion becomes a ghost, which goes at once where there is no engine.
+  /// left it is a DamageError. An insertion becomes a ghost, which goes at once where there is no session.
   void take_back(const Tables& tables, TableId table, ChangeKind kind, Bytes key, Bytes before,
                  Lsn undo_next);
   /// All is taken back.
@@ -32,7 +32,7 @@ class Undo : private ChangeLog {
   LogManager& log_;
   const WorkerId worker_;
   const TransactionId transaction_;
-  Engine* const engine_;
+  ChangeLog* const session_;
   Lsn last_;
   Lsn undo_next_ = 0;
 };

@@ -83,13 +83,19 @@ class Documents(unittest.TestCase):
                     with self.subTest(document=str(path.relative_to(ROOT)), link=link):
                         self.assertTrue((path.parent / link.split("#")[0]).exists())
 
+    def assert_table(self, document, name, *prints):
+        text = (ROOT / document).read_text(encoding="utf-8")
+        found = re.search(f"<!-- {name} -->\\n(.*?)<!-- /{name} -->", text, re.DOTALL)
+        self.assertIsNotNone(found, f"{document}: no table between <!-- {name} --> and <!-- /{name} -->")
+        printed = project.run(*prints)
+        self.assertEqual(printed.returncode, 0, printed.stderr)
+        self.assertEqual(found[1].strip(), printed.stdout.strip(), "scripts/readme_table.py writes the table anew")
+
     def test_table_of_algorithms_is_the_registry(self):
-        readme = (ROOT / "README.md").read_text(encoding="utf-8")
-        found = re.search(r"<!-- algorithms -->\n(.*?)<!-- /algorithms -->", readme, re.DOTALL)
-        self.assertIsNotNone(found, "README.md: no table between <!-- algorithms --> and <!-- /algorithms -->")
-        listed = project.run(project.MUSTER, "list", "--markdown")
-        self.assertEqual(listed.returncode, 0, listed.stderr)
-        self.assertEqual(found[1].strip(), listed.stdout.strip(), "scripts/readme_table.py writes the table anew")
+        self.assert_table("README.md", "algorithms", project.MUSTER, "list", "--markdown")
+
+    def test_table_of_isolation_levels_is_what_the_schedules_come_to(self):
+        self.assert_table("engine/txn/levels.md", "levels", project.BUILD / "bin/isolation_table")
 
 
 class Scripts(unittest.TestCase):

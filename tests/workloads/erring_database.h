@@ -51,6 +51,11 @@ class ErringSession final : public Session {
   bool commit(void (*acknowledge)(void*) noexcept, void* context) override {
     return inner_->commit(acknowledge, context);
   }
+  Status call(std::string_view procedure, Bytes arguments, std::vector<std::byte>& result,
+              void (*acknowledge)(void*) noexcept, void* context) override {
+    return inner_->call(procedure, arguments, result, acknowledge, context);
+  }
+  bool waits() const override { return inner_->waits(); }
   void wait_for_acknowledgements() override { inner_->wait_for_acknowledgements(); }
 
  private:
@@ -68,8 +73,14 @@ class ErringDatabase final : public Database {
   TableId create_table(std::string_view name) override { return inner_->create_table(name); }
   TableId open_table(const std::filesystem::path& file) override { return inner_->open_table(file); }
   std::optional<TableId> find_table(std::string_view name) const override { return inner_->find_table(name); }
-  std::unique_ptr<Session> attach(CommitPolicy policy) override {
-    return std::make_unique<ErringSession>(inner_->attach(policy), fault_);
+  std::unique_ptr<Session> attach(CommitPolicy policy, Isolation level) override {
+    return std::make_unique<ErringSession>(inner_->attach(policy, level), fault_);
+  }
+  void register_procedure(std::string_view name, Procedure procedure) override {
+    inner_->register_procedure(name, std::move(procedure));
+  }
+  void partition_by_range(TableId table, std::vector<std::string> bounds) override {
+    inner_->partition_by_range(table, std::move(bounds));
   }
   LogManager& log() override { return inner_->log(); }
   BufferStatistics buffer_statistics() const override { return inner_->buffer_statistics(); }

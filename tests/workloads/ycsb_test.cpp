@@ -40,8 +40,15 @@ struct Ran {
 };
 
 Ran run(const YcsbOptions& options, const DatabaseOptions& database, CommitPolicy policy,
-        std::uint32_t threads, Fault fault = Fault::none, const LoadOptions& load = {}) {
-  const auto workload = make_ycsb(options, {database, policy, threads, 3, load}, testing::erring(fault));
+        std::uint32_t threads, Fault fault = Fault::none, const LoadOptions& load = {},
+        Isolation isolation = Isolation::two_phase_locking) {
+  const EngineRun engine{.database = database,
+                         .policy = policy,
+                         .isolation = isolation,
+                         .threads = threads,
+                         .seed = 3,
+                         .load = load};
+  const auto workload = make_ycsb(options, engine, testing::erring(fault));
   workload->load([] { return false; });
   Ran ran;
   for (int repetition = 0; repetition < 2; ++repetition) {
@@ -70,6 +77,22 @@ TEST_CASE("YCSB: every policy runs over every mix, and what it did is verified")
       const TemporaryDirectory folder;
       const Ran ran = run(small(mix), in_memory(folder), policy, 2);
       CHECK(ran.report.transactions->committed > 0);
+      CHECK(ran.report.commit_latency_us.has_value() == (mix != YcsbMix::c));
+      CHECK(ran.checks.at(1).count == 200);
+    }
+  }
+}
+
+TEST_CASE("YCSB: under serial each transaction is a procedure's call, and what it did is verified") {
+  for (const YcsbMix mix : {YcsbMix::a, YcsbMix::c, YcsbMix::f, YcsbMix::load}) {
+    for (const CommitPolicy policy : {CommitPolicy::durable, CommitPolicy::pipelined}) {
+      INFO("mix " << static_cast<int>(mix) << ", policy " << static_cast<int>(policy));
+      const TemporaryDirectory folder;
+      YcsbOptions options = small(mix);
+      options.operations = 3;
+      const Ran ran = run(options, in_memory(folder), policy, 2, Fault::none, {}, Isolation::serial);
+      CHECK(ran.report.transactions->committed > 0);
+      CHECK(ran.report.transactions->aborted == 0);
       CHECK(ran.report.commit_latency_us.has_value() == (mix != YcsbMix::c));
       CHECK(ran.checks.at(1).count == 200);
     }
