@@ -16,6 +16,7 @@
 #include "engine/storage/buffer_manager.h"
 #include "engine/txn/begin_record.h"
 #include "engine/txn/restart_report.h"
+#include "engine/txn/version_statistics.h"
 #include "engine/types.h"
 
 namespace muster {
@@ -82,6 +83,7 @@ class Database {
   virtual LogManager& log() = 0;
   virtual BufferStatistics buffer_statistics() const = 0;
   virtual BeginStatistics begin_statistics() const = 0;
+  virtual VersionStatistics version_statistics() const = 0;
   /// Writes what was changed before the call to the files and syncs them, while transactions run on, so that restart needs
   /// no older log but for transactions that were running; removes the log below. Any thread. Blocks create_table. Throws
   /// what failed: after a failed sync of a table nothing is committed any more, and the log that repairs it stays.

@@ -12,6 +12,7 @@
 #include "engine/txn/commit_queue.h"
 #include "engine/txn/lock_manager.h"
 #include "engine/txn/tables.h"
+#include "engine/txn/versions.h"
 
 namespace muster {
 
@@ -35,6 +36,7 @@ class Engine {
         begins(sessions_max + 1),
         locks(memory),
         active(sessions_max + 1),  // the log's workers: the database itself appends, too
+        versions(sessions_max + 1, memory),
         next_transaction_(next_transaction),
         sessions_max_(sessions_max),
         admission_(its_options.read_committed) {}
@@ -46,6 +48,12 @@ class Engine {
   BeginCounters begins;
   LockManager locks;
   ActiveTransactions active;
+  VersionStore versions;
+
+  /// Whether a ghost may go: nobody can bring it back, nobody has to meet its lock, and no snapshot shows its record.
+  bool may_reclaim(TableId table, Bytes key) {
+    return locks.is_free(lock_name(table, key), log.durable()) && !versions.has(table, key);
+  }
 
   /// Numbers [result, result + kTransactionBlock) for one session, so that not every transaction of every
   /// session writes the same line.

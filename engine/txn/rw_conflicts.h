@@ -8,11 +8,10 @@
 #include <mutex>
 
 #include "algorithms/backoff.h"
+#include "engine/txn/commit_clock.h"
 #include "engine/txn/spin_latch.h"
 
 namespace muster {
-
-using Timestamp = std::uint64_t;
 
 struct Mark;
 

@@ -9,8 +9,16 @@
 namespace muster {
 namespace {
 
-/// With so many ghosts on its list a session takes on no more that it has not left itself.
-constexpr std::size_t kForeignGhostsMax = 4096;
+/// Where some of those who may run beside it read versions.
+bool writes_versions(Isolation level) {
+  return level == Isolation::read_committed || level == Isolation::snapshot ||
+         level == Isolation::serializable_snapshot;
+}
+
+bool reads_versions(Isolation level, ReadCommitted read_committed) {
+  return writes_versions(level) &&
+         (level != Isolation::read_committed || read_committed == ReadCommitted::versions);
+}
 
 }  // namespace
 
@@ -20,7 +28,13 @@ TransactionSession::TransactionSession(std::shared_ptr<Engine> engine, CommitPol
       registration_(engine_, level),
       policy_(policy),
       level_(level),
-      worker_(engine_.log.attach()) {}
+      worker_(engine_.log.attach()),
+      reads_versions_(reads_versions(level, engine_.options.read_committed)) {
+  if (!writes_versions(level)) return;
+  versions_.emplace(engine_, worker_,
+                    level == Isolation::read_committed ? SessionVersions::SnapshotOf::operation
+                                                       : SessionVersions::SnapshotOf::transaction);
+}
 
 TransactionSession::~TransactionSession() {
   try {
@@ -28,7 +42,9 @@ TransactionSession::~TransactionSession() {
   } catch (const std::exception&) {  // the engine has noted that it failed, and says so to everybody else
   }
   engine_.log.wait_for_acknowledgements(worker_);
+  if (versions_) versions_->collect();  // before the ghosts, which they keep
   reclaim_ghosts();
+  versions_.reset();  // the worker is another session's from now on
   engine_.log.detach(worker_);
   engine_.locks.forget(locks_);
 }
@@ -39,6 +55,7 @@ void TransactionSession::begin() {
   if (engine_.options.begin_record != BeginRecord::lazy) log_begin();
   active_ = true;
   waits_for_locks_ = true;
+  if (versions_) versions_->begin();
 }
 
 void TransactionSession::begin_without_waiting() {
@@ -87,32 +104,34 @@ bool TransactionSession::lock(TableId table, Bytes key, LockMode mode) {
 }
 
 Status TransactionSession::read(TableId table, Bytes key, std::vector<std::byte>& value) {
+  if (reads_versions_) return read_version(table, key, value);
   if (!lock(table, key, LockMode::shared)) return Status::deadlock;
   return engine_.tables.get(table).find(key, value);
 }
 
 Status TransactionSession::read_for_update(TableId table, Bytes key, std::vector<std::byte>& value) {
-  if (!lock(table, key, LockMode::exclusive)) return Status::deadlock;
+  if (const Status locked = lock_for_write(table, key); locked != Status::ok) return locked;
   return engine_.tables.get(table).find(key, value);
 }
 
 Status TransactionSession::insert(TableId table, Bytes key, Bytes value) {
-  if (!lock(table, key, LockMode::exclusive)) return Status::deadlock;
+  if (const Status locked = lock_for_write(table, key); locked != Status::ok) return locked;
   return engine_.tables.get(table).insert(key, value, *this);
 }
 
 Status TransactionSession::update(TableId table, Bytes key, Bytes value) {
-  if (!lock(table, key, LockMode::exclusive)) return Status::deadlock;
+  if (const Status locked = lock_for_write(table, key); locked != Status::ok) return locked;
   return engine_.tables.get(table).update(key, value, *this);
 }
 
 Status TransactionSession::remove(TableId table, Bytes key) {
-  if (!lock(table, key, LockMode::exclusive)) return Status::deadlock;
+  if (const Status locked = lock_for_write(table, key); locked != Status::ok) return locked;
   return engine_.tables.get(table).remove(key, *this);
 }
 
 Status TransactionSession::scan(TableId table, Bytes from,
                                 const std::function<bool(Bytes key, Bytes value)>& visit) {
+  if (reads_versions_) return scan_versions(table, from, visit);
   require_transaction();
   const BTree& tree = engine_.tables.get(table);
   tree.scan(from, [&](const TreeRecord& record) {
@@ -128,6 +147,7 @@ Status TransactionSession::scan(TableId table, Bytes from,
 
 Lsn TransactionSession::change(const RecordChange& change) {
   undo_.make_room(change);
+  if (versions_) versions_->keep(change);
   if (change.kind == ChangeKind::remove) ghosts_.add(change.table, change.key);
   LogPosition position;
   if (transaction_ == 0) {
@@ -149,7 +169,7 @@ Lsn TransactionSession::restructure(std::span<const PageImage> pages) {
 }
 
 bool TransactionSession::may_reclaim(TableId table, Bytes key) {
-  return engine_.locks.is_free(lock_name(table, key), engine_.log.durable());
+  return engine_.may_reclaim(table, key);
 }
 
 Lsn TransactionSession::reclaim(const Reclaim& ghosts) {
@@ -171,8 +191,14 @@ void TransactionSession::reclaim_ghosts() noexcept {
   }
 }
 
+void TransactionSession::tidy_up() noexcept {
+  if (versions_) versions_->collect_if_due();  // before the ghosts, which they keep
+  if (ghosts_.is_due()) reclaim_ghosts();
+}
+
 void TransactionSession::finish() {
   active_ = false;
+  if (versions_) versions_->end();
   if (std::exchange(is_registered_, false)) engine_.active.ended(worker_);
   transaction_ = 0;
   begin_ = 0;
@@ -191,7 +217,7 @@ void TransactionSession::roll_back() {
     if (!leaves_no_trace()) {
       // No abort record where nothing is taken back: the begin may have gone all the same (retractions.h).
       if (changed) last_ = engine_.log.append_mark(worker_, transaction_, last_, RecordType::abort).begin;
-      Undo undo(engine_.log, worker_, transaction_, last_, &engine_.locks);
+      Undo undo(engine_.log, worker_, transaction_, last_, &engine_);
       for (; !undo_.empty(); undo_.remove_last()) {
         const UndoList::Entry entry = undo_.last();
         undo.take_back(engine_.tables, entry.table, entry.kind, entry.key, entry.before, entry.previous);
@@ -206,9 +232,10 @@ void TransactionSession::roll_back() {
     finish();
     throw;
   }
+  if (versions_) engine_.versions.roll_back(versions_->written());
   engine_.locks.release_all(locks_, 0);
   finish();
-  if (changed && ghosts_.is_due()) reclaim_ghosts();
+  if (changed) tidy_up();
 }
 
 bool TransactionSession::commit(Callback callback, void* context) {
@@ -217,7 +244,7 @@ bool TransactionSession::commit(Callback callback, void* context) {
     commit_read_only(callback, context);
   } else {
     commit_in_log(callback, context);
-    if (ghosts_.is_due()) reclaim_ghosts();
+    tidy_up();
   }
   return true;
 }
@@ -225,14 +252,19 @@ bool TransactionSession::commit(Callback callback, void* context) {
 void TransactionSession::commit_in_log(Callback callback, void* context) {
   const bool pipelined = policy_ == CommitPolicy::pipelined;
   LockRequest* held = nullptr;
+  WrittenVersions written;
   try {
     engine_.throw_if_failed();
     Pending* const pending = pipelined ? &take_pending(callback, context) : nullptr;
     const Lsn end = policy_ == CommitPolicy::queued_group
                         ? engine_.commit_queue.commit(worker_, transaction_, last_)
                         : engine_.log.append_mark(worker_, transaction_, last_, RecordType::commit).end;
+    if (versions_) written = versions_->written();
     finish();
-    if (engine_.options.early_lock_release || policy_ == CommitPolicy::async) {
+    // Nobody waits: the session's next transaction is to see it.
+    const bool early = engine_.options.early_lock_release || policy_ == CommitPolicy::async;
+    if (early || pipelined) engine_.versions.commit(std::exchange(written, {}), end);
+    if (early) {
       engine_.locks.release_all(locks_, end);
     } else {
       held = engine_.locks.release_shared(locks_);
@@ -251,13 +283,15 @@ void TransactionSession::commit_in_log(Callback callback, void* context) {
     locks_.take_back(held);
     throw;
   }
+  engine_.versions.commit(written, 0);
   engine_.locks.release(held, 0);
   locks_.take_back(held);
   if (callback != nullptr) callback(context);
 }
 
 void TransactionSession::commit_read_only(Callback callback, void* context) {
-  const Lsn seen = policy_ == CommitPolicy::async ? 0 : locks_.depends_on();
+  Lsn seen = policy_ == CommitPolicy::async ? 0 : locks_.depends_on();
+  if (versions_ && policy_ != CommitPolicy::async) seen = std::max(seen, versions_->depends_on());
   engine_.locks.release_all(locks_, 0);
   finish();
   engine_.throw_if_failed();
@@ -310,7 +344,9 @@ TransactionSession::Pending& TransactionSession::take_pending(Callback callback,
 
 void TransactionSession::wait_for_acknowledgements() {
   engine_.log.wait_for_acknowledgements(worker_);
-  if (!active_) reclaim_ghosts();
+  if (active_) return;
+  if (versions_) versions_->collect();  // before the ghosts, which they keep
+  reclaim_ghosts();
 }
 
 }  // namespace muster

@@ -3,10 +3,12 @@
 #include <atomic>
 #include <deque>
 #include <memory>
+#include <optional>
 
 #include "engine/database.h"
 #include "engine/txn/engine.h"
 #include "engine/txn/ghost_list.h"
+#include "engine/txn/session_versions.h"
 #include "engine/txn/undo_list.h"
 
 namespace muster {
@@ -17,6 +19,9 @@ namespace muster {
 ///            the log buffer: the next to write those records commits behind it. Exclusive ones go at the same
 ///            moment with early lock release and for `async`, else when the commit is durable: after the wait,
 ///            or from the log's drainer for `pipelined`.
+/// Versions   Levels beside which some read versions write them: linked before the page changes, stamped when the commit may
+///            be seen, before the exclusive locks go. That is once the commit record is in the log buffer with early lock
+///            release, for `async` and `pipelined`, else once it is durable. See versions.h.
 /// Undo       from a list in memory, not from the log: restart alone reads the log.
 /// Ghosts     A removal, and an insertion that is taken back, leave a ghost with the record's lock, which scans wait for as
 ///            for any other. The session takes it away after a transaction, once the lock is free and what it
@@ -61,9 +66,17 @@ class TransactionSession final : public Session, private ChangeLog {
   /// Locks, or rolls back: false after a deadlock.
   bool lock(TableId table, Bytes key, LockMode mode);
   void require_transaction() const;
+
+  // snapshot_reads.cpp
+  Status read_version(TableId table, Bytes key, std::vector<std::byte>& value);
+  Status scan_versions(TableId table, Bytes from, const std::function<bool(Bytes key, Bytes value)>& visit);
+  /// Locks exclusively, or rolls back: deadlock, or conflict with one that has committed first.
+  Status lock_for_write(TableId table, Bytes key);
+
   void roll_back();
   void finish();
   void reclaim_ghosts() noexcept;
+  void tidy_up() noexcept;  ///< when it is due
   TransactionId new_number();
   void log_begin();
   bool has_changed() const { return last_ != begin_; }
@@ -74,6 +87,9 @@ class TransactionSession final : public Session, private ChangeLog {
   void acknowledge_later(Pending& pending, Lsn end, LockRequest* held);
   static void on_durable(PendingCommit& commit, bool durable) noexcept;
   Pending& take_pending(Callback callback, void* context);
+
+  /// With so many ghosts on its list a session takes on no more that it has not left itself.
+  static constexpr std::size_t kForeignGhostsMax = 4096;
 
   /// Counts the session as long as it lives.
   struct Registration {
@@ -94,6 +110,8 @@ class TransactionSession final : public Session, private ChangeLog {
   const Isolation level_;
   const WorkerId worker_;
   LockHolder locks_;
+  std::optional<SessionVersions> versions_;  // of levels that write them
+  const bool reads_versions_;
   bool active_ = false;
   bool waits_for_locks_ = true;    // this transaction
   bool is_registered_ = false;     // in engine_.active
