@@ -114,6 +114,19 @@ class Session {
   virtual Status insert(TableId table, Bytes key, Bytes value) = 0;
   virtual Status update(TableId table, Bytes key, Bytes value) = 0;
   virtual Status remove(TableId table, Bytes key) = 0;
+
+  // Against lost updates at the levels that allow them: each reads and writes under the record's exclusive lock, as
+  // read_for_update and update do, and never what an old snapshot shows.
+
+  /// `change` is given the value, and leaves in its place the one that is to be.
+  Status modify(TableId table, Bytes key, const std::function<void(std::vector<std::byte>& value)>& change);
+  /// Adds to the 64-bit number, little-endian, that begins at `offset` in the value; it wraps. ConfigError where the value
+  /// ends before the number does; the transaction goes on.
+  virtual Status increment(TableId table, Bytes key, std::size_t offset, std::int64_t by);
+  Status append(TableId table, Bytes key, Bytes suffix);
+  /// Status::mismatch where the value is not `expected`.
+  Status compare_and_set(TableId table, Bytes key, Bytes expected, Bytes desired);
+
   virtual Status scan(TableId table, Bytes from,
                       const std::function<bool(Bytes key, Bytes value)>& visit) = 0;
   virtual void abort() = 0;
@@ -126,6 +139,9 @@ class Session {
   virtual bool commit(void (*acknowledge)(void* context) noexcept = nullptr, void* context = nullptr) = 0;
   /// Pipelined: blocks until everything is acknowledged.
   virtual void wait_for_acknowledgements() = 0;
+
+ private:
+  std::vector<std::byte> modified_;  // used again, so that modify() allocates nothing
 };
 
 }  // namespace muster

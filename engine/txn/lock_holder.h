@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <vector>
 
 #include "algorithms/backoff.h"
@@ -10,7 +11,11 @@
 
 namespace muster {
 
-enum class LockMode : std::uint8_t { shared, exclusive };
+enum class LockMode : std::uint8_t {
+  shared,
+  exclusive,
+  add,  ///< compatible with itself only: for what may go in beside others of its kind, a number into a counter, a key into a gap
+};
 
 class LockHolder;
 struct LockRequest;
@@ -22,7 +27,7 @@ struct LockQueue {
   LockRequest* next_in_bucket = nullptr;
   LockRequest* granted = nullptr;  ///< in no order, except that the first keeps this
   std::uint32_t granted_count = 0;
-  std::uint32_t upgrades = 0;      ///< of the granted shared ones, how many wait to become exclusive
+  std::uint32_t upgrades = 0;      ///< of the granted ones, how many wait to become exclusive
   LockRequest* waiting = nullptr;  ///< first come, first served
   LockRequest* waiting_last = nullptr;
 };
@@ -34,7 +39,7 @@ struct LockRequest {
   LockHolder* holder = nullptr;
   std::uint64_t serial = 0;          ///< of the holder's transaction; the holder has gone on when it differs
   LockMode mode = LockMode::shared;  ///< granted, or wanted by one that waits
-  bool upgrading = false;            ///< granted shared, waits to become exclusive
+  bool upgrading = false;            ///< granted, waits to become exclusive
   Lsn depends_on = 0;                ///< set when it is granted after a wait
   LockRequest* previous = nullptr;   ///< among the granted or among the waiting
   LockRequest* next = nullptr;
@@ -58,6 +63,11 @@ class LockHolder {
   bool waits() const {
     return waiting_.load(std::memory_order_seq_cst) != 0;
   }  // seq_cst: LockManager::acquire()
+  /// How the current transaction holds the lock, if it does.
+  std::optional<LockMode> mode_of(LockName name) const {
+    const LockRequest* const held = find(name);
+    return held != nullptr ? std::optional(held->mode) : std::nullopt;
+  }
   /// Takes back the requests of a chain whose locks have been released.
   void take_back(LockRequest* chain);
 
@@ -68,6 +78,7 @@ class LockHolder {
   LockRequest& take(LockName name,
                     LockMode mode);  ///< and makes room in the table, so that hold() cannot fail
   void hold(LockRequest& request);
+  void drop(LockRequest& request);  ///< the other way round
   void give_back(LockRequest& request);
   /// The transaction is over: what it still holds belongs to the owner of the chain.
   LockRequest* end_transaction();
@@ -79,6 +90,7 @@ class LockHolder {
   };
   void grow();
   void put(LockRequest& request);
+  void clear_slot_of(const LockRequest& request);
 
   std::vector<Slot> table_;  // open addressing, a power of two, at most half full
   std::size_t held_count_ = 0;

@@ -7,7 +7,12 @@ namespace {
 
 bool compatible(const LockQueue& queue, LockMode mode) {
   if (queue.granted_count == 0) return true;
-  return mode == LockMode::shared && queue.upgrades == 0 && queue.granted->mode == LockMode::shared;
+  return mode != LockMode::exclusive && queue.upgrades == 0 && queue.granted->mode == mode;
+}
+
+/// Whether a holder has what it asks for.
+bool covers(const LockRequest* held, LockMode mode) {
+  return held != nullptr && (held->mode == mode || held->mode == LockMode::exclusive);
 }
 
 void link_granted(LockQueue& queue, LockRequest& request) {
@@ -44,7 +49,7 @@ LockManager::LockManager(const MemoryPlacement* memory)
 
 bool LockManager::acquire(LockHolder& holder, LockName name, LockMode mode) {
   LockRequest* const held = holder.find(name);
-  if (held != nullptr && (mode == LockMode::shared || held->mode == LockMode::exclusive)) return true;
+  if (covers(held, mode)) return true;
 
   LockRequest& request = held != nullptr ? *held : holder.take(name, mode);
   Bucket& bucket = bucket_of(name);
@@ -77,7 +82,7 @@ bool LockManager::acquire(LockHolder& holder, LockName name, LockMode mode) {
 
 bool LockManager::try_acquire(LockHolder& holder, LockName name, LockMode mode) {
   LockRequest* const held = holder.find(name);
-  if (held != nullptr && (mode == LockMode::shared || held->mode == LockMode::exclusive)) return true;
+  if (covers(held, mode)) return true;
 
   LockRequest& request = held != nullptr ? *held : holder.take(name, mode);
   Bucket& bucket = bucket_of(name);
@@ -181,7 +186,7 @@ void LockManager::release_one(LockRequest& request, Lsn commit_end) {
   {
     Bucket& bucket = bucket_of(request.name);
     const std::lock_guard guard(bucket.latch);
-    if (request.mode == LockMode::exclusive) bucket.released = std::max(bucket.released, commit_end);
+    if (request.mode != LockMode::shared) bucket.released = std::max(bucket.released, commit_end);
     leave(bucket, request, woken);
   }
   wake(woken);
@@ -189,6 +194,24 @@ void LockManager::release_one(LockRequest& request, Lsn commit_end) {
 
 void LockManager::release(LockRequest* chain, Lsn commit_end) {
   for (; chain != nullptr; chain = chain->held_next) release_one(*chain, commit_end);
+}
+
+void LockManager::release_early(LockHolder& holder, LockName name) {
+  LockRequest& request = *holder.find(name);
+  holder.drop(request);
+  release_one(request, 0);
+  holder.give_back(request);
+}
+
+void LockManager::weaken(LockHolder& holder, LockName name) {
+  LockRequest* woken = nullptr;
+  {
+    Bucket& bucket = bucket_of(name);
+    const std::lock_guard guard(bucket.latch);
+    holder.find(name)->mode = LockMode::shared;
+    grant_next(bucket, (*find(bucket, name))->queue, woken);
+  }
+  wake(woken);
 }
 
 void LockManager::release_all(LockHolder& holder, Lsn commit_end) {
@@ -201,7 +224,7 @@ LockRequest* LockManager::release_shared(LockHolder& holder) {
   LockRequest* kept = nullptr;
   for (LockRequest* request = holder.end_transaction(); request != nullptr;) {
     LockRequest* const next = request->held_next;
-    if (request->mode == LockMode::exclusive) {
+    if (request->mode != LockMode::shared) {
       request->held_next = kept;
       kept = request;
     } else {

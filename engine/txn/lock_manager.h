@@ -9,9 +9,11 @@
 
 namespace muster {
 
-/// Shared and exclusive record locks for strict two-phase locking.
+/// Locks on names, for records and for the gaps between them (lock_name.h).
 ///
-/// Queues      First come, first served; a holder of shared that wants exclusive goes before all that wait.
+/// Modes       Shared and add are each compatible with themselves, exclusive with nothing. A holder that wants another mode
+///             than it has gets exclusive.
+/// Queues      First come, first served; a holder that wants exclusive goes before all that wait.
 /// Contention  Locks live in buckets, each with a latch that is held for a few memory accesses. There is no
 ///             shared state beside them on any path that does not block. No allocation once the holder has
 ///             seen a transaction of this size. A waiter sleeps on a word of its own.
@@ -34,11 +36,16 @@ class LockManager {
   /// False: it would have to wait. Then the holder has what it had before.
   bool try_acquire(LockHolder& holder, LockName name, LockMode mode);
 
+  /// Releases one lock before the transaction's end: nobody depends on what it protected.
+  void release_early(LockHolder& holder, LockName name);
+  /// Makes a lock that the holder has exclusively a shared one: nobody depends on what it protected.
+  void weaken(LockHolder& holder, LockName name);
+
   /// Ends the holder's transaction and releases its locks. `commit_end`: where its commit record ends: a
   /// transaction that sees what it wrote depends on that; 0 where none can see anything that is not durable.
   void release_all(LockHolder& holder, Lsn commit_end);
 
-  /// Ends the holder's transaction, releases the shared locks, and hands the exclusive ones over to the
+  /// Ends the holder's transaction, releases the shared locks, and hands the others over to the
   /// caller, chained by held_next. No deadlock goes through them: their owner waits for nothing but the log.
   LockRequest* release_shared(LockHolder& holder);
   /// Releases a chain. The requests are the holder's again once it takes them back.

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "engine/error.h"
+
+namespace muster {
+
+inline constexpr std::size_t kNumberBytes = 8;
+
+/// Throws ConfigError where a value of so many bytes ends before the number that begins at `offset` does.
+inline void require_number(std::size_t offset, std::size_t value_bytes) {
+  if (value_bytes >= kNumberBytes && offset <= value_bytes - kNumberBytes) return;
+  throw ConfigError("increment at offset", std::to_string(offset),
+                    "want 8 bytes from there on, of a value of " + std::to_string(value_bytes));
+}
+
+/// Adds to the little-endian number at the front; it wraps.
+inline void add_to_number(std::span<std::byte> bytes, std::int64_t by) {
+  std::uint64_t number = 0;
+  for (std::size_t i = kNumberBytes; i-- > 0;) number = number << 8 | static_cast<std::uint8_t>(bytes[i]);
+  number += static_cast<std::uint64_t>(by);
+  for (std::size_t i = 0; i < kNumberBytes; ++i) bytes[i] = static_cast<std::byte>(number >> (8 * i) & 0xff);
+}
+
+}  // namespace muster
