@@ -15,6 +15,7 @@
 #include "engine/log/log_manager.h"
 #include "engine/storage/buffer_manager.h"
 #include "engine/txn/begin_record.h"
+#include "engine/txn/deadlock_policy.h"
 #include "engine/txn/restart_report.h"
 #include "engine/types.h"
 
@@ -40,6 +41,7 @@ struct DatabaseOptions {
   ReadLatch read_latch = ReadLatch::optimistic;            ///< of pages that are read
   BeginRecord begin_record = BeginRecord::lazy;            ///< when a transaction's begin is logged
   ReadCommitted read_committed = ReadCommitted::versions;  ///< how Isolation::read_committed reads
+  DeadlockOptions deadlock;  ///< what keeps transactions from waiting for each other for ever
   /// Locks are released when the commit record is in the log buffer instead of when it is durable.
   bool early_lock_release = false;
   /// Is told how the restart goes, if one is given. Needed until open() returns.

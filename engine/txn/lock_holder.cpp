@@ -28,6 +28,7 @@ LockRequest& LockHolder::take(LockName name, LockMode mode) {
   request.name = name;
   request.holder = this;
   request.serial = serial_.load(std::memory_order_relaxed);  // relaxed: this thread wrote it
+  request.begun = begun_;
   request.mode = mode;
   request.upgrading = false;
   return request;

@@ -38,6 +38,7 @@ struct LockRequest {
   LockName name = 0;
   LockHolder* holder = nullptr;
   std::uint64_t serial = 0;          ///< of the holder's transaction; the holder has gone on when it differs
+  std::uint64_t begun = 0;           ///< when the holder's transaction began
   LockMode mode = LockMode::shared;  ///< granted, or wanted by one that waits
   bool upgrading = false;            ///< granted, waits to become exclusive
   Lsn depends_on = 0;                ///< set when it is granted after a wait
@@ -98,13 +99,17 @@ class LockHolder {
   LockRequest* free_ = nullptr;
   std::deque<LockRequest> requests_;
   Lsn depends_on_ = 0;
+  std::uint64_t begun_ = 0;
 
   /// Number of the current transaction. Written by the holder alone.
   alignas(kCacheLine) std::atomic<std::uint64_t> serial_{1};
   /// Name of the lock that it waits for, 0 for none. Written under that lock's latch.
   std::atomic<LockName> waiting_{0};
-  /// Becomes 1 when the wait is over: the word that it sleeps on.
-  std::atomic<std::uint32_t> granted_{0};
+  /// The word that it sleeps on.
+  std::atomic<std::uint32_t> wait_{kAwake};
+  static constexpr std::uint32_t kAwake = 0, kAsleep = 1, kGranted = 2;
+  /// The serial of a transaction that has to be rolled back (DeadlockPolicy::wound_wait). Written by others.
+  std::atomic<std::uint64_t> wounded_{0};
 };
 
 }  // namespace muster

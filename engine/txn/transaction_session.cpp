@@ -37,6 +37,7 @@ void TransactionSession::begin() {
   if (active_) throw std::logic_error("begin: the transaction before has not ended");
   engine_.throw_if_failed();
   if (engine_.options.begin_record != BeginRecord::lazy) log_begin();
+  engine_.locks.begins(locks_, std::exchange(was_victim_, false));
   active_ = true;
   waits_for_locks_ = true;
 }
@@ -86,6 +87,7 @@ bool TransactionSession::lock(LockName name, LockMode mode) {
     return true;
   }
   roll_back();
+  was_victim_ = true;
   return false;
 }
 

@@ -111,6 +111,7 @@ class TransactionSession final : public Session, private ChangeLog {
   LockHolder locks_;
   bool active_ = false;
   bool waits_for_locks_ = true;    // this transaction
+  bool was_victim_ = false;        // the transaction before
   bool is_registered_ = false;     // in engine_.active
   TransactionId transaction_ = 0;  // 0 until something of it is logged
   TransactionId next_number_ = 0;  // [next_number_, numbers_end_) are this session's
