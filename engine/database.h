@@ -100,6 +100,12 @@ class Database {
   virtual void close() = 0;
 };
 
+/// A place in a transaction, to go back to.
+struct Savepoint {
+  std::uint64_t transaction = 0;  ///< of the session's, from 1
+  std::size_t changes = 0;        ///< that it had made
+};
+
 /// One transaction at a time, isolated as the level says that the session was attached with. Not thread-safe. Every operation
 /// may return Status::deadlock or Status::conflict, after which there is no transaction any more (was_rolled_back()).
 class Session {
@@ -132,6 +138,11 @@ class Session {
   virtual Status scan(TableId table, Bytes from,
                       const std::function<bool(Bytes key, Bytes value)>& visit) = 0;
   virtual void abort() = 0;
+
+  virtual Savepoint savepoint() const = 0;
+  /// Takes back what the transaction has changed since, and keeps its locks. A savepoint holds until the transaction ends, or
+  /// goes back to one before it. std::logic_error for one of another transaction.
+  virtual void roll_back_to(const Savepoint& savepoint) = 0;
 
   /// Ends the transaction; throws std::system_error when the log has failed. A read-only one logs nothing. False: the
   /// transaction could not be serialized, has been rolled back, and is never acknowledged (serializable_snapshot only).

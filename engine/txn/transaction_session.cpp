@@ -39,6 +39,7 @@ void TransactionSession::begin() {
   if (engine_.options.begin_record != BeginRecord::lazy) log_begin();
   engine_.locks.begins(locks_, std::exchange(was_victim_, false));
   active_ = true;
+  ++transactions_;
   waits_for_locks_ = true;
 }
 
@@ -287,6 +288,14 @@ void TransactionSession::abort() {
   roll_back();
 }
 
+void TransactionSession::take_back(Undo& undo, std::size_t changes_kept) {
+  for (; undo_.size() > changes_kept; undo_.remove_last()) {
+    const UndoList::Entry entry = undo_.last();
+    undo.take_back(engine_.tables, entry.table, entry.kind, entry.key, entry.before, entry.previous);
+    if (entry.kind == ChangeKind::insert) ghosts_.add(entry.table, entry.key);
+  }
+}
+
 void TransactionSession::roll_back() {
   const bool changed = has_changed();
   try {
@@ -294,23 +303,42 @@ void TransactionSession::roll_back() {
       // No abort record where nothing is taken back: the begin may have gone all the same (retractions.h).
       if (changed) last_ = engine_.log.append_mark(worker_, transaction_, last_, RecordType::abort).begin;
       Undo undo(engine_.log, worker_, transaction_, last_, &engine_.locks);
-      for (; !undo_.empty(); undo_.remove_last()) {
-        const UndoList::Entry entry = undo_.last();
-        undo.take_back(engine_.tables, entry.table, entry.kind, entry.key, entry.before, entry.previous);
-        if (entry.kind == ChangeKind::insert) ghosts_.add(entry.table, entry.key);
-      }
+      take_back(undo, 0);
       undo.end();
     }
   } catch (...) {
-    // Half done, and from now on nothing is committed: restart does the rest.
-    engine_.fail(std::current_exception());
-    engine_.locks.release_all(locks_, 0);
-    finish();
+    give_up();
     throw;
   }
   engine_.locks.release_all(locks_, 0);
   finish();
   if (changed && ghosts_.is_due()) reclaim_ghosts();
+}
+
+/// A rollback is half done, and from now on nothing is committed: restart does the rest.
+void TransactionSession::give_up() {
+  engine_.fail(std::current_exception());
+  engine_.locks.release_all(locks_, 0);
+  finish();
+}
+
+Savepoint TransactionSession::savepoint() const {
+  require_transaction();
+  return {transactions_, undo_.size()};
+}
+
+void TransactionSession::roll_back_to(const Savepoint& savepoint) {
+  require_transaction();
+  if (savepoint.transaction != transactions_ || savepoint.changes > undo_.size())
+    throw std::logic_error("roll_back_to: the savepoint is of another transaction, or was gone back behind");
+  try {
+    Undo undo(engine_.log, worker_, transaction_, last_, &engine_.locks);
+    take_back(undo, savepoint.changes);
+    last_ = undo.last();
+  } catch (...) {
+    give_up();
+    throw;
+  }
 }
 
 bool TransactionSession::commit(Callback callback, void* context) {

@@ -11,6 +11,8 @@
 
 namespace muster {
 
+class Undo;
+
 /// A session over an Engine.
 ///
 /// Locks      A record's lock is taken before the tree is touched, whether the record is there or not. Shared ones go when the commit record is in
@@ -46,6 +48,8 @@ class TransactionSession final : public Session, private ChangeLog {
   Status remove(TableId table, Bytes key) override;
   Status scan(TableId table, Bytes from, const std::function<bool(Bytes key, Bytes value)>& visit) override;
   void abort() override;
+  Savepoint savepoint() const override;
+  void roll_back_to(const Savepoint& savepoint) override;
   bool commit(void (*acknowledge)(void* context) noexcept, void* context) override;
   void wait_for_acknowledgements() override;
 
@@ -77,6 +81,8 @@ class TransactionSession final : public Session, private ChangeLog {
   void note_ghost(TableId table, Bytes key);
   void require_transaction() const;
   void roll_back();
+  void take_back(Undo& undo, std::size_t changes_kept);
+  void give_up();
   void finish();
   void reclaim_ghosts() noexcept;
   TransactionId new_number();
@@ -110,6 +116,7 @@ class TransactionSession final : public Session, private ChangeLog {
   const WorkerId worker_;
   LockHolder locks_;
   bool active_ = false;
+  std::uint64_t transactions_ = 0;  // that have begun
   bool waits_for_locks_ = true;    // this transaction
   bool was_victim_ = false;        // the transaction before
   bool is_registered_ = false;     // in engine_.active
