@@ -129,7 +129,7 @@ class Session {
   /// `change` is given the value, and leaves in its place the one that is to be.
   Status modify(TableId table, Bytes key, const std::function<void(std::vector<std::byte>& value)>& change);
   /// Adds to the 64-bit number, little-endian, that begins at `offset` in the value; it wraps. ConfigError where the value
-  /// ends before the number does; the transaction goes on.
+  /// ends before the number does; the transaction goes on. Under two_phase_locking increments do not wait for each other.
   virtual Status increment(TableId table, Bytes key, std::size_t offset, std::int64_t by);
   Status append(TableId table, Bytes key, Bytes suffix);
   /// Status::mismatch where the value is not `expected`.

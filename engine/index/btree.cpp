@@ -226,6 +226,33 @@ Status BTree::remove(Bytes key, ChangeLog& log) {
   }
 }
 
+Status BTree::increment(Bytes key, const Increment& what, ChangeLog& log) {
+  const Increment inverse = what.inverse();
+  for (Backoff backoff;; backoff.pause()) {
+    const auto leaf = descend(key);
+    if (!leaf) continue;
+    PageEditor page(space_->page(leaf->page()));
+    const PagePosition position = page.search(page.shape(), key);
+    const bool found = position.equal && !page.is_ghost(position.index);
+    const std::size_t value_bytes = found ? page.value_size(position.index) : 0;
+    if (!leaf->valid()) continue;
+    if (!found) return Status::not_found;
+    require_number(what.offset, value_bytes);
+    ExclusiveGuard guard(*leaf);
+    if (!guard.owns()) continue;
+    const Lsn lsn = log.change({.table = space_->id(),
+                                .page = guard.page(),
+                                .kind = ChangeKind::increment,
+                                .key = key,
+                                .before = inverse.bytes(),
+                                .after = what.bytes()});
+    page.increment(position.index, what.offset, what.by);
+    page.set_lsn(lsn);
+    guard.mark_changed();
+    return Status::ok;
+  }
+}
+
 void BTree::reclaim(Bytes key, ChangeLog& log) {
   for (Backoff backoff;; backoff.pause()) {
     const auto leaf = descend(key);

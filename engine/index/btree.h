@@ -7,6 +7,7 @@
 
 #include "engine/error.h"
 #include "engine/index/change_log.h"
+#include "engine/number.h"
 #include "engine/storage/guards.h"
 #include "engine/storage/slotted_page.h"
 #include "engine/types.h"
@@ -88,6 +89,8 @@ class BTree {
   Status insert(Bytes key, Bytes value, ChangeLog& log);
   Status update(Bytes key, Bytes value, ChangeLog& log);
   Status remove(Bytes key, ChangeLog& log);
+  /// Adds to the number at `offset` in the value. ConfigError where the value ends before it does.
+  Status increment(Bytes key, const Increment& what, ChangeLog& log);
   /// If `key` is a ghost: takes away the ghosts of its leaf that may go.
   void reclaim(Bytes key, ChangeLog& log);
 

@@ -159,6 +159,13 @@ Status TransactionSession::remove(TableId table, Bytes key) {
   return engine_.tables.get(table).remove(key, *this);
 }
 
+/// The other levels may have somebody beside them who wants the value before, which the log has not.
+Status TransactionSession::increment(TableId table, Bytes key, std::size_t offset, std::int64_t by) {
+  if (level_ != Isolation::two_phase_locking) return Session::increment(table, key, offset, by);
+  if (!lock(table, key, LockMode::add)) return Status::deadlock;
+  return engine_.tables.get(table).increment(key, {offset, by}, *this);
+}
+
 Status TransactionSession::scan(TableId table, Bytes from,
                                 const std::function<bool(Bytes key, Bytes value)>& visit) {
   require_transaction();

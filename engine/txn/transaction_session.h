@@ -25,6 +25,8 @@ class Undo;
 ///            shared itself makes it exclusive for as long, and locks the new key's gap shared, too. A key that is not
 ///            there needs no gap: its own lock keeps others from inserting it. A ghost whose lock is free may go, and its gap
 ///            becomes a part of the next one: whoever has locked that gap has locked the ghost, too.
+/// Counters   An increment under two-phase locking takes LockMode::add, so that transactions that add to one number do not wait
+///            for each other. It is taken back by subtracting.
 /// Read committed  A read's lock is let go with the read, a scan's record by record, and there are none on gaps but those of
 ///            insertions, which a scan of a serializable transaction waits for.
 /// Undo       from a list in memory, not from the log: restart alone reads the log.
@@ -46,6 +48,7 @@ class TransactionSession final : public Session, private ChangeLog {
   Status insert(TableId table, Bytes key, Bytes value) override;
   Status update(TableId table, Bytes key, Bytes value) override;
   Status remove(TableId table, Bytes key) override;
+  Status increment(TableId table, Bytes key, std::size_t offset, std::int64_t by) override;
   Status scan(TableId table, Bytes from, const std::function<bool(Bytes key, Bytes value)>& visit) override;
   void abort() override;
   Savepoint savepoint() const override;
