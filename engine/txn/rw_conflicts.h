@@ -139,7 +139,7 @@ class RwConflicts {
   void roll_back(Transaction& me);
 
  private:
-  static constexpr std::uint32_t kRows = 1024;
+  static constexpr std::uint32_t kRows = 512;
 
   /// A set of rows.
   class Rows {
