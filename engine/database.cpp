@@ -307,7 +307,8 @@ void OpenDatabase::start_engine(TransactionId next_transaction) {
   const SessionOptions options{.early_lock_release = options_.early_lock_release,
                                .begin_record = options_.begin_record,
                                .read_committed = options_.read_committed,
-                               .partitions = options_.partitions};
+                               .partitions = options_.partitions,
+                               .deadlock = options_.deadlock};
   engine_ = std::make_unique<Engine>(*log_, tables_, options, options_.log, next_transaction,
                                      options_.log_buffer.max_workers - 1, options_.log_buffer.memory);
 }
@@ -493,10 +494,6 @@ class DatabaseHandle final : public Database {
   TableId open_table(const fs::path& file) override { return open_->open_table(file); }
   std::optional<TableId> find_table(std::string_view name) const override { return open_->find_table(name); }
   std::unique_ptr<Session> attach(CommitPolicy policy, Isolation level) override {
-    if (level == Isolation::serializable_snapshot) {
-      throw ConfigError("engine.isolation", std::string(name_of(level)),
-                        "one of the others: it is not built yet");
-    }
     const std::shared_ptr<Engine> engine(open_, &open_->engine_in_use());  // owns all that is open
     return std::make_unique<TransactionSession>(engine, policy, level);
   }

@@ -12,6 +12,7 @@
 #include "engine/txn/commit_queue.h"
 #include "engine/txn/lock_manager.h"
 #include "engine/txn/serial_procedures.h"
+#include "engine/txn/serialization_graph.h"
 #include "engine/txn/tables.h"
 #include "engine/txn/versions.h"
 
@@ -23,6 +24,7 @@ struct SessionOptions {
   BeginRecord begin_record = BeginRecord::lazy;
   ReadCommitted read_committed = ReadCommitted::versions;
   PartitionNumber partitions = 8;
+  DeadlockOptions deadlock;
 };
 
 /// What the sessions of a database share.
@@ -36,9 +38,10 @@ class Engine {
         commit_queue(its_log, log_options.group_commits, log_options.group_timeout),
         options(its_options),
         begins(sessions_max + 1),
-        locks(memory),
+        locks(memory, its_options.deadlock),
         active(sessions_max + 1),  // the log's workers: the database itself appends, too
         versions(sessions_max + 1, memory),
+        serialization(sessions_max, memory),
         partitions(its_options.partitions),
         next_transaction_(next_transaction),
         sessions_max_(sessions_max),
@@ -52,10 +55,13 @@ class Engine {
   LockManager locks;
   ActiveTransactions active;
   VersionStore versions;
+  SerializationGraph serialization;
 
-  /// Whether a ghost may go: nobody can bring it back, nobody has to meet its lock, and no snapshot shows its record.
+  /// Whether a ghost may go: nobody can bring it back, nobody has to meet its lock, no snapshot shows its record, and nobody has to
+  /// meet marks in the gap below it.
   bool may_reclaim(TableId table, Bytes key) {
-    return locks.is_free(lock_name(table, key), log.durable()) && !versions.has(table, key);
+    return locks.is_free(lock_name(table, key), log.durable()) && !versions.has(table, key) &&
+           serialization.is_free(gap_name(table, key));
   }
   PartitionMap partitions;  // of Isolation::serial
   Procedures procedures;

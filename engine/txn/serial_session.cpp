@@ -18,7 +18,7 @@ Status TransactionSession::call(std::string_view name, Bytes arguments, std::vec
   partitions_.clear();
   if (level_ == Isolation::serial) procedure.partitions(arguments, partitions_);
   result.clear();
-  start();
+  start(false);
   Status status = Status::ok;
   try {
     if (level_ == Isolation::serial) own_partitions();
@@ -107,7 +107,7 @@ Status TransactionSession::scan_partitions(TableId table, Bytes from,
       stopped = !visit(record.key, scanned_) || !active_;
       return !stopped;
     }
-    if (record.ghost) note_foreign_ghost(table, record.key);
+    if (record.ghost) note_ghost(table, record.key);
     return true;
   });
   if (!active_) return Status::deadlock;  // visit() has ended it

@@ -47,6 +47,8 @@ class SessionVersions {
     if (written_.count++ == 0) written_.first = version;
   }
   WrittenVersions written() const { return written_; }
+  /// Of a transaction that has one.
+  Timestamp snapshot() const { return snapshot_; }
 
   /// While an operation reads. One that another one's visit() calls is inside of it.
   class Reading {

@@ -6,6 +6,8 @@ namespace muster {
 
 Status TransactionSession::read_version(TableId table, Bytes key, std::vector<std::byte>& value) {
   require_transaction();
+  if (is_doomed()) return Status::conflict;
+  if (member_ != nullptr) engine_.serialization.read(*member_, lock_name(table, key));
   const BTree& tree = engine_.tables.get(table);
   const SessionVersions::Reading reading(*versions_);
   const Status in_page = tree.find(key, value);
@@ -23,30 +25,39 @@ Status TransactionSession::read_version(TableId table, Bytes key, std::vector<st
   return in_page;
 }
 
+/// What a scan has met, if there is such a record for it. False: the scan ends here.
+bool TransactionSession::show(const SessionVersions::Reading& reading, TableId table,
+                              const TreeRecord& record,
+                              const std::function<bool(Bytes key, Bytes value)>& visit) {
+  using Shows = VersionStore::View::Shows;
+  const VersionStore::View view = reading.look(table, record.key);
+  Bytes value = view.shows == Shows::before ? view.value : record.value;
+  bool exists = view.shows == Shows::before || (view.shows == Shows::page && !record.ghost);
+  if (view.shows == Shows::own) {  // visit() may have written it since the leaf was copied
+    exists = engine_.tables.get(table).find(record.key, scanned_) == Status::ok;
+    value = scanned_;
+  }
+  if (exists) {
+    const std::uint32_t transaction = versions_->transaction();
+    return visit(record.key, value) && active_ && versions_->transaction() == transaction;
+  }
+  if (record.ghost) note_ghost(table, record.key);
+  return true;
+}
+
 Status TransactionSession::scan_versions(TableId table, Bytes from,
                                          const std::function<bool(Bytes key, Bytes value)>& visit) {
   require_transaction();
-  using Shows = VersionStore::View::Shows;
-  const BTree& tree = engine_.tables.get(table);
   const SessionVersions::Reading reading(*versions_);
   const std::uint32_t transaction = versions_->transaction();
-  const auto goes_on = [&] { return active_ && versions_->transaction() == transaction; };
-  tree.scan(from, [&](const TreeRecord& record) {
-    const VersionStore::View view = reading.look(table, record.key);
-    Bytes value = view.shows == Shows::before ? view.value : record.value;
-    bool exists = view.shows == Shows::before || (view.shows == Shows::page && !record.ghost);
-    if (view.shows == Shows::own) {  // visit() may have written it since the leaf was copied
-      exists = tree.find(record.key, scanned_) == Status::ok;
-      value = scanned_;
-    }
-    if (exists) return visit(record.key, value) && goes_on();
-    if (record.ghost) note_foreign_ghost(table, record.key);
-    return true;
-  });
-  return goes_on() ? Status::ok : Status::deadlock;  // an operation of visit() has been the victim
+  engine_.tables.get(table).scan(
+      from, [&](const TreeRecord& record) { return show(reading, table, record, visit); });
+  // An operation of visit() may have been the victim.
+  return active_ && versions_->transaction() == transaction ? Status::ok : Status::deadlock;
 }
 
 Status TransactionSession::lock_for_write(TableId table, Bytes key) {
+  if (is_doomed()) return Status::conflict;
   if (!lock(table, key, LockMode::exclusive)) return Status::deadlock;
   if (!versions_ || !versions_->comes_second(table, key)) return Status::ok;
   roll_back();

@@ -234,13 +234,6 @@ void VersionStore::stamp(const WrittenVersions& written, Stamp stamp, Lsn end) {
   }
 }
 
-void VersionStore::commit(const WrittenVersions& written, Lsn end) noexcept {
-  if (written.count == 0) return;
-  const Timestamp now = clock_.take();
-  stamp(written, Stamp::committed(now), end);
-  clock_.finish(now);
-}
-
 void VersionStore::roll_back(const WrittenVersions& written) noexcept {
   if (written.count == 0) return;
   const Timestamp now = clock_.take();

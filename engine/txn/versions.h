@@ -176,7 +176,17 @@ class VersionStore {
   Version* keep(VersionQueue& queue, const RecordChange& change, Stamp by);
   /// From now on new snapshots show what was written. `end`: of its commit record, which whoever is shown it depends on; 0
   /// where it is durable.
-  void commit(const WrittenVersions& written, Lsn end) noexcept;
+  void commit(const WrittenVersions& written, Lsn end) noexcept {
+    commit(written, end, [this] { return clock_.take(); });
+  }
+  /// Likewise, with the timestamp that `take` has taken.
+  template <class Take>
+  void commit(const WrittenVersions& written, Lsn end, Take take) noexcept {
+    if (written.count == 0) return;
+    const Timestamp now = take();
+    stamp(written, Stamp::committed(now), end);
+    clock_.finish(now);
+  }
   /// The pages are as they were.
   void roll_back(const WrittenVersions& written) noexcept;
 

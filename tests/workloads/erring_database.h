@@ -20,6 +20,7 @@ class ErringSession final : public Session {
   ErringSession(std::unique_ptr<Session> inner, Fault fault) : inner_(std::move(inner)), fault_(fault) {}
   void begin() override { inner_->begin(); }
   void begin_without_waiting() override { inner_->begin_without_waiting(); }
+  void begin_read_only() override { inner_->begin_read_only(); }
   Status read(TableId table, Bytes key, std::vector<std::byte>& value) override {
     const Status status = inner_->read(table, key, value);
     if (status != Status::ok || ++reads_ < 50) {
@@ -47,6 +48,8 @@ class ErringSession final : public Session {
     return inner_->scan(table, from, visit);
   }
   void abort() override { inner_->abort(); }
+  Savepoint savepoint() const override { return inner_->savepoint(); }
+  void roll_back_to(const Savepoint& savepoint) override { inner_->roll_back_to(savepoint); }
   bool prepare() override { return inner_->prepare(); }
   bool commit(void (*acknowledge)(void*) noexcept, void* context) override {
     return inner_->commit(acknowledge, context);
@@ -55,7 +58,7 @@ class ErringSession final : public Session {
               void (*acknowledge)(void*) noexcept, void* context) override {
     return inner_->call(procedure, arguments, result, acknowledge, context);
   }
-  bool waits() const override { return inner_->waits(); }
+  bool waits() override { return inner_->waits(); }
   void wait_for_acknowledgements() override { inner_->wait_for_acknowledgements(); }
 
  private:
