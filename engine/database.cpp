@@ -130,6 +130,7 @@ class OpenDatabase {
   Lsn log_begin() const { return log_begin_.load(std::memory_order_relaxed); }
   BufferStatistics buffer_statistics() const { return buffers_.statistics(); }
   BeginStatistics begin_statistics() const { return engine_->begins.statistics(); }
+  ReadCommitted read_committed() const { return options_.read_committed; }
   void close();
   /// The user has destroyed the Database. Sessions that are still attached keep this object alive; from now on they
   /// can only roll back.
@@ -301,7 +302,8 @@ void OpenDatabase::open_log(Lsn scan_from, Lsn log_end) {
 void OpenDatabase::start_engine(TransactionId next_transaction) {
   const SessionOptions options{.early_lock_release = options_.early_lock_release,
                                .begin_record = options_.begin_record,
-                               .read_committed = options_.read_committed};
+                               .read_committed = options_.read_committed,
+                               .deadlock = options_.deadlock};
   engine_ = std::make_unique<Engine>(*log_, tables_, options, options_.log, next_transaction,
                                      options_.log_buffer.max_workers - 1, options_.log_buffer.memory);
 }
@@ -487,7 +489,9 @@ class DatabaseHandle final : public Database {
   TableId open_table(const fs::path& file) override { return open_->open_table(file); }
   std::optional<TableId> find_table(std::string_view name) const override { return open_->find_table(name); }
   std::unique_ptr<Session> attach(CommitPolicy policy, Isolation level) override {
-    if (level != Isolation::two_phase_locking) {
+    const bool committed_by_locks =
+        level == Isolation::read_committed && open_->read_committed() == ReadCommitted::locks;
+    if (level != Isolation::two_phase_locking && !committed_by_locks) {
       throw ConfigError("engine.isolation", std::string(name_of(level)),
                         "two_phase_locking: the others are not built yet");
     }

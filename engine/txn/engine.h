@@ -20,6 +20,7 @@ struct SessionOptions {
   bool early_lock_release = false;
   BeginRecord begin_record = BeginRecord::lazy;
   ReadCommitted read_committed = ReadCommitted::versions;
+  DeadlockOptions deadlock;
 };
 
 /// What the sessions of a database share.
@@ -33,7 +34,7 @@ class Engine {
         commit_queue(its_log, log_options.group_commits, log_options.group_timeout),
         options(its_options),
         begins(sessions_max + 1),
-        locks(memory),
+        locks(memory, its_options.deadlock),
         active(sessions_max + 1),  // the log's workers: the database itself appends, too
         next_transaction_(next_transaction),
         sessions_max_(sessions_max),

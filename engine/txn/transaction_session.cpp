@@ -37,7 +37,9 @@ void TransactionSession::begin() {
   if (active_) throw std::logic_error("begin: the transaction before has not ended");
   engine_.throw_if_failed();
   if (engine_.options.begin_record != BeginRecord::lazy) log_begin();
+  engine_.locks.begins(locks_, std::exchange(was_victim_, false));
   active_ = true;
+  ++transactions_;
   waits_for_locks_ = true;
 }
 
@@ -76,19 +78,27 @@ void TransactionSession::require_transaction() const {
 }
 
 bool TransactionSession::lock(TableId table, Bytes key, LockMode mode) {
+  return lock(lock_name(table, key), mode);
+}
+
+bool TransactionSession::lock(LockName name, LockMode mode) {
   require_transaction();
-  const LockName name = lock_name(table, key);
   if (waits_for_locks_ ? engine_.locks.acquire(locks_, name, mode)
                        : engine_.locks.try_acquire(locks_, name, mode)) {
     return true;
   }
   roll_back();
+  was_victim_ = true;
   return false;
 }
 
 Status TransactionSession::read(TableId table, Bytes key, std::vector<std::byte>& value) {
-  if (!lock(table, key, LockMode::shared)) return Status::deadlock;
-  return engine_.tables.get(table).find(key, value);
+  const LockName name = lock_name(table, key);
+  const bool is_short = level_ == Isolation::read_committed && !locks_.mode_of(name);
+  if (!lock(name, LockMode::shared)) return Status::deadlock;
+  const Status status = engine_.tables.get(table).find(key, value);
+  if (is_short) engine_.locks.release_early(locks_, name);
+  return status;
 }
 
 Status TransactionSession::read_for_update(TableId table, Bytes key, std::vector<std::byte>& value) {
@@ -98,7 +108,45 @@ Status TransactionSession::read_for_update(TableId table, Bytes key, std::vector
 
 Status TransactionSession::insert(TableId table, Bytes key, Bytes value) {
   if (!lock(table, key, LockMode::exclusive)) return Status::deadlock;
-  return engine_.tables.get(table).insert(key, value, *this);
+  const Status status = insert_between_locks(table, key, value);
+  if (gap_.name != 0) leave_gap();
+  return status;
+}
+
+Status TransactionSession::insert_between_locks(TableId table, Bytes key, Bytes value) {
+  for (;;) {
+    const Status status = engine_.tables.get(table).insert(key, value, *this);
+    if (status != Status::conflict) return status;
+    if (!lock(refused_.name, refused_.mode)) return Status::deadlock;
+  }
+}
+
+/// Asks for no lock that it would have to wait for: the leaf is latched. The insertion waits later and tries again.
+bool TransactionSession::may_insert(TableId table, Bytes key, const Bytes* successor) {
+  if (level_ != Isolation::two_phase_locking && level_ != Isolation::read_committed) return true;
+  const LockName name = successor != nullptr ? gap_name(table, *successor) : end_gap_name(table);
+  const auto try_lock = [this](LockName wanted, LockMode mode) {
+    refused_ = {wanted, mode};
+    return engine_.locks.try_acquire(locks_, wanted, mode);
+  };
+  if (gap_.name != name) {
+    if (gap_.name != 0) leave_gap();  // while it waited, another key came between
+    gap_ = {name, locks_.mode_of(name)};
+  }
+  if (!try_lock(name, LockMode::add)) return false;
+  return !gap_.before || try_lock(gap_name(table, key), LockMode::shared);
+}
+
+/// The record is in its page, or will not come: the gap is as it was.
+void TransactionSession::leave_gap() {
+  const Gap gap = std::exchange(gap_, {});
+  const std::optional<LockMode> now = locks_.mode_of(gap.name);
+  if (!now || now == gap.before) return;
+  if (gap.before) {
+    engine_.locks.weaken(locks_, gap.name);
+  } else {
+    engine_.locks.release_early(locks_, gap.name);
+  }
 }
 
 Status TransactionSession::update(TableId table, Bytes key, Bytes value) {
@@ -111,19 +159,80 @@ Status TransactionSession::remove(TableId table, Bytes key) {
   return engine_.tables.get(table).remove(key, *this);
 }
 
+/// The other levels may have somebody beside them who wants the value before, which the log has not.
+Status TransactionSession::increment(TableId table, Bytes key, std::size_t offset, std::int64_t by) {
+  if (level_ != Isolation::two_phase_locking) return Session::increment(table, key, offset, by);
+  if (!lock(table, key, LockMode::add)) return Status::deadlock;
+  return engine_.tables.get(table).increment(key, {offset, by}, *this);
+}
+
 Status TransactionSession::scan(TableId table, Bytes from,
                                 const std::function<bool(Bytes key, Bytes value)>& visit) {
   require_transaction();
+  return level_ == Isolation::read_committed ? scan_committed(table, from, visit)
+                                             : scan_serializable(table, from, visit);
+}
+
+/// Where the tree has changed before the locks were there, it is read again from the last record on. What then comes first, and
+/// was locked before, needs no second look: nothing has come before it or changed it.
+Status TransactionSession::scan_serializable(TableId table, Bytes from,
+                                             const std::function<bool(Bytes, Bytes)>& visit) {
   const BTree& tree = engine_.tables.get(table);
+  std::vector<std::byte> last(from.begin(), from.end());
+  bool was_visited = false;  // `last`
+  LockName locked = 0;       // a record that is locked, with its gap, since before the tree was read
+  bool end_is_locked = false;
+  bool done = false;
+  const auto meet = [&](const TreeRecord& record) {
+    if (was_visited && std::ranges::equal(record.key, last)) return true;
+    const LockName name = lock_name(table, record.key);
+    if (!lock(gap_name(table, record.key), LockMode::shared) || !lock(name, LockMode::shared)) return false;
+    if (name != locked && !record.is_current()) {
+      locked = name;
+      return false;
+    }
+    last.assign(record.key.begin(), record.key.end());
+    was_visited = true;
+    if (record.ghost) {
+      note_ghost(table, record.key);
+    } else {
+      done = !visit(record.key, record.value);
+    }
+    return active_ && !done;  // visit() may have been the victim of an operation of its own
+  };
+  while (!done) {
+    const bool came_to_end = tree.scan(last, std::ref(meet));
+    if (!active_) return Status::deadlock;
+    done = done || (came_to_end && end_is_locked);
+    if (done || !came_to_end) continue;
+    if (!lock(end_gap_name(table), LockMode::shared)) return Status::deadlock;
+    end_is_locked = true;
+  }
+  return Status::ok;
+}
+
+/// Each record under its lock, which is let go before it is shown.
+Status TransactionSession::scan_committed(TableId table, Bytes from,
+                                          const std::function<bool(Bytes, Bytes)>& visit) {
+  const BTree& tree = engine_.tables.get(table);
+  std::vector<std::byte> again;
   tree.scan(from, [&](const TreeRecord& record) {
-    if (!lock(table, record.key, LockMode::shared)) return false;
+    const LockName name = lock_name(table, record.key);
+    const bool is_short = !locks_.mode_of(name);
+    if (!lock(name, LockMode::shared)) return false;
     // What the tree showed may have been uncommitted: a record may be gone, and a ghost revived.
-    if (tree.find(record.key, scanned_) == Status::ok) return visit(record.key, scanned_) && active_;
-    if (record.ghost && ghosts_.size() < kForeignGhostsMax) ghosts_.add(table, record.key);
+    const bool current = record.is_current();
+    const bool found = current ? !record.ghost : tree.find(record.key, again) == Status::ok;
+    if (is_short) engine_.locks.release_early(locks_, name);
+    if (found) return visit(record.key, current ? record.value : again) && active_;
+    if (record.ghost) note_ghost(table, record.key);
     return true;
   });
-  return active_ ? Status::ok
-                 : Status::deadlock;  // visit() may have been the victim of an operation of its own
+  return active_ ? Status::ok : Status::deadlock;
+}
+
+void TransactionSession::note_ghost(TableId table, Bytes key) {
+  if (ghosts_.size() < kForeignGhostsMax) ghosts_.add(table, key);
 }
 
 Lsn TransactionSession::change(const RecordChange& change) {
@@ -177,12 +286,21 @@ void TransactionSession::finish() {
   transaction_ = 0;
   begin_ = 0;
   last_ = 0;
+  gap_ = {};
   undo_.clear();
 }
 
 void TransactionSession::abort() {
   require_transaction();
   roll_back();
+}
+
+void TransactionSession::take_back(Undo& undo, std::size_t changes_kept) {
+  for (; undo_.size() > changes_kept; undo_.remove_last()) {
+    const UndoList::Entry entry = undo_.last();
+    undo.take_back(engine_.tables, entry.table, entry.kind, entry.key, entry.before, entry.previous);
+    if (entry.kind == ChangeKind::insert) ghosts_.add(entry.table, entry.key);
+  }
 }
 
 void TransactionSession::roll_back() {
@@ -192,23 +310,42 @@ void TransactionSession::roll_back() {
       // No abort record where nothing is taken back: the begin may have gone all the same (retractions.h).
       if (changed) last_ = engine_.log.append_mark(worker_, transaction_, last_, RecordType::abort).begin;
       Undo undo(engine_.log, worker_, transaction_, last_, &engine_.locks);
-      for (; !undo_.empty(); undo_.remove_last()) {
-        const UndoList::Entry entry = undo_.last();
-        undo.take_back(engine_.tables, entry.table, entry.kind, entry.key, entry.before, entry.previous);
-        if (entry.kind == ChangeKind::insert) ghosts_.add(entry.table, entry.key);
-      }
+      take_back(undo, 0);
       undo.end();
     }
   } catch (...) {
-    // Half done, and from now on nothing is committed: restart does the rest.
-    engine_.fail(std::current_exception());
-    engine_.locks.release_all(locks_, 0);
-    finish();
+    give_up();
     throw;
   }
   engine_.locks.release_all(locks_, 0);
   finish();
   if (changed && ghosts_.is_due()) reclaim_ghosts();
+}
+
+/// A rollback is half done, and from now on nothing is committed: restart does the rest.
+void TransactionSession::give_up() {
+  engine_.fail(std::current_exception());
+  engine_.locks.release_all(locks_, 0);
+  finish();
+}
+
+Savepoint TransactionSession::savepoint() const {
+  require_transaction();
+  return {transactions_, undo_.size()};
+}
+
+void TransactionSession::roll_back_to(const Savepoint& savepoint) {
+  require_transaction();
+  if (savepoint.transaction != transactions_ || savepoint.changes > undo_.size())
+    throw std::logic_error("roll_back_to: the savepoint is of another transaction, or was gone back behind");
+  try {
+    Undo undo(engine_.log, worker_, transaction_, last_, &engine_.locks);
+    take_back(undo, savepoint.changes);
+    last_ = undo.last();
+  } catch (...) {
+    give_up();
+    throw;
+  }
 }
 
 bool TransactionSession::commit(Callback callback, void* context) {

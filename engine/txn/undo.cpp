@@ -21,6 +21,9 @@ void Undo::take_back(const Tables& tables, TableId table, ChangeKind kind, Bytes
     case ChangeKind::remove:
       status = tree.insert(key, before, *this);
       break;
+    case ChangeKind::increment:
+      status = tree.increment(key, Increment::of(before), *this);
+      break;
   }
   if (status != Status::ok) {
     throw DamageError(fmt::format(

@@ -22,6 +22,8 @@ class Undo : private ChangeLog {
                  Lsn undo_next);
   /// All is taken back.
   void end();
+  /// The transaction's newest record.
+  Lsn last() const { return last_; }
 
  private:
   Lsn change(const RecordChange& change) override;

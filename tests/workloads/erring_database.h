@@ -47,6 +47,8 @@ class ErringSession final : public Session {
     return inner_->scan(table, from, visit);
   }
   void abort() override { inner_->abort(); }
+  Savepoint savepoint() const override { return inner_->savepoint(); }
+  void roll_back_to(const Savepoint& savepoint) override { inner_->roll_back_to(savepoint); }
   void commit(void (*acknowledge)(void*) noexcept, void* context) override {
     inner_->commit(acknowledge, context);
   }
