@@ -116,6 +116,8 @@ int result_of(const char* function, Status status) {
     case Status::already_exists:
       remember(function, "a record has this key already");
       return MUSTER_EXISTS;
+    case Status::mismatch:  // no function here compares
+      break;
     case Status::deadlock:
     case Status::conflict:  // two-phase locking has none
       remember(function, "the transaction was a deadlock's victim and has been rolled back");

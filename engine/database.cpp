@@ -130,6 +130,7 @@ class OpenDatabase {
   Lsn log_begin() const { return log_begin_.load(std::memory_order_relaxed); }
   BufferStatistics buffer_statistics() const { return buffers_.statistics(); }
   BeginStatistics begin_statistics() const { return engine_->begins.statistics(); }
+  VersionStatistics version_statistics() const { return engine_->versions.statistics(); }
   void close();
   /// The user has destroyed the Database. Sessions that are still attached keep this object alive; from now on they
   /// can only roll back.
@@ -301,7 +302,8 @@ void OpenDatabase::open_log(Lsn scan_from, Lsn log_end) {
 void OpenDatabase::start_engine(TransactionId next_transaction) {
   const SessionOptions options{.early_lock_release = options_.early_lock_release,
                                .begin_record = options_.begin_record,
-                               .read_committed = options_.read_committed};
+                               .read_committed = options_.read_committed,
+                               .deadlock = options_.deadlock};
   engine_ = std::make_unique<Engine>(*log_, tables_, options, options_.log, next_transaction,
                                      options_.log_buffer.max_workers - 1, options_.log_buffer.memory);
 }
@@ -487,9 +489,9 @@ class DatabaseHandle final : public Database {
   TableId open_table(const fs::path& file) override { return open_->open_table(file); }
   std::optional<TableId> find_table(std::string_view name) const override { return open_->find_table(name); }
   std::unique_ptr<Session> attach(CommitPolicy policy, Isolation level) override {
-    if (level != Isolation::two_phase_locking) {
+    if (level == Isolation::serial) {
       throw ConfigError("engine.isolation", std::string(name_of(level)),
-                        "two_phase_locking: the others are not built yet");
+                        "one of the others: it is not built yet");
     }
     const std::shared_ptr<Engine> engine(open_, &open_->engine_in_use());  // owns all that is open
     return std::make_unique<TransactionSession>(engine, policy, level);
@@ -497,6 +499,7 @@ class DatabaseHandle final : public Database {
   LogManager& log() override { return open_->log(); }
   BufferStatistics buffer_statistics() const override { return open_->buffer_statistics(); }
   BeginStatistics begin_statistics() const override { return open_->begin_statistics(); }
+  VersionStatistics version_statistics() const override { return open_->version_statistics(); }
   void checkpoint() override {
     open_->engine_in_use();
     open_->checkpoint();

@@ -15,7 +15,9 @@
 #include "engine/log/log_manager.h"
 #include "engine/storage/buffer_manager.h"
 #include "engine/txn/begin_record.h"
+#include "engine/txn/deadlock_policy.h"
 #include "engine/txn/restart_report.h"
+#include "engine/txn/version_statistics.h"
 #include "engine/types.h"
 
 namespace muster {
@@ -40,6 +42,7 @@ struct DatabaseOptions {
   ReadLatch read_latch = ReadLatch::optimistic;            ///< of pages that are read
   BeginRecord begin_record = BeginRecord::lazy;            ///< when a transaction's begin is logged
   ReadCommitted read_committed = ReadCommitted::versions;  ///< how Isolation::read_committed reads
+  DeadlockOptions deadlock;  ///< what keeps transactions from waiting for each other for ever
   /// Locks are released when the commit record is in the log buffer instead of when it is durable.
   bool early_lock_release = false;
   /// Is told how the restart goes, if one is given. Needed until open() returns.
@@ -82,6 +85,7 @@ class Database {
   virtual LogManager& log() = 0;
   virtual BufferStatistics buffer_statistics() const = 0;
   virtual BeginStatistics begin_statistics() const = 0;
+  virtual VersionStatistics version_statistics() const = 0;
   /// Writes what was changed before the call to the files and syncs them, while transactions run on, so that restart needs
   /// no older log but for transactions that were running; removes the log below. Any thread. Blocks create_table. Throws
   /// what failed: after a failed sync of a table nothing is committed any more, and the log that repairs it stays.
@@ -98,6 +102,12 @@ class Database {
   virtual void close() = 0;
 };
 
+/// A place in a transaction, to go back to.
+struct Savepoint {
+  std::uint64_t transaction = 0;  ///< of the session's, from 1
+  std::size_t changes = 0;        ///< that it had made
+};
+
 /// One transaction at a time, isolated as the level says that the session was attached with. Not thread-safe. Every operation
 /// may return Status::deadlock or Status::conflict, after which there is no transaction any more (was_rolled_back()).
 class Session {
@@ -108,15 +118,36 @@ class Session {
   /// As begin, but for a transaction that never waits for a lock: an operation that would have to is the victim of a
   /// deadlock at once.
   virtual void begin_without_waiting() = 0;
+  /// As begin, but for a transaction that changes nothing: it is std::logic_error if it does. Where that is of use, it costs less
+  /// (serializable_snapshot, while nobody writes).
+  virtual void begin_read_only() = 0;
   virtual Status read(TableId table, Bytes key, std::vector<std::byte>& value) = 0;
   /// As read, but takes the exclusive lock, for a write that depends on what is read.
   virtual Status read_for_update(TableId table, Bytes key, std::vector<std::byte>& value) = 0;
   virtual Status insert(TableId table, Bytes key, Bytes value) = 0;
   virtual Status update(TableId table, Bytes key, Bytes value) = 0;
   virtual Status remove(TableId table, Bytes key) = 0;
+
+  // Against lost updates at the levels that allow them: each reads and writes under the record's exclusive lock, as
+  // read_for_update and update do, and never what an old snapshot shows.
+
+  /// `change` is given the value, and leaves in its place the one that is to be.
+  Status modify(TableId table, Bytes key, const std::function<void(std::vector<std::byte>& value)>& change);
+  /// Adds to the 64-bit number, little-endian, that begins at `offset` in the value; it wraps. ConfigError where the value
+  /// ends before the number does; the transaction goes on. Under two_phase_locking increments do not wait for each other.
+  virtual Status increment(TableId table, Bytes key, std::size_t offset, std::int64_t by);
+  Status append(TableId table, Bytes key, Bytes suffix);
+  /// Status::mismatch where the value is not `expected`.
+  Status compare_and_set(TableId table, Bytes key, Bytes expected, Bytes desired);
+
   virtual Status scan(TableId table, Bytes from,
                       const std::function<bool(Bytes key, Bytes value)>& visit) = 0;
   virtual void abort() = 0;
+
+  virtual Savepoint savepoint() const = 0;
+  /// Takes back what the transaction has changed since, and keeps its locks. A savepoint holds until the transaction ends, or
+  /// goes back to one before it. std::logic_error for one of another transaction.
+  virtual void roll_back_to(const Savepoint& savepoint) = 0;
 
   /// Ends the transaction; throws std::system_error when the log has failed. A read-only one logs nothing. False: the
   /// transaction could not be serialized, has been rolled back, and is never acknowledged (serializable_snapshot only).
@@ -126,6 +157,9 @@ class Session {
   virtual bool commit(void (*acknowledge)(void* context) noexcept = nullptr, void* context = nullptr) = 0;
   /// Pipelined: blocks until everything is acknowledged.
   virtual void wait_for_acknowledgements() = 0;
+
+ private:
+  std::vector<std::byte> modified_;  // used again, so that modify() allocates nothing
 };
 
 }  // namespace muster

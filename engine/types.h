@@ -18,6 +18,7 @@ inline constexpr std::size_t kPageBytes = 4096;
 /// What an operation came to. Failures of the machine are exceptions instead.
 enum class [[nodiscard]] Status : std::uint8_t{
     ok,       not_found, already_exists,
+    mismatch,  ///< the record is not what compare_and_set() expected, and stays as it is
     deadlock,  ///< this transaction was the victim: it has been rolled back, its locks are released
     conflict,  ///< likewise, since its level could not hold with what others have committed or read
 };

@@ -22,6 +22,7 @@ const Choices kReplacements{"clock", "lru"};
 const Choices kReadLatches{"optimistic", "shared", "exclusive"};
 const Choices kIsolationLevels(kIsolations.begin(), kIsolations.end());
 const Choices kReadCommittedWays{"locks", "versions"};
+const Choices kDeadlockWays(kDeadlockPolicies.begin(), kDeadlockPolicies.end());
 const Choices kBeginRecords{"lazy", "eager", "elided"};
 const Choices kArrivals{"constant", "poisson"};
 const Choices kLocks(kLockNames.begin(), kLockNames.end());
@@ -182,6 +183,10 @@ std::vector<ConfigKey> engine_keys() {
                 "what a transaction may see of others: read_committed, snapshot, and three that are serializable: two_phase_locking, serializable_snapshot, serial"),
       choice_of("engine.read_committed", UsedBy::engine, [](auto& c) -> auto& { return c.database.read_committed; }, kReadCommittedWays,
                 "how engine.isolation read_committed reads: under short locks, or the version before an uncommitted one"),
+      choice_of("engine.deadlock", UsedBy::engine, [](auto& c) -> auto& { return c.database.deadlock.policy; }, kDeadlockWays,
+                "what keeps transactions from waiting for each other for ever: wait_for_graph rolls back who closes a cycle; no_wait who would wait; wait_die who would wait for an older one; wound_wait younger ones in the way; timeout who has waited for long"),
+      duration<std::chrono::milliseconds>("engine.lock_timeout_ms", UsedBy::engine, [](auto& c) -> auto& { return c.database.deadlock.timeout; }, 1,
+              3'600'000, "milliseconds that a lock is waited for; engine.deadlock timeout"),
       integer("engine.checkpoint_bytes", UsedBy::engine, [](auto& c) -> auto& { return c.database.checkpoint_bytes; }, 0,
               std::uint64_t{1} << 40,
               "bytes of log between two checkpoints, log.segment_bytes at least; 0: only when the database opens and closes; log.device file"),

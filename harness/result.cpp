@@ -64,6 +64,14 @@ Json to_json(const BeginStatistics& begins) {
   return {{"retracted", begins.retracted}, {"kept", begins.kept}};
 }
 
+Json to_json(const VersionStatistics& versions) {
+  return {{"versions", versions.versions},
+          {"bytes", versions.bytes},
+          {"memory_bytes", versions.memory_bytes},
+          {"memory_bytes_peak", versions.memory_bytes_peak},
+          {"oldest_snapshot_age", versions.oldest_snapshot_age}};
+}
+
 Json to_json(const TransactionCounts& counts) {
   return {{"committed", counts.committed}, {"aborted", counts.aborted}, {"deadlocks", counts.deadlocks}};
 }
@@ -147,6 +155,7 @@ Json to_json(const Repetition& repetition, const std::string& operations) {
       {"distributions", to_json(report.distributions)}};
   if (report.buffers) json["buffers"] = to_json(*report.buffers);
   if (report.begins) json["begins"] = to_json(*report.begins);
+  if (report.versions) json["versions"] = to_json(*report.versions);
   if (report.load) {
     json["load"] = to_json(*report.load);
     json["service_time_us"] = report.service_time_us ? all(*report.service_time_us) : Json(nullptr);

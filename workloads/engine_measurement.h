@@ -50,6 +50,7 @@ class EngineMeasurement {
     to_ = database.log().statistics();
     const BufferStatistics buffers = database.buffer_statistics();
     const BeginStatistics begins = database.begin_statistics();
+    versions_ = database.version_statistics();
     const HistogramSnapshot latency = latency_gained_(acknowledged());
     const HistogramSnapshot lag = lag_gained_(to_.boundary_lag);
     if (from_) {
@@ -97,6 +98,7 @@ class EngineMeasurement {
                                       .writes = buffers_to_.writes - buffers_from_.writes};
     report.begins = BeginStatistics{.retracted = begins_to_.retracted - begins_from_.retracted,
                                     .kept = begins_to_.kept - begins_from_.kept};
+    if (versions_.memory_bytes_peak != 0) report.versions = versions_;
     report.intervals = intervals_;
     if (open_loop_) report.load = open_loop_->report();
   }
@@ -121,6 +123,7 @@ class EngineMeasurement {
   LogStatistics to_;
   BufferStatistics buffers_from_, buffers_to_;
   BeginStatistics begins_from_, begins_to_;
+  VersionStatistics versions_;  // as they were last
   Gained latency_gained_;
   Gained lag_gained_;
   std::vector<IntervalReport> intervals_;

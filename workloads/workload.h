@@ -12,6 +12,7 @@
 #include "algorithms/platform.h"
 #include "engine/storage/buffer_manager.h"
 #include "engine/txn/begin_record.h"
+#include "engine/txn/version_statistics.h"
 
 namespace muster {
 
@@ -132,9 +133,10 @@ struct RepetitionReport {
   std::vector<IntervalReport> intervals;
   Percentiles boundary_lag_bytes;
   std::optional<LogActivity> log;
-  std::optional<BufferStatistics> buffers;  ///< of a run on the engine
-  std::optional<BeginStatistics> begins;    ///< likewise
-  WaitCounters waits;                       ///< of all workers, while measuring
+  std::optional<BufferStatistics> buffers;    ///< of a run on the engine
+  std::optional<BeginStatistics> begins;      ///< likewise
+  std::optional<VersionStatistics> versions;  ///< likewise, where there were any; at the last window's edge
+  WaitCounters waits;                         ///< of all workers, while measuring
   std::optional<TransactionCounts> transactions;
 };
 

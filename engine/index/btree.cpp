@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -30,7 +33,19 @@ void prefetch(const std::byte* page) {
   __builtin_prefetch(page + 128);
 }
 
+/// Behind a latch or a lock that the caller has taken since it read them.
+bool unchanged(std::span<const OptimisticGuard> leaves) {
+  // seq_cst: of an insertion that has latched the lower leaf and a scan that has seen the upper one changed, either the scan
+  // sees that latch, or the insertion sees that change. Pairs with itself.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  return std::ranges::all_of(leaves, &OptimisticGuard::valid);
+}
+
 }  // namespace
+
+bool TreeRecord::is_current() const {
+  return leaves->size() == 1 ? leaves->front().valid() : unchanged(*leaves);
+}
 
 void BTree::create(BufferManager& buffers, TableId table, ChangeLog& log) {
   ExclusiveGuard header(buffers, buffers.space(table), kHeader);
@@ -126,8 +141,18 @@ Status BTree::insert(Bytes key, Bytes value, ChangeLog& log) {
       make_room(*leaf, key, value.size(), log);
       continue;
     }
+    // Beyond the leaf it is looked for while no latch is held.
+    const bool is_last = position.index == shape.slots;
+    const Successor beyond = is_last && shape.bounded ? successor_of(key) : Successor();
     ExclusiveGuard guard(*leaf);
     if (!guard.owns()) continue;
+    if (!revives) {
+      const auto successor = is_last ? beyond.key : page.key(shape, position.index);
+      const Bytes successor_bytes(successor);
+      const bool exists = !is_last || beyond.exists;
+      if (!log.may_insert(space_->id(), key, exists ? &successor_bytes : nullptr)) return Status::conflict;
+      if (!beyond.leaves.empty() && !unchanged(std::span(beyond.leaves).subspan(1))) continue;
+    }
     const Lsn lsn = log.change({.table = space_->id(),
                                 .page = guard.page(),
                                 .kind = ChangeKind::insert,
@@ -201,6 +226,33 @@ Status BTree::remove(Bytes key, ChangeLog& log) {
   }
 }
 
+Status BTree::increment(Bytes key, const Increment& what, ChangeLog& log) {
+  const Increment inverse = what.inverse();
+  for (Backoff backoff;; backoff.pause()) {
+    const auto leaf = descend(key);
+    if (!leaf) continue;
+    PageEditor page(space_->page(leaf->page()));
+    const PagePosition position = page.search(page.shape(), key);
+    const bool found = position.equal && !page.is_ghost(position.index);
+    const std::size_t value_bytes = found ? page.value_size(position.index) : 0;
+    if (!leaf->valid()) continue;
+    if (!found) return Status::not_found;
+    require_number(what.offset, value_bytes);
+    ExclusiveGuard guard(*leaf);
+    if (!guard.owns()) continue;
+    const Lsn lsn = log.change({.table = space_->id(),
+                                .page = guard.page(),
+                                .kind = ChangeKind::increment,
+                                .key = key,
+                                .before = inverse.bytes(),
+                                .after = what.bytes()});
+    page.increment(position.index, what.offset, what.by);
+    page.set_lsn(lsn);
+    guard.mark_changed();
+    return Status::ok;
+  }
+}
+
 void BTree::reclaim(Bytes key, ChangeLog& log) {
   for (Backoff backoff;; backoff.pause()) {
     const auto leaf = descend(key);
@@ -239,44 +291,67 @@ bool BTree::reclaim_leaf(ExclusiveGuard leaf, Bytes key, ChangeLog& log) {
   return true;
 }
 
-/// A whole copy of the leaf for `key`; false when a page changed on the way.
-bool BTree::copy_leaf(Bytes key, std::span<std::byte, kPageBytes> copy) const {
-  const auto copied = [&](const auto& leaf) { copy_from_page(copy.data(), leaf.bytes(), kPageBytes); };
+/// A whole copy of the leaf for `key`; nothing when a page changed on the way.
+std::optional<OptimisticGuard> BTree::copy_leaf(Bytes key, std::span<std::byte, kPageBytes> copy) const {
+  const auto copied = [&](const auto& leaf) {
+    copy_from_page(copy.data(), leaf.bytes(), kPageBytes);
+    return OptimisticGuard(leaf);
+  };
   switch (read_latch_) {
     case ReadLatch::shared:
-      copied(latch_leaf<SharedGuard>(key));
-      return true;
+      return copied(latch_leaf<SharedGuard>(key));
     case ReadLatch::exclusive:
-      copied(latch_leaf<ExclusiveReadGuard>(key));
-      return true;
+      return copied(latch_leaf<ExclusiveReadGuard>(key));
     case ReadLatch::optimistic:
       break;
   }
   const auto leaf = descend(key);
-  if (!leaf) return false;
+  if (!leaf) return std::nullopt;
   copied(*leaf);
-  return leaf->valid();
+  return leaf->valid() ? leaf : std::nullopt;
 }
 
-void BTree::scan(Bytes from, const std::function<bool(const TreeRecord& record)>& visit) const {
+bool BTree::scan(Bytes from, const std::function<bool(const TreeRecord& record)>& visit) const {
+  std::vector<OptimisticGuard> leaves;
+  return walk(from, leaves, visit);
+}
+
+/// As scan(). `leaves`: those that were read since the last visit, or the beginning.
+bool BTree::walk(Bytes from, std::vector<OptimisticGuard>& leaves,
+                 const std::function<bool(const TreeRecord& record)>& visit) const {
   alignas(kWordBytes) std::array<std::byte, kPageBytes> copy;
   std::vector<std::byte> cursor(from.begin(), from.end());
   for (Backoff backoff;;) {
-    if (!copy_leaf(cursor, copy)) {
+    const auto leaf = copy_leaf(cursor, copy);
+    if (!leaf) {
       backoff.pause();
       continue;
     }
     backoff = Backoff();
+    leaves.push_back(*leaf);
     const PageView page(copy.data());
     const PageShape shape = page.shape();
     for (std::uint32_t index = page.search(shape, cursor).index; index < shape.slots; ++index) {
       const std::vector<std::byte> key = page.key(shape, index);
-      if (!visit({.key = key, .value = page.value(index), .ghost = page.is_ghost(index)})) return;
+      const TreeRecord record{
+          .key = key, .value = page.value(index), .ghost = page.is_ghost(index), .leaves = &leaves};
+      if (!visit(record)) return false;
+      leaves.erase(leaves.begin(), leaves.end() - 1);
     }
-    if (!shape.bounded) return;
+    if (!shape.bounded) return true;
     const Bytes next = page.upper_fence(shape);
     cursor.assign(next.begin(), next.end());
   }
+}
+
+BTree::Successor BTree::successor_of(Bytes key) const {
+  Successor found;
+  walk(key, found.leaves, [&](const TreeRecord& record) {
+    found.key.assign(record.key.begin(), record.key.end());
+    found.exists = true;
+    return false;
+  });
+  return found;
 }
 
 bool BTree::next_key(Bytes key, std::vector<std::byte>& next) const {

@@ -7,6 +7,7 @@
 
 #include "engine/error.h"
 #include "engine/index/change_log.h"
+#include "engine/number.h"
 #include "engine/storage/guards.h"
 #include "engine/storage/slotted_page.h"
 #include "engine/types.h"
@@ -28,6 +29,11 @@ struct TreeRecord {
   Bytes key;
   Bytes value;
   bool ghost = false;  ///< removed, perhaps by a transaction that is not over yet
+  const std::vector<OptimisticGuard>* leaves = nullptr;
+
+  /// Whether the leaves still are as they were when this was read: the record, and that there is no key between it and the
+  /// one that the scan has shown before.
+  bool is_current() const;
 };
 
 /// How find and scan hold a page while they read it. Changes go down optimistically, whatever this says.
@@ -47,6 +53,10 @@ enum class ReadLatch : std::uint8_t {
 /// Writers    go down likewise, then upgrade the leaf they have read. Leaf before log: change() is called under
 ///            the leaf's exclusive latch, so that the order of a page's records in the log is that of its
 ///            changes.
+/// Insertion  may_insert() is asked under the leaf's latch, so that no key comes between the new one and its successor. Where
+///            that is in another leaf, the leaves up to it have been read before, and still are as they were when the lock
+///            on the gap is there. Whoever comes in between later does so while the leaf of the new key is latched: a scan
+///            that meets it looks at both leaves again, and finds that one latched or changed.
 /// Structure  Splits and merges hold the header page's exclusive latch, so there is one at a time in a table, and
 ///            inner pages hold still for it. Each is one redo-only record that is complete in itself: a
 ///            record that finds no room has its leaf split first and is then logged alone; ghosts that are
@@ -75,16 +85,18 @@ class BTree {
 
   /// Fills `value` when it returns ok; otherwise its content is unspecified.
   Status find(Bytes key, std::vector<std::byte>& value) const;
-  /// A key or value that is too long is a ConfigError.
+  /// A key or value that is too long is a ConfigError. Status::conflict, with nothing done: where log.may_insert() refuses.
   Status insert(Bytes key, Bytes value, ChangeLog& log);
   Status update(Bytes key, Bytes value, ChangeLog& log);
   Status remove(Bytes key, ChangeLog& log);
+  /// Adds to the number at `offset` in the value. ConfigError where the value ends before it does.
+  Status increment(Bytes key, const Increment& what, ChangeLog& log);
   /// If `key` is a ghost: takes away the ghosts of its leaf that may go.
   void reclaim(Bytes key, ChangeLog& log);
 
   /// Visits records and ghosts with key >= from in order until `visit` returns false. Each record was there, whole, at
-  /// some moment during the call. `visit` runs without any latch held and may call the tree.
-  void scan(Bytes from, const std::function<bool(const TreeRecord& record)>& visit) const;
+  /// some moment during the call. `visit` runs without any latch held and may call the tree. True: it came to the end.
+  bool scan(Bytes from, const std::function<bool(const TreeRecord& record)>& visit) const;
 
   /// The smallest key above `key`, a ghost's too, at some moment during the call. False: there is none.
   bool next_key(Bytes key, std::vector<std::byte>& next) const;
@@ -111,7 +123,17 @@ class BTree {
   Guard latch_leaf(Bytes key) const;
   template <class Guard>
   Status find_latched(Bytes key, std::vector<std::byte>& value) const;
-  bool copy_leaf(Bytes key, std::span<std::byte, kPageBytes> copy) const;
+  std::optional<OptimisticGuard> copy_leaf(Bytes key, std::span<std::byte, kPageBytes> copy) const;
+  bool walk(Bytes from, std::vector<OptimisticGuard>& leaves,
+            const std::function<bool(const TreeRecord& record)>& visit) const;
+
+  /// The key above one that is not there, and the leaves that say so: from the one where it would be to its successor's.
+  struct Successor {
+    std::vector<std::byte> key;
+    bool exists = false;
+    std::vector<OptimisticGuard> leaves;
+  };
+  Successor successor_of(Bytes key) const;
 
   /// Whether a reader may hold a page's latch and wait for a child's.
   bool readers_couple() const { return read_latch_ != ReadLatch::optimistic; }

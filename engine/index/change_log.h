@@ -16,6 +16,10 @@ class ChangeLog {
   virtual Lsn change(const RecordChange& change) = 0;
   virtual Lsn restructure(std::span<const PageImage> pages) = 0;
 
+  /// Whether a record whose key is new may come in below `successor`, the next key, a ghost's too (null: above all). False:
+  /// the insertion gives up. It may block for no longer than a spin latch does.
+  virtual bool may_insert(TableId /*table*/, Bytes /*key*/, const Bytes* /*successor*/) { return true; }
+
   /// Whether the ghost of this record may go: nobody can bring it back, and nobody has to meet its lock any more.
   /// It may block for no longer than a spin latch does.
   virtual bool may_reclaim(TableId table, Bytes key) = 0;

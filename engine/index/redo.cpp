@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/error.h"
+#include "engine/number.h"
 #include "engine/storage/guards.h"
 #include "engine/storage/slotted_page.h"
 
@@ -53,6 +54,10 @@ bool apply(PageEditor page, const RecordChange& change) {
     case ChangeKind::remove:
       page.make_ghost(position.index);
       return true;
+    case ChangeKind::increment: {
+      const Increment what = Increment::of(change.after);
+      return page.increment(position.index, what.offset, what.by);
+    }
   }
   return false;
 }

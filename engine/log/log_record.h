@@ -21,7 +21,12 @@ enum class RecordType : std::uint8_t {
   skipped,  ///< was a begin, of a transaction that changed nothing and ended before the begin was written
 };
 
-enum class ChangeKind : std::uint8_t { insert = 1, update, remove };
+enum class ChangeKind : std::uint8_t {
+  insert = 1,
+  update,
+  remove,
+  increment,  ///< `before` and `after` are no values, but what takes it back and what does it: an Increment (engine/number.h)
+};
 
 /// One record's change on one page. Redo applies `after` to `page`; undo looks `key` up again, since the
 /// record may have moved since. A removal leaves a ghost, and an insertion may find one and revive it.

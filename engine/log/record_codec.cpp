@@ -8,6 +8,7 @@
 
 #include "engine/error.h"
 #include "engine/io/crc32c.h"
+#include "engine/number.h"
 
 namespace muster {
 namespace {
@@ -254,11 +255,13 @@ RecordChange change_of(const LogRecord& record) {
   Cursor cursor(record);
   if (record.type == RecordType::compensation) cursor.value<Lsn>();
   const auto parts = cursor.value<ChangeHeader>();
-  if (parts.kind < ChangeKind::insert || parts.kind > ChangeKind::remove) cursor.malformed();
+  if (parts.kind < ChangeKind::insert || parts.kind > ChangeKind::increment) cursor.malformed();
   RecordChange change{parts.table, parts.page, parts.kind, {}, {}, {}};
   change.key = cursor.bytes(parts.key);
   change.before = cursor.bytes(parts.before);
   change.after = cursor.bytes(parts.after);
+  const bool is_increment = parts.before == sizeof(Increment) && parts.after == sizeof(Increment);
+  if (parts.kind == ChangeKind::increment && !is_increment) cursor.malformed();
   return change;
 }
 
@@ -316,7 +319,7 @@ std::string_view to_string(RecordType type) {
 }
 
 std::string to_string(const LogRecord& record) {
-  constexpr std::string_view kKinds[] = {"", "insert", "update", "remove"};
+  constexpr std::string_view kKinds[] = {"", "insert", "update", "remove", "increment"};
   std::string line =
       fmt::format("{} {} {} bytes transaction {} previous {}", record.lsn, to_string(record.type),
                   record.end - record.lsn, record.transaction, record.previous);

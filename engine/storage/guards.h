@@ -7,12 +7,23 @@
 
 namespace muster {
 
+enum class LatchMode : std::uint8_t { shared, exclusive };
+template <LatchMode kMode>
+class ReadGuard;
+
 /// Reading a page without a latch: read through page_words.h, believe nothing until valid() has said so. What
 /// is read in between may be torn, but it is memory of this page.
 class OptimisticGuard {
  public:
   OptimisticGuard(BufferManager& buffers, TableSpace& space, PageNumber page)
       : space_(&space), page_(page), seen_(buffers.begin_read(space, page)) {}
+
+  /// Whether what was read under the latch is still so, once that has gone.
+  template <LatchMode kMode>
+  explicit OptimisticGuard(const ReadGuard<kMode>& latched)
+      : space_(latched.space_),
+        page_(latched.page_),
+        seen_(space_->state(page_).load(std::memory_order_relaxed)) {}  // relaxed: the latch is held
 
   bool valid() const { return unchanged_since(space_->state(page_), seen_); }
   PageNumber page() const { return page_; }
@@ -24,8 +35,6 @@ class OptimisticGuard {
   PageNumber page_;
   std::uint64_t seen_;
 };
-
-enum class LatchMode : std::uint8_t { shared, exclusive };
 
 /// Reading under a latch: the page holds still. Exclusive ones are for measuring what that costs readers.
 template <LatchMode kMode>
@@ -59,6 +68,7 @@ class ReadGuard {
   const std::byte* bytes() const { return space_->page(page_); }
 
  private:
+  friend class OptimisticGuard;
   TableSpace* space_;
   PageNumber page_;
 };

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "engine/error.h"
+#include "engine/number.h"
 
 namespace muster {
 namespace {
@@ -246,6 +247,15 @@ bool PageEditor::insert(std::uint32_t index, Bytes key, Bytes value) {
   ++now.slots;
   set_shape(now);
   return true;
+}
+
+bool PageEditor::increment(std::uint32_t index, std::size_t offset, std::int64_t by) {
+  const Bytes before = value(index);
+  if (!holds_number(before.size(), offset)) return false;
+  std::array<std::byte, kPageBytes> after;
+  std::ranges::copy(before, after.begin());
+  add_to_number(std::span(after).subspan(offset), by);
+  return update(index, Bytes(after).first(before.size()));
 }
 
 bool PageEditor::update(std::uint32_t index, Bytes value) {

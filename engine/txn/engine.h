@@ -11,7 +11,9 @@
 #include "engine/txn/begin_record.h"
 #include "engine/txn/commit_queue.h"
 #include "engine/txn/lock_manager.h"
+#include "engine/txn/serialization_graph.h"
 #include "engine/txn/tables.h"
+#include "engine/txn/versions.h"
 
 namespace muster {
 
@@ -20,6 +22,7 @@ struct SessionOptions {
   bool early_lock_release = false;
   BeginRecord begin_record = BeginRecord::lazy;
   ReadCommitted read_committed = ReadCommitted::versions;
+  DeadlockOptions deadlock;
 };
 
 /// What the sessions of a database share.
@@ -33,8 +36,10 @@ class Engine {
         commit_queue(its_log, log_options.group_commits, log_options.group_timeout),
         options(its_options),
         begins(sessions_max + 1),
-        locks(memory),
+        locks(memory, its_options.deadlock),
         active(sessions_max + 1),  // the log's workers: the database itself appends, too
+        versions(sessions_max + 1, memory),
+        serialization(sessions_max, memory),
         next_transaction_(next_transaction),
         sessions_max_(sessions_max),
         admission_(its_options.read_committed) {}
@@ -46,6 +51,15 @@ class Engine {
   BeginCounters begins;
   LockManager locks;
   ActiveTransactions active;
+  VersionStore versions;
+  SerializationGraph serialization;
+
+  /// Whether a ghost may go: nobody can bring it back, nobody has to meet its lock, no snapshot shows its record, and nobody has to
+  /// meet marks in the gap below it.
+  bool may_reclaim(TableId table, Bytes key) {
+    return locks.is_free(lock_name(table, key), log.durable()) && !versions.has(table, key) &&
+           serialization.is_free(gap_name(table, key));
+  }
 
   /// Numbers [result, result + kTransactionBlock) for one session, so that not every transaction of every
   /// session writes the same line.

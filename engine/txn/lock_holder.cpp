@@ -28,6 +28,7 @@ LockRequest& LockHolder::take(LockName name, LockMode mode) {
   request.name = name;
   request.holder = this;
   request.serial = serial_.load(std::memory_order_relaxed);  // relaxed: this thread wrote it
+  request.begun = begun_;
   request.mode = mode;
   request.upgrading = false;
   return request;
@@ -45,6 +46,29 @@ void LockHolder::put(LockRequest& request) {
   std::size_t i = request.name & mask;
   while (table_[i].serial == request.serial) i = (i + 1) & mask;
   table_[i] = {request.name, request.serial, &request};
+}
+
+/// What is let go before the end was taken a moment ago, so that it is found near the chain's front.
+void LockHolder::drop(LockRequest& request) {
+  LockRequest** link = &held_;
+  while (*link != &request) link = &(*link)->held_next;
+  *link = request.held_next;
+  --held_count_;
+  clear_slot_of(request);
+}
+
+/// Moves back those behind it that would not be found across an empty slot.
+void LockHolder::clear_slot_of(const LockRequest& request) {
+  const std::size_t mask = table_.size() - 1;
+  std::size_t hole = request.name & mask;
+  while (table_[hole].request != &request) hole = (hole + 1) & mask;
+  for (std::size_t i = (hole + 1) & mask; table_[i].serial == request.serial; i = (i + 1) & mask) {
+    const std::size_t steps_from_home = (i - table_[i].name) & mask;
+    if (steps_from_home < ((i - hole) & mask)) continue;
+    table_[hole] = table_[i];
+    hole = i;
+  }
+  table_[hole] = {};
 }
 
 void LockHolder::grow() {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <vector>
 
 #include "algorithms/backoff.h"
@@ -10,7 +11,11 @@
 
 namespace muster {
 
-enum class LockMode : std::uint8_t { shared, exclusive };
+enum class LockMode : std::uint8_t {
+  shared,
+  exclusive,
+  add,  ///< compatible with itself only: for what may go in beside others of its kind, a number into a counter, a key into a gap
+};
 
 class LockHolder;
 struct LockRequest;
@@ -22,7 +27,7 @@ struct LockQueue {
   LockRequest* next_in_bucket = nullptr;
   LockRequest* granted = nullptr;  ///< in no order, except that the first keeps this
   std::uint32_t granted_count = 0;
-  std::uint32_t upgrades = 0;      ///< of the granted shared ones, how many wait to become exclusive
+  std::uint32_t upgrades = 0;      ///< of the granted ones, how many wait to become exclusive
   LockRequest* waiting = nullptr;  ///< first come, first served
   LockRequest* waiting_last = nullptr;
 };
@@ -33,8 +38,9 @@ struct LockRequest {
   LockName name = 0;
   LockHolder* holder = nullptr;
   std::uint64_t serial = 0;          ///< of the holder's transaction; the holder has gone on when it differs
+  std::uint64_t begun = 0;           ///< when the holder's transaction began
   LockMode mode = LockMode::shared;  ///< granted, or wanted by one that waits
-  bool upgrading = false;            ///< granted shared, waits to become exclusive
+  bool upgrading = false;            ///< granted, waits to become exclusive
   Lsn depends_on = 0;                ///< set when it is granted after a wait
   LockRequest* previous = nullptr;   ///< among the granted or among the waiting
   LockRequest* next = nullptr;
@@ -58,6 +64,11 @@ class LockHolder {
   bool waits() const {
     return waiting_.load(std::memory_order_seq_cst) != 0;
   }  // seq_cst: LockManager::acquire()
+  /// How the current transaction holds the lock, if it does.
+  std::optional<LockMode> mode_of(LockName name) const {
+    const LockRequest* const held = find(name);
+    return held != nullptr ? std::optional(held->mode) : std::nullopt;
+  }
   /// Takes back the requests of a chain whose locks have been released.
   void take_back(LockRequest* chain);
 
@@ -68,6 +79,7 @@ class LockHolder {
   LockRequest& take(LockName name,
                     LockMode mode);  ///< and makes room in the table, so that hold() cannot fail
   void hold(LockRequest& request);
+  void drop(LockRequest& request);  ///< the other way round
   void give_back(LockRequest& request);
   /// The transaction is over: what it still holds belongs to the owner of the chain.
   LockRequest* end_transaction();
@@ -79,6 +91,7 @@ class LockHolder {
   };
   void grow();
   void put(LockRequest& request);
+  void clear_slot_of(const LockRequest& request);
 
   std::vector<Slot> table_;  // open addressing, a power of two, at most half full
   std::size_t held_count_ = 0;
@@ -86,13 +99,17 @@ class LockHolder {
   LockRequest* free_ = nullptr;
   std::deque<LockRequest> requests_;
   Lsn depends_on_ = 0;
+  std::uint64_t begun_ = 0;
 
   /// Number of the current transaction. Written by the holder alone.
   alignas(kCacheLine) std::atomic<std::uint64_t> serial_{1};
   /// Name of the lock that it waits for, 0 for none. Written under that lock's latch.
   std::atomic<LockName> waiting_{0};
-  /// Becomes 1 when the wait is over: the word that it sleeps on.
-  std::atomic<std::uint32_t> granted_{0};
+  /// The word that it sleeps on.
+  std::atomic<std::uint32_t> wait_{kAwake};
+  static constexpr std::uint32_t kAwake = 0, kAsleep = 1, kGranted = 2;
+  /// The serial of a transaction that has to be rolled back (DeadlockPolicy::wound_wait). Written by others.
+  std::atomic<std::uint64_t> wounded_{0};
 };
 
 }  // namespace muster

@@ -1,13 +1,30 @@
 #include "engine/txn/lock_manager.h"
 
 #include <algorithm>
+#include <functional>
+
+#include "engine/log/futex.h"
 
 namespace muster {
 namespace {
 
 bool compatible(const LockQueue& queue, LockMode mode) {
   if (queue.granted_count == 0) return true;
-  return mode == LockMode::shared && queue.upgrades == 0 && queue.granted->mode == LockMode::shared;
+  return mode != LockMode::exclusive && queue.upgrades == 0 && queue.granted->mode == mode;
+}
+
+/// Whether a holder has what it asks for.
+bool covers(const LockRequest* held, LockMode mode) {
+  return held != nullptr && (held->mode == mode || held->mode == LockMode::exclusive);
+}
+
+/// What a request is, or is to become.
+LockMode wanted(const LockRequest& request) {
+  return request.upgrading ? LockMode::exclusive : request.mode;
+}
+
+bool is_older(const LockRequest& a, const LockRequest& b) {
+  return a.begun != b.begun ? a.begun < b.begun : std::less<>()(a.holder, b.holder);
 }
 
 void link_granted(LockQueue& queue, LockRequest& request) {
@@ -39,37 +56,34 @@ void unlink_waiting(LockQueue& queue, LockRequest& request) {
 
 }  // namespace
 
-LockManager::LockManager(const MemoryPlacement* memory)
-    : buckets_(memory, MemoryRegion::locks, std::size_t{1} << kBucketBits) {}
+LockManager::LockManager(const MemoryPlacement* memory, DeadlockOptions deadlock)
+    : deadlock_(deadlock), buckets_(memory, MemoryRegion::locks, std::size_t{1} << kBucketBits) {}
 
 bool LockManager::acquire(LockHolder& holder, LockName name, LockMode mode) {
+  if (deadlock_.policy == DeadlockPolicy::no_wait) return try_acquire(holder, name, mode);
+  if (is_wounded(holder)) return false;
   LockRequest* const held = holder.find(name);
-  if (held != nullptr && (mode == LockMode::shared || held->mode == LockMode::exclusive)) return true;
+  if (covers(held, mode)) return true;
 
   LockRequest& request = held != nullptr ? *held : holder.take(name, mode);
   Bucket& bucket = bucket_of(name);
-  bool search;
+  bool look;
   {
     const std::lock_guard guard(bucket.latch);
     if (grant_or_queue(bucket, holder, request, held != nullptr)) return true;
-    holder.granted_.store(
-        0, std::memory_order_relaxed);  // relaxed: read again by this thread, or after the latch
+    if (dies(bucket, request)) {
+      take_out(holder, (*find(bucket, name))->queue, request);
+      return false;
+    }
+    // relaxed: read again by this thread, or after the latch
+    holder.wait_.store(LockHolder::kAwake, std::memory_order_relaxed);
     // seq_cst: of all that close one cycle together, the last in the single order of these stores sees that
     // the holder it waits for waits too, and searches.
     holder.waiting_.store(name, std::memory_order_seq_cst);
-    search = some_holder_waits(bucket, request);
+    look = has_to_look(bucket, request);
   }
-  if (search) {
-    const std::lock_guard guard(search_);
-    if (closes_cycle(holder) && withdraw(holder, request)) return false;
-  }
-
-  // A lock is often held for less than it takes to fall asleep. acquire: pairs with wake(), so that what the
-  // last holder did under the lock is seen.
-  Backoff backoff;
-  for (int i = 0; i < 8 && holder.granted_.load(std::memory_order_acquire) == 0; ++i) backoff.pause();
-  while (holder.granted_.load(std::memory_order_acquire) == 0)
-    holder.granted_.wait(0, std::memory_order_acquire);
+  if (look && !resolve(holder, request)) return false;
+  if (!wait(holder, request)) return false;
   holder.depends_on_ = std::max(holder.depends_on_, request.depends_on);
   if (held == nullptr) holder.hold(request);
   return true;
@@ -77,7 +91,7 @@ bool LockManager::acquire(LockHolder& holder, LockName name, LockMode mode) {
 
 bool LockManager::try_acquire(LockHolder& holder, LockName name, LockMode mode) {
   LockRequest* const held = holder.find(name);
-  if (held != nullptr && (mode == LockMode::shared || held->mode == LockMode::exclusive)) return true;
+  if (covers(held, mode)) return true;
 
   LockRequest& request = held != nullptr ? *held : holder.take(name, mode);
   Bucket& bucket = bucket_of(name);
@@ -171,8 +185,9 @@ void LockManager::wake(LockRequest* woken) {
   while (woken != nullptr) {
     LockHolder* const holder = woken->holder;
     woken = woken->wake_next;  // first: once granted, the request is its holder's again
-    holder->granted_.store(1, std::memory_order_release);  // release: pairs with the waiter's loads
-    holder->granted_.notify_one();  // only the address is used, should the holder be gone already
+    // release: pairs with the waiter's loads. Then only the address is used, should the holder be gone already.
+    const std::uint32_t before = holder->wait_.exchange(LockHolder::kGranted, std::memory_order_release);
+    if (before == LockHolder::kAsleep) futex_wake_one(holder->wait_);
   }
 }
 
@@ -181,7 +196,7 @@ void LockManager::release_one(LockRequest& request, Lsn commit_end) {
   {
     Bucket& bucket = bucket_of(request.name);
     const std::lock_guard guard(bucket.latch);
-    if (request.mode == LockMode::exclusive) bucket.released = std::max(bucket.released, commit_end);
+    if (request.mode != LockMode::shared) bucket.released = std::max(bucket.released, commit_end);
     leave(bucket, request, woken);
   }
   wake(woken);
@@ -189,6 +204,24 @@ void LockManager::release_one(LockRequest& request, Lsn commit_end) {
 
 void LockManager::release(LockRequest* chain, Lsn commit_end) {
   for (; chain != nullptr; chain = chain->held_next) release_one(*chain, commit_end);
+}
+
+void LockManager::release_early(LockHolder& holder, LockName name) {
+  LockRequest& request = *holder.find(name);
+  holder.drop(request);
+  release_one(request, 0);
+  holder.give_back(request);
+}
+
+void LockManager::weaken(LockHolder& holder, LockName name) {
+  LockRequest* woken = nullptr;
+  {
+    Bucket& bucket = bucket_of(name);
+    const std::lock_guard guard(bucket.latch);
+    holder.find(name)->mode = LockMode::shared;
+    grant_next(bucket, (*find(bucket, name))->queue, woken);
+  }
+  wake(woken);
 }
 
 void LockManager::release_all(LockHolder& holder, Lsn commit_end) {
@@ -201,7 +234,7 @@ LockRequest* LockManager::release_shared(LockHolder& holder) {
   LockRequest* kept = nullptr;
   for (LockRequest* request = holder.end_transaction(); request != nullptr;) {
     LockRequest* const next = request->held_next;
-    if (request->mode == LockMode::exclusive) {
+    if (request->mode != LockMode::shared) {
       request->held_next = kept;
       kept = request;
     } else {
@@ -232,12 +265,116 @@ bool LockManager::some_holder_waits(Bucket& bucket, const LockRequest& request) 
   return false;
 }
 
+/// Visits those whose locks, or earlier wishes, keep this one from being granted. Not those whose owners have committed and
+/// wait for the log only.
+template <class Visitor>
+void LockManager::for_each_ahead(const LockQueue& queue, const LockRequest& request, Visitor visit) {
+  const auto look = [&](LockRequest& other) {
+    const bool together = wanted(other) == wanted(request) && wanted(request) != LockMode::exclusive;
+    if (&other != &request && !together) visit(other);
+  };
+  for (LockRequest* granted = queue.granted; granted != nullptr; granted = granted->next) {
+    // relaxed: see closes_cycle()
+    if (granted->holder->serial_.load(std::memory_order_relaxed) == granted->serial) look(*granted);
+  }
+  if (request.upgrading) return;  // goes before all that wait
+  for (LockRequest* waiting = queue.waiting; waiting != &request; waiting = waiting->next) look(*waiting);
+}
+
+/// Whether the wish must not wait: for an older one (wait_die), or in the way of an older one (wound_wait).
+bool LockManager::dies(Bucket& bucket, const LockRequest& request) const {
+  const LockQueue& queue = (*find(bucket, request.name))->queue;
+  bool found = false;
+  if (deadlock_.policy == DeadlockPolicy::wait_die) {
+    for_each_ahead(queue, request,
+                   [&](const LockRequest& other) { found = found || is_older(other, request); });
+  } else if (deadlock_.policy == DeadlockPolicy::wound_wait && request.upgrading) {
+    // It would go before them: they wait for it from now on, and may have found nothing in it that is in their way before.
+    for (const LockRequest* waiting = queue.waiting; waiting != nullptr; waiting = waiting->next)
+      found = found || is_older(*waiting, request);
+  }
+  return found;
+}
+
+bool LockManager::has_to_look(Bucket& bucket, const LockRequest& request) const {
+  if (deadlock_.policy == DeadlockPolicy::wait_for_graph) return some_holder_waits(bucket, request);
+  if (deadlock_.policy != DeadlockPolicy::wound_wait) return false;
+  bool found = false;
+  for_each_ahead((*find(bucket, request.name))->queue, request,
+                 [&](const LockRequest& other) { found = found || is_older(request, other); });
+  return found;
+}
+
+/// Under the mutex, so that no holder that is looked at goes away. False: the wish has been withdrawn.
+bool LockManager::resolve(LockHolder& holder, LockRequest& request) {
+  const std::lock_guard guard(search_);
+  if (deadlock_.policy == DeadlockPolicy::wound_wait) {
+    wound_younger(holder, request);
+    return true;
+  }
+  return !closes_cycle(holder) || !withdraw(holder, request);
+}
+
+void LockManager::wound_younger(const LockHolder& holder, const LockRequest& request) {
+  to_visit_.clear();
+  {
+    Bucket& bucket = bucket_of(request.name);
+    const std::lock_guard guard(bucket.latch);
+    if (!holder.waits()) return;  // granted meanwhile
+    for_each_ahead((*find(bucket, request.name))->queue, request, [&](const LockRequest& other) {
+      if (is_older(request, other)) to_visit_.push_back({other.holder, other.serial});
+    });
+  }
+  for (const Visit& younger : to_visit_) {
+    LockHolder& victim = *younger.holder;
+    // seq_cst, all four: either the victim, which stores that it sleeps, sees the wound, or this sees that it sleeps. A wound of
+    // a transaction that has ended is one of nobody's.
+    victim.wounded_.store(younger.serial, std::memory_order_seq_cst);
+    std::uint32_t asleep = LockHolder::kAsleep;
+    if (victim.wait_.compare_exchange_strong(asleep, LockHolder::kAwake, std::memory_order_seq_cst))
+      futex_wake_one(victim.wait_);
+  }
+}
+
+/// Of this thread's own transaction.
+bool LockManager::is_wounded(const LockHolder& holder) const {
+  return deadlock_.policy == DeadlockPolicy::wound_wait &&
+         holder.wounded_.load(std::memory_order_seq_cst) ==   // see wound_younger()
+             holder.serial_.load(std::memory_order_relaxed);  // relaxed: this thread wrote it
+}
+
+/// Until the wish is granted. False: it has been withdrawn, since the transaction was wounded or has waited for too long.
+bool LockManager::wait(LockHolder& holder, LockRequest& request) {
+  using Clock = std::chrono::steady_clock;
+  const bool is_timed = deadlock_.policy == DeadlockPolicy::timeout;
+  const auto granted = [&] {
+    // acquire: pairs with wake(), so that what the last holder did under the lock is seen.
+    return holder.wait_.load(std::memory_order_acquire) == LockHolder::kGranted;
+  };
+  const Clock::time_point until = is_timed ? Clock::now() + deadlock_.timeout : Clock::time_point();
+  // A lock is often held for less than it takes to fall asleep.
+  Backoff backoff;
+  for (int i = 0; i < 8 && !granted(); ++i) backoff.pause();
+  while (!granted()) {
+    const auto left = is_timed ? until - Clock::now() : Clock::duration(-1);
+    const bool is_late = is_timed && left.count() <= 0;
+    // Where it is too late to withdraw, the wish has been granted, and wake() is on its way.
+    if ((is_late || is_wounded(holder)) && withdraw(holder, request)) return false;
+    std::uint32_t word = LockHolder::kAwake;
+    holder.wait_.compare_exchange_strong(word, LockHolder::kAsleep,
+                                         std::memory_order_seq_cst);  // wound_younger()
+    if (word == LockHolder::kGranted || (is_wounded(holder) && holder.waits())) continue;
+    futex_wait(holder.wait_, LockHolder::kAsleep, is_late ? Clock::duration(-1) : left);
+  }
+  return true;
+}
+
 /// Follows "waits for" from `waiter`. Who waits for a lock waits, directly or through others in the same
 /// queue, for all who hold it, and through the others for nobody else; so the holders are edges enough. The
 /// graph is read one lock at a time, but a transaction that waits keeps what it holds, and serials tell
 /// whether it is still the same transaction: a cycle that is found is there when the last of its edges is
 /// read.
-bool LockManager::closes_cycle(const LockHolder& waiter) {
+bool LockManager::closes_cycle(LockHolder& waiter) {
   to_visit_.clear();
   // relaxed: this thread's own.
   to_visit_.push_back({&waiter, waiter.serial_.load(std::memory_order_relaxed)});

@@ -250,6 +250,10 @@ void Restart::undo_losers(LogManager& log, WorkerId worker, const Tables& tables
       undo.end();
       continue;
     }
+    if (record.type == RecordType::compensation) {  // of a part that was taken back before the end
+      next.emplace(undo_next_of(record), transaction);
+      continue;
+    }
     if (undo_is_cut()) return;
     const RecordChange change = change_of(record);
     undo.take_back(tables, change.table, change.kind, change.key, change.before, record.previous);

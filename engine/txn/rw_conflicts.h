@@ -8,11 +8,10 @@
 #include <mutex>
 
 #include "algorithms/backoff.h"
+#include "engine/txn/commit_clock.h"
 #include "engine/txn/spin_latch.h"
 
 namespace muster {
-
-using Timestamp = std::uint64_t;
 
 struct Mark;
 
@@ -140,7 +139,7 @@ class RwConflicts {
   void roll_back(Transaction& me);
 
  private:
-  static constexpr std::uint32_t kRows = 1024;
+  static constexpr std::uint32_t kRows = 512;
 
   /// A set of rows.
   class Rows {

@@ -50,7 +50,8 @@ SerializationMember& SerializationGraph::join() {
   return member;
 }
 
-void SerializationGraph::leave(SerializationMember& member) {
+void SerializationGraph::leave(SerializationMember& member, Timestamp visible) {
+  collect(member, visible);
   while (member.first_kept_ != nullptr && has_committed(*member.first_kept_)) free_first_kept(member, true);
   member.left_ = member.kept_;
   const std::lock_guard guard(joining_);

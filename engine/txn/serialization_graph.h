@@ -101,8 +101,8 @@ class SerializationGraph {
                      SerializationRules rules);
 
   SerializationMember& join();
-  /// No transaction of the member runs, and all of them are over.
-  void leave(SerializationMember& member);
+  /// No transaction of the member runs, and all of them are over. What others still have to meet becomes numbers.
+  void leave(SerializationMember& member, Timestamp visible);
   /// Whether there are members: then every insertion calls insert(), at whatever level. Under its leaf's latch.
   bool is_in_use() const {
     std::atomic_thread_fence(std::memory_order_seq_cst);  // [members] the latch was taken before

@@ -9,8 +9,16 @@
 namespace muster {
 namespace {
 
-/// With so many ghosts on its list a session takes on no more that it has not left itself.
-constexpr std::size_t kForeignGhostsMax = 4096;
+/// Where some of those who may run beside it read versions.
+bool writes_versions(Isolation level) {
+  return level == Isolation::read_committed || level == Isolation::snapshot ||
+         level == Isolation::serializable_snapshot;
+}
+
+bool reads_versions(Isolation level, ReadCommitted read_committed) {
+  return writes_versions(level) &&
+         (level != Isolation::read_committed || read_committed == ReadCommitted::versions);
+}
 
 }  // namespace
 
@@ -20,7 +28,14 @@ TransactionSession::TransactionSession(std::shared_ptr<Engine> engine, CommitPol
       registration_(engine_, level),
       policy_(policy),
       level_(level),
-      worker_(engine_.log.attach()) {}
+      worker_(engine_.log.attach()),
+      reads_versions_(reads_versions(level, engine_.options.read_committed)) {
+  if (!writes_versions(level)) return;
+  versions_.emplace(engine_, worker_,
+                    level == Isolation::read_committed ? SessionVersions::SnapshotOf::operation
+                                                       : SessionVersions::SnapshotOf::transaction);
+  if (level == Isolation::serializable_snapshot) member_ = &engine_.serialization.join();
+}
 
 TransactionSession::~TransactionSession() {
   try {
@@ -28,17 +43,37 @@ TransactionSession::~TransactionSession() {
   } catch (const std::exception&) {  // the engine has noted that it failed, and says so to everybody else
   }
   engine_.log.wait_for_acknowledgements(worker_);
+  if (versions_) versions_->collect();  // before the ghosts, which they keep
+  if (member_ != nullptr)
+    engine_.serialization.leave(*member_, engine_.versions.clock().visible());  // likewise
   reclaim_ghosts();
+  versions_.reset();  // the worker is another session's from now on
   engine_.log.detach(worker_);
   engine_.locks.forget(locks_);
 }
 
 void TransactionSession::begin() {
+  start(false);
+}
+
+void TransactionSession::begin_read_only() {
+  start(true);
+}
+
+void TransactionSession::start(bool read_only) {
   if (active_) throw std::logic_error("begin: the transaction before has not ended");
   engine_.throw_if_failed();
   if (engine_.options.begin_record != BeginRecord::lazy) log_begin();
+  engine_.locks.begins(locks_, std::exchange(was_victim_, false));
   active_ = true;
+  ++transactions_;
   waits_for_locks_ = true;
+  is_read_only_ = read_only;
+  if (member_ != nullptr) {
+    begin_serializable(read_only);
+  } else if (versions_) {
+    versions_->begin();
+  }
 }
 
 void TransactionSession::begin_without_waiting() {
@@ -76,58 +111,172 @@ void TransactionSession::require_transaction() const {
 }
 
 bool TransactionSession::lock(TableId table, Bytes key, LockMode mode) {
+  return lock(lock_name(table, key), mode);
+}
+
+bool TransactionSession::lock(LockName name, LockMode mode) {
   require_transaction();
-  const LockName name = lock_name(table, key);
   if (waits_for_locks_ ? engine_.locks.acquire(locks_, name, mode)
                        : engine_.locks.try_acquire(locks_, name, mode)) {
     return true;
   }
   roll_back();
+  was_victim_ = true;
   return false;
 }
 
 Status TransactionSession::read(TableId table, Bytes key, std::vector<std::byte>& value) {
-  if (!lock(table, key, LockMode::shared)) return Status::deadlock;
-  return engine_.tables.get(table).find(key, value);
+  if (reads_versions_) return read_version(table, key, value);
+  const LockName name = lock_name(table, key);
+  const bool is_short = level_ == Isolation::read_committed && !locks_.mode_of(name);
+  if (!lock(name, LockMode::shared)) return Status::deadlock;
+  const Status status = engine_.tables.get(table).find(key, value);
+  if (is_short) engine_.locks.release_early(locks_, name);
+  return status;
 }
 
 Status TransactionSession::read_for_update(TableId table, Bytes key, std::vector<std::byte>& value) {
-  if (!lock(table, key, LockMode::exclusive)) return Status::deadlock;
+  if (const Status locked = lock_for_write(table, key); locked != Status::ok) return locked;
+  if (member_ != nullptr) engine_.serialization.read(*member_, lock_name(table, key));
   return engine_.tables.get(table).find(key, value);
 }
 
 Status TransactionSession::insert(TableId table, Bytes key, Bytes value) {
-  if (!lock(table, key, LockMode::exclusive)) return Status::deadlock;
-  return engine_.tables.get(table).insert(key, value, *this);
+  if (const Status locked = lock_for_write(table, key); locked != Status::ok) return locked;
+  const Status status = insert_between_locks(table, key, value);
+  if (gap_.name != 0) leave_gap();
+  return mark_write(table, key, status);
+}
+
+Status TransactionSession::insert_between_locks(TableId table, Bytes key, Bytes value) {
+  for (;;) {
+    const Status status = engine_.tables.get(table).insert(key, value, *this);
+    if (status != Status::conflict) return status;
+    if (!lock(refused_.name, refused_.mode)) return Status::deadlock;
+  }
+}
+
+/// Asks for no lock that it would have to wait for: the leaf is latched. The insertion waits later and tries again.
+bool TransactionSession::may_insert(TableId table, Bytes key, const Bytes* successor) {
+  const LockName name = successor != nullptr ? gap_name(table, *successor) : end_gap_name(table);
+  if (versions_) mark_insertion(table, key, name);
+  if (level_ != Isolation::two_phase_locking && level_ != Isolation::read_committed) return true;
+  const auto try_lock = [this](LockName wanted, LockMode mode) {
+    refused_ = {wanted, mode};
+    return engine_.locks.try_acquire(locks_, wanted, mode);
+  };
+  if (gap_.name != name) {
+    if (gap_.name != 0) leave_gap();  // while it waited, another key came between
+    gap_ = {name, locks_.mode_of(name)};
+  }
+  if (!try_lock(name, LockMode::add)) return false;
+  return !gap_.before || try_lock(gap_name(table, key), LockMode::shared);
+}
+
+/// The record is in its page, or will not come: the gap is as it was.
+void TransactionSession::leave_gap() {
+  const Gap gap = std::exchange(gap_, {});
+  const std::optional<LockMode> now = locks_.mode_of(gap.name);
+  if (!now || now == gap.before) return;
+  if (gap.before) {
+    engine_.locks.weaken(locks_, gap.name);
+  } else {
+    engine_.locks.release_early(locks_, gap.name);
+  }
 }
 
 Status TransactionSession::update(TableId table, Bytes key, Bytes value) {
-  if (!lock(table, key, LockMode::exclusive)) return Status::deadlock;
-  return engine_.tables.get(table).update(key, value, *this);
+  if (const Status locked = lock_for_write(table, key); locked != Status::ok) return locked;
+  return mark_write(table, key, engine_.tables.get(table).update(key, value, *this));
 }
 
 Status TransactionSession::remove(TableId table, Bytes key) {
-  if (!lock(table, key, LockMode::exclusive)) return Status::deadlock;
-  return engine_.tables.get(table).remove(key, *this);
+  if (const Status locked = lock_for_write(table, key); locked != Status::ok) return locked;
+  return mark_write(table, key, engine_.tables.get(table).remove(key, *this));
+}
+
+/// The other levels may have somebody beside them who wants the value before, which the log has not.
+Status TransactionSession::increment(TableId table, Bytes key, std::size_t offset, std::int64_t by) {
+  if (level_ != Isolation::two_phase_locking) return Session::increment(table, key, offset, by);
+  if (!lock(table, key, LockMode::add)) return Status::deadlock;
+  return engine_.tables.get(table).increment(key, {offset, by}, *this);
 }
 
 Status TransactionSession::scan(TableId table, Bytes from,
                                 const std::function<bool(Bytes key, Bytes value)>& visit) {
+  if (member_ != nullptr) return scan_marked(table, from, visit);
+  if (reads_versions_) return scan_versions(table, from, visit);
   require_transaction();
+  return level_ == Isolation::read_committed ? scan_committed(table, from, visit)
+                                             : scan_serializable(table, from, visit);
+}
+
+/// Where the tree has changed before the locks were there, it is read again from the last record on. What then comes first, and
+/// was locked before, needs no second look: nothing has come before it or changed it.
+Status TransactionSession::scan_serializable(TableId table, Bytes from,
+                                             const std::function<bool(Bytes, Bytes)>& visit) {
   const BTree& tree = engine_.tables.get(table);
+  std::vector<std::byte> last(from.begin(), from.end());
+  bool was_visited = false;  // `last`
+  LockName locked = 0;       // a record that is locked, with its gap, since before the tree was read
+  bool end_is_locked = false;
+  bool done = false;
+  const auto meet = [&](const TreeRecord& record) {
+    if (was_visited && std::ranges::equal(record.key, last)) return true;
+    const LockName name = lock_name(table, record.key);
+    if (!lock(gap_name(table, record.key), LockMode::shared) || !lock(name, LockMode::shared)) return false;
+    if (name != locked && !record.is_current()) {
+      locked = name;
+      return false;
+    }
+    last.assign(record.key.begin(), record.key.end());
+    was_visited = true;
+    if (record.ghost) {
+      note_ghost(table, record.key);
+    } else {
+      done = !visit(record.key, record.value);
+    }
+    return active_ && !done;  // visit() may have been the victim of an operation of its own
+  };
+  while (!done) {
+    const bool came_to_end = tree.scan(last, std::ref(meet));
+    if (!active_) return Status::deadlock;
+    done = done || (came_to_end && end_is_locked);
+    if (done || !came_to_end) continue;
+    if (!lock(end_gap_name(table), LockMode::shared)) return Status::deadlock;
+    end_is_locked = true;
+  }
+  return Status::ok;
+}
+
+/// Each record under its lock, which is let go before it is shown.
+Status TransactionSession::scan_committed(TableId table, Bytes from,
+                                          const std::function<bool(Bytes, Bytes)>& visit) {
+  const BTree& tree = engine_.tables.get(table);
+  std::vector<std::byte> again;
   tree.scan(from, [&](const TreeRecord& record) {
-    if (!lock(table, record.key, LockMode::shared)) return false;
+    const LockName name = lock_name(table, record.key);
+    const bool is_short = !locks_.mode_of(name);
+    if (!lock(name, LockMode::shared)) return false;
     // What the tree showed may have been uncommitted: a record may be gone, and a ghost revived.
-    if (tree.find(record.key, scanned_) == Status::ok) return visit(record.key, scanned_) && active_;
-    if (record.ghost && ghosts_.size() < kForeignGhostsMax) ghosts_.add(table, record.key);
+    const bool current = record.is_current();
+    const bool found = current ? !record.ghost : tree.find(record.key, again) == Status::ok;
+    if (is_short) engine_.locks.release_early(locks_, name);
+    if (found) return visit(record.key, current ? record.value : again) && active_;
+    if (record.ghost) note_ghost(table, record.key);
     return true;
   });
-  return active_ ? Status::ok
-                 : Status::deadlock;  // visit() may have been the victim of an operation of its own
+  return active_ ? Status::ok : Status::deadlock;
+}
+
+void TransactionSession::note_ghost(TableId table, Bytes key) {
+  if (ghosts_.size() < kForeignGhostsMax) ghosts_.add(table, key);
 }
 
 Lsn TransactionSession::change(const RecordChange& change) {
+  if (is_read_only_) throw std::logic_error("a transaction that begin_read_only() has begun changes nothing");
   undo_.make_room(change);
+  if (versions_) versions_->keep(change);
   if (change.kind == ChangeKind::remove) ghosts_.add(change.table, change.key);
   LogPosition position;
   if (transaction_ == 0) {
@@ -149,7 +298,7 @@ Lsn TransactionSession::restructure(std::span<const PageImage> pages) {
 }
 
 bool TransactionSession::may_reclaim(TableId table, Bytes key) {
-  return engine_.locks.is_free(lock_name(table, key), engine_.log.durable());
+  return engine_.may_reclaim(table, key);
 }
 
 Lsn TransactionSession::reclaim(const Reclaim& ghosts) {
@@ -171,12 +320,19 @@ void TransactionSession::reclaim_ghosts() noexcept {
   }
 }
 
+void TransactionSession::tidy_up() noexcept {
+  if (versions_) versions_->collect_if_due();  // before the ghosts, which they keep
+  if (ghosts_.is_due()) reclaim_ghosts();
+}
+
 void TransactionSession::finish() {
   active_ = false;
+  if (versions_) versions_->end();
   if (std::exchange(is_registered_, false)) engine_.active.ended(worker_);
   transaction_ = 0;
   begin_ = 0;
   last_ = 0;
+  gap_ = {};
   undo_.clear();
 }
 
@@ -185,54 +341,90 @@ void TransactionSession::abort() {
   roll_back();
 }
 
+void TransactionSession::take_back(Undo& undo, std::size_t changes_kept) {
+  for (; undo_.size() > changes_kept; undo_.remove_last()) {
+    const UndoList::Entry entry = undo_.last();
+    undo.take_back(engine_.tables, entry.table, entry.kind, entry.key, entry.before, entry.previous);
+    if (entry.kind == ChangeKind::insert) ghosts_.add(entry.table, entry.key);
+  }
+}
+
 void TransactionSession::roll_back() {
   const bool changed = has_changed();
   try {
     if (!leaves_no_trace()) {
       // No abort record where nothing is taken back: the begin may have gone all the same (retractions.h).
       if (changed) last_ = engine_.log.append_mark(worker_, transaction_, last_, RecordType::abort).begin;
-      Undo undo(engine_.log, worker_, transaction_, last_, &engine_.locks);
-      for (; !undo_.empty(); undo_.remove_last()) {
-        const UndoList::Entry entry = undo_.last();
-        undo.take_back(engine_.tables, entry.table, entry.kind, entry.key, entry.before, entry.previous);
-        if (entry.kind == ChangeKind::insert) ghosts_.add(entry.table, entry.key);
-      }
+      Undo undo(engine_.log, worker_, transaction_, last_, &engine_);
+      take_back(undo, 0);
       undo.end();
     }
   } catch (...) {
-    // Half done, and from now on nothing is committed: restart does the rest.
-    engine_.fail(std::current_exception());
-    engine_.locks.release_all(locks_, 0);
-    finish();
+    give_up();
     throw;
   }
+  if (versions_) engine_.versions.roll_back(versions_->written());
+  if (member_ != nullptr) engine_.serialization.roll_back(*member_);
   engine_.locks.release_all(locks_, 0);
   finish();
-  if (changed && ghosts_.is_due()) reclaim_ghosts();
+  if (changed) tidy_up();
+}
+
+/// A rollback is half done, and from now on nothing is committed: restart does the rest.
+void TransactionSession::give_up() {
+  engine_.fail(std::current_exception());
+  engine_.locks.release_all(locks_, 0);
+  finish();
+}
+
+Savepoint TransactionSession::savepoint() const {
+  require_transaction();
+  return {transactions_, undo_.size()};
+}
+
+void TransactionSession::roll_back_to(const Savepoint& savepoint) {
+  require_transaction();
+  if (savepoint.transaction != transactions_ || savepoint.changes > undo_.size())
+    throw std::logic_error("roll_back_to: the savepoint is of another transaction, or was gone back behind");
+  try {
+    Undo undo(engine_.log, worker_, transaction_, last_, &engine_);
+    take_back(undo, savepoint.changes);
+    last_ = undo.last();
+  } catch (...) {
+    give_up();
+    throw;
+  }
 }
 
 bool TransactionSession::commit(Callback callback, void* context) {
   require_transaction();
+  if (member_ != nullptr && !may_commit()) return false;
   if (leaves_no_trace()) {
     commit_read_only(callback, context);
   } else {
     commit_in_log(callback, context);
-    if (ghosts_.is_due()) reclaim_ghosts();
+    tidy_up();
   }
+  collect_marks();
   return true;
 }
 
 void TransactionSession::commit_in_log(Callback callback, void* context) {
   const bool pipelined = policy_ == CommitPolicy::pipelined;
   LockRequest* held = nullptr;
+  WrittenVersions written;
   try {
     engine_.throw_if_failed();
     Pending* const pending = pipelined ? &take_pending(callback, context) : nullptr;
     const Lsn end = policy_ == CommitPolicy::queued_group
                         ? engine_.commit_queue.commit(worker_, transaction_, last_)
                         : engine_.log.append_mark(worker_, transaction_, last_, RecordType::commit).end;
+    if (versions_) written = versions_->written();
     finish();
-    if (engine_.options.early_lock_release || policy_ == CommitPolicy::async) {
+    // Nobody waits: the session's next transaction is to see it.
+    const bool early = engine_.options.early_lock_release || policy_ == CommitPolicy::async;
+    if (early || pipelined) show_commit(std::exchange(written, {}), end);
+    if (early) {
       engine_.locks.release_all(locks_, end);
     } else {
       held = engine_.locks.release_shared(locks_);
@@ -251,13 +443,15 @@ void TransactionSession::commit_in_log(Callback callback, void* context) {
     locks_.take_back(held);
     throw;
   }
+  show_commit(written, 0);
   engine_.locks.release(held, 0);
   locks_.take_back(held);
   if (callback != nullptr) callback(context);
 }
 
 void TransactionSession::commit_read_only(Callback callback, void* context) {
-  const Lsn seen = policy_ == CommitPolicy::async ? 0 : locks_.depends_on();
+  Lsn seen = policy_ == CommitPolicy::async ? 0 : locks_.depends_on();
+  if (versions_ && policy_ != CommitPolicy::async) seen = std::max(seen, versions_->depends_on());
   engine_.locks.release_all(locks_, 0);
   finish();
   engine_.throw_if_failed();
@@ -310,7 +504,11 @@ TransactionSession::Pending& TransactionSession::take_pending(Callback callback,
 
 void TransactionSession::wait_for_acknowledgements() {
   engine_.log.wait_for_acknowledgements(worker_);
-  if (!active_) reclaim_ghosts();
+  if (active_) return;
+  if (versions_) versions_->collect();  // before the ghosts, which they keep
+  if (member_ != nullptr)
+    engine_.serialization.collect(*member_, engine_.versions.clock().visible());  // likewise
+  reclaim_ghosts();
 }
 
 }  // namespace muster

@@ -3,20 +3,39 @@
 #include <atomic>
 #include <deque>
 #include <memory>
+#include <optional>
 
 #include "engine/database.h"
 #include "engine/txn/engine.h"
 #include "engine/txn/ghost_list.h"
+#include "engine/txn/session_versions.h"
 #include "engine/txn/undo_list.h"
 
 namespace muster {
 
+class Undo;
+
 /// A session over an Engine.
 ///
-/// Locks      A record's lock is taken before the tree is touched. Shared ones go when the commit record is in
+/// Locks      A record's lock is taken before the tree is touched, whether the record is there or not. Shared ones go when the commit record is in
 ///            the log buffer: the next to write those records commits behind it. Exclusive ones go at the same
 ///            moment with early lock release and for `async`, else when the commit is durable: after the wait,
 ///            or from the log's drainer for `pipelined`.
+/// Versions   Levels beside which some read versions write them: linked before the page changes, stamped when the commit may
+///            be seen, before the exclusive locks go. That is once the commit record is in the log buffer with early lock
+///            release, for `async` and `pipelined`, else once it is durable. See versions.h.
+/// Gaps       A scan locks each record that it meets, ghosts too, and the gap below it, both shared, and at the table's end the gap
+///            there; then it looks whether what it has read is still so. An insertion locks the gap that its key goes into
+///            with LockMode::add, under the leaf's latch, until the record is in the page. Whoever has locked that gap
+///            shared itself makes it exclusive for as long, and locks the new key's gap shared, too. A key that is not
+///            there needs no gap: its own lock keeps others from inserting it. A ghost whose lock is free may go, and its gap
+///            becomes a part of the next one: whoever has locked that gap has locked the ghost, too.
+/// Counters   An increment under two-phase locking takes LockMode::add, so that transactions that add to one number do not wait
+///            for each other. It is taken back by subtracting.
+/// Read committed  A read's lock is let go with the read, a scan's record by record, and there are none on gaps but those of
+///            insertions, which a scan of a serializable transaction waits for.
+/// Marks      A serializable snapshot transaction marks what it reads and writes, asks at its commit whether it may, and takes its
+///            timestamp through the graph. See serialization_graph.h.
 /// Undo       from a list in memory, not from the log: restart alone reads the log.
 /// Ghosts     A removal, and an insertion that is taken back, leave a ghost with the record's lock, which scans wait for as
 ///            for any other. The session takes it away after a transaction, once the lock is free and what it
@@ -31,13 +50,17 @@ class TransactionSession final : public Session, private ChangeLog {
 
   void begin() override;
   void begin_without_waiting() override;
+  void begin_read_only() override;
   Status read(TableId table, Bytes key, std::vector<std::byte>& value) override;
   Status read_for_update(TableId table, Bytes key, std::vector<std::byte>& value) override;
   Status insert(TableId table, Bytes key, Bytes value) override;
   Status update(TableId table, Bytes key, Bytes value) override;
   Status remove(TableId table, Bytes key) override;
+  Status increment(TableId table, Bytes key, std::size_t offset, std::int64_t by) override;
   Status scan(TableId table, Bytes from, const std::function<bool(Bytes key, Bytes value)>& visit) override;
   void abort() override;
+  Savepoint savepoint() const override;
+  void roll_back_to(const Savepoint& savepoint) override;
   bool commit(void (*acknowledge)(void* context) noexcept, void* context) override;
   void wait_for_acknowledgements() override;
 
@@ -55,15 +78,45 @@ class TransactionSession final : public Session, private ChangeLog {
 
   Lsn change(const RecordChange& change) override;
   Lsn restructure(std::span<const PageImage> pages) override;
+  bool may_insert(TableId table, Bytes key, const Bytes* successor) override;
   bool may_reclaim(TableId table, Bytes key) override;
   Lsn reclaim(const Reclaim& ghosts) override;
 
   /// Locks, or rolls back: false after a deadlock.
   bool lock(TableId table, Bytes key, LockMode mode);
+  bool lock(LockName name, LockMode mode);
+  Status insert_between_locks(TableId table, Bytes key, Bytes value);
+  void leave_gap();
+  Status scan_serializable(TableId table, Bytes from, const std::function<bool(Bytes, Bytes)>& visit);
+  Status scan_committed(TableId table, Bytes from, const std::function<bool(Bytes, Bytes)>& visit);
+  void note_ghost(TableId table, Bytes key);
   void require_transaction() const;
+
+  // snapshot_reads.cpp
+  Status read_version(TableId table, Bytes key, std::vector<std::byte>& value);
+  Status scan_versions(TableId table, Bytes from, const std::function<bool(Bytes key, Bytes value)>& visit);
+  bool show(const SessionVersions::Reading& reading, TableId table, const TreeRecord& record,
+            const std::function<bool(Bytes key, Bytes value)>& visit);
+  /// Locks exclusively, or rolls back: deadlock, or conflict with one that has committed first.
+  Status lock_for_write(TableId table, Bytes key);
+
+  // serializable_snapshot.cpp
+  void begin_serializable(bool read_only);
+  bool is_doomed();
+  Status scan_marked(TableId table, Bytes from, const std::function<bool(Bytes key, Bytes value)>& visit);
+  Status mark_write(TableId table, Bytes key, Status status);
+  void mark_insertion(TableId table, Bytes key, LockName gap);
+  bool may_commit();
+  void show_commit(const WrittenVersions& written, Lsn end);
+  void collect_marks();
+
+  void start(bool read_only);
   void roll_back();
+  void take_back(Undo& undo, std::size_t changes_kept);
+  void give_up();
   void finish();
   void reclaim_ghosts() noexcept;
+  void tidy_up() noexcept;  ///< when it is due
   TransactionId new_number();
   void log_begin();
   bool has_changed() const { return last_ != begin_; }
@@ -74,6 +127,9 @@ class TransactionSession final : public Session, private ChangeLog {
   void acknowledge_later(Pending& pending, Lsn end, LockRequest* held);
   static void on_durable(PendingCommit& commit, bool durable) noexcept;
   Pending& take_pending(Callback callback, void* context);
+
+  /// With so many ghosts on its list a session takes on no more that it has not left itself.
+  static constexpr std::size_t kForeignGhostsMax = 4096;
 
   /// Counts the session as long as it lives.
   struct Registration {
@@ -94,17 +150,36 @@ class TransactionSession final : public Session, private ChangeLog {
   const Isolation level_;
   const WorkerId worker_;
   LockHolder locks_;
+  std::optional<SessionVersions> versions_;  // of levels that write them
+  const bool reads_versions_;
+  SerializationMember* member_ = nullptr;       // of serializable_snapshot, else null
+  SerializableTransaction* decided_ = nullptr;  // of this transaction, once it may commit
   bool active_ = false;
-  bool waits_for_locks_ = true;    // this transaction
-  bool is_registered_ = false;     // in engine_.active
-  TransactionId transaction_ = 0;  // 0 until something of it is logged
-  TransactionId next_number_ = 0;  // [next_number_, numbers_end_) are this session's
+  std::uint64_t transactions_ = 0;  // that have begun
+  bool waits_for_locks_ = true;     // this transaction
+  bool is_read_only_ = false;       // likewise: it has said so
+  bool was_victim_ = false;         // the transaction before
+  bool is_registered_ = false;      // in engine_.active
+  TransactionId transaction_ = 0;   // 0 until something of it is logged
+  TransactionId next_number_ = 0;   // [next_number_, numbers_end_) are this session's
   TransactionId numbers_end_ = 0;
   Lsn begin_ = 0;  // of a begin record that was logged without a change
   Lsn last_ = 0;   // the transaction's newest record
   UndoList undo_;
   GhostList ghosts_;
-  std::vector<std::byte> scanned_;  // a scan's record, read again under its lock
+  std::vector<std::byte> scanned_;  // a scan's record, read again
+
+  /// Of an insertion on its way: the gap that it has locked, and how it was held before.
+  struct Gap {
+    LockName name = 0;
+    std::optional<LockMode> before;
+  };
+  Gap gap_;
+  struct Wish {
+    LockName name = 0;
+    LockMode mode = LockMode::shared;
+  };
+  Wish refused_;  // why may_insert() said no
 
   Lsn last_pending_ = 0;  // acknowledgements are asked for in this order
   Pending* free_ = nullptr;

@@ -21,13 +21,16 @@ void Undo::take_back(const Tables& tables, TableId table, ChangeKind kind, Bytes
     case ChangeKind::remove:
       status = tree.insert(key, before, *this);
       break;
+    case ChangeKind::increment:
+      status = tree.increment(key, Increment::of(before), *this);
+      break;
   }
   if (status != Status::ok) {
     throw DamageError(fmt::format(
         "transaction {} cannot be rolled back: a record of table {} is not as it left it (after LSN {})",
         transaction_, table, last_));
   }
-  if (kind == ChangeKind::insert && locks_ == nullptr) tree.reclaim(key, *this);
+  if (kind == ChangeKind::insert && engine_ == nullptr) tree.reclaim(key, *this);
 }
 
 void Undo::end() {
@@ -45,7 +48,7 @@ Lsn Undo::restructure(std::span<const PageImage> pages) {
 }
 
 bool Undo::may_reclaim(TableId table, Bytes key) {
-  return locks_ == nullptr || locks_->is_free(lock_name(table, key), log_.durable());
+  return engine_ == nullptr || engine_->may_reclaim(table, key);
 }
 
 Lsn Undo::reclaim(const Reclaim& ghosts) {

@@ -2,7 +2,7 @@
 
 #include "engine/index/change_log.h"
 #include "engine/log/log_manager.h"
-#include "engine/txn/lock_manager.h"
+#include "engine/txn/engine.h"
 #include "engine/txn/tables.h"
 
 namespace muster {
@@ -12,16 +12,18 @@ namespace muster {
 /// takes are logged on their own.
 class Undo : private ChangeLog {
  public:
-  /// `last`: the transaction's newest record. `locks`: none at restart, where no other transaction runs.
-  Undo(LogManager& log, WorkerId worker, TransactionId transaction, Lsn last, LockManager* locks)
-      : log_(log), worker_(worker), transaction_(transaction), locks_(locks), last_(last) {}
+  /// `last`: the transaction's newest record. `engine`: none at restart, where no other transaction runs.
+  Undo(LogManager& log, WorkerId worker, TransactionId transaction, Lsn last, Engine* engine)
+      : log_(log), worker_(worker), transaction_(transaction), engine_(engine), last_(last) {}
 
   /// Takes one change back; `undo_next` is what is to be undone after it. A record that is not as the change
-  /// left it is a DamageError. An insertion becomes a ghost, which goes at once where there are no locks.
+  /// left it is a DamageError. An insertion becomes a ghost, which goes at once where there is no engine.
   void take_back(const Tables& tables, TableId table, ChangeKind kind, Bytes key, Bytes before,
                  Lsn undo_next);
   /// All is taken back.
   void end();
+  /// The transaction's newest record.
+  Lsn last() const { return last_; }
 
  private:
   Lsn change(const RecordChange& change) override;
@@ -32,7 +34,7 @@ class Undo : private ChangeLog {
   LogManager& log_;
   const WorkerId worker_;
   const TransactionId transaction_;
-  LockManager* const locks_;
+  Engine* const engine_;
   Lsn last_;
   Lsn undo_next_ = 0;
 };

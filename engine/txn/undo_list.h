@@ -19,7 +19,7 @@ class UndoList {
     Bytes before;
   };
 
-  bool empty() const { return items_.empty(); }
+  std::size_t size() const { return items_.size(); }
   void clear() {
     items_.clear();
     bytes_.clear();

@@ -20,6 +20,7 @@ class ErringSession final : public Session {
   ErringSession(std::unique_ptr<Session> inner, Fault fault) : inner_(std::move(inner)), fault_(fault) {}
   void begin() override { inner_->begin(); }
   void begin_without_waiting() override { inner_->begin_without_waiting(); }
+  void begin_read_only() override { inner_->begin_read_only(); }
   Status read(TableId table, Bytes key, std::vector<std::byte>& value) override {
     const Status status = inner_->read(table, key, value);
     if (status != Status::ok || ++reads_ < 50) {
@@ -47,6 +48,8 @@ class ErringSession final : public Session {
     return inner_->scan(table, from, visit);
   }
   void abort() override { inner_->abort(); }
+  Savepoint savepoint() const override { return inner_->savepoint(); }
+  void roll_back_to(const Savepoint& savepoint) override { inner_->roll_back_to(savepoint); }
   void commit(void (*acknowledge)(void*) noexcept, void* context) override {
     inner_->commit(acknowledge, context);
   }
@@ -73,6 +76,7 @@ class ErringDatabase final : public Database {
   LogManager& log() override { return inner_->log(); }
   BufferStatistics buffer_statistics() const override { return inner_->buffer_statistics(); }
   BeginStatistics begin_statistics() const override { return inner_->begin_statistics(); }
+  VersionStatistics version_statistics() const override { return inner_->version_statistics(); }
   void checkpoint() override { inner_->checkpoint(); }
   Lsn log_begin() const override { return inner_->log_begin(); }
   std::unique_lock<std::mutex> keep_log() override { return inner_->keep_log(); }

@@ -43,9 +43,11 @@ TEST_CASE("Session: reading and updating allocate nothing once a session has don
   DatabaseOptions options = memory_database(directory.path());
   options.frames = 4096;
   options.early_lock_release = GENERATE(false, true);
+  const auto level = GENERATE(Isolation::two_phase_locking, Isolation::read_committed, Isolation::snapshot,
+                              Isolation::serializable_snapshot);
   const auto database = Database::open(options);
   const TableId table = database->create_table("t");
-  const auto session = database->attach(policy);
+  const auto session = database->attach(policy, level);
   std::vector<std::string> keys;
   for (std::uint64_t i = 0; i < 500; ++i) keys.push_back(key_of(i));
   const std::string value(100, 'v');

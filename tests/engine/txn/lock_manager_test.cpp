@@ -8,36 +8,14 @@
 #include <vector>
 
 #include "tests/catch.h"
+#include "tests/engine/txn/lock_testing.h"
 
 namespace muster {
 namespace {
 
 constexpr auto kShared = LockMode::shared;
 constexpr auto kExclusive = LockMode::exclusive;
-
-void await_waiting(const LockHolder& holder) {
-  for (Backoff backoff; !holder.waits(); backoff.pause()) {}
-}
-
-/// A request made by a thread of its own, since it may have to wait.
-class Asking {
- public:
-  Asking(LockManager& locks, LockHolder& holder, LockName name, LockMode mode)
-      : thread_([&locks, &holder, name, mode, this] {
-          granted_.store(locks.acquire(holder, name, mode));
-          done_.store(true);
-        }) {}
-  bool granted() {
-    thread_.join();
-    return granted_.load();
-  }
-  bool done() const { return done_.load(); }
-
- private:
-  std::atomic<bool> granted_{false};
-  std::atomic<bool> done_{false};
-  std::thread thread_;
-};
+constexpr auto kAdd = LockMode::add;
 
 }  // namespace
 
@@ -362,6 +340,87 @@ TEST_CASE("LockManager: many threads over few locks never hold one that excludes
   CHECK(sum == written.load());
   CHECK(committed.load() + deadlocks.load() == static_cast<int>(kThreads) * kTransactions);
   CHECK(committed.load() > deadlocks.load());
+}
+
+TEST_CASE("LockManager: those who add hold a lock together, with nobody else") {
+  LockManager locks;
+  LockHolder a, b, c;
+  REQUIRE(locks.acquire(a, 7, kAdd));
+  REQUIRE(locks.acquire(b, 7, kAdd));
+  CHECK_FALSE(locks.try_acquire(c, 7, kShared));
+  CHECK_FALSE(locks.try_acquire(c, 7, kExclusive));
+  CHECK_FALSE(locks.try_acquire(a, 7, kShared));  // for that it had to be alone
+  Asking reader(locks, c, 7, kShared);
+  await_waiting(c);
+  CHECK(locks.acquire(a, 7, kAdd));  // it has it
+  locks.release_all(b, 0);
+  CHECK(locks.acquire(a, 7, kShared));
+  CHECK(a.mode_of(7) == kExclusive);
+  locks.release_all(a, 0);
+  CHECK(reader.granted());
+  CHECK_FALSE(locks.try_acquire(a, 7, kAdd));
+  locks.release_all(c, 0);
+}
+
+TEST_CASE("LockManager: who adds outlives the transaction as a writer does, and makes others depend on it") {
+  LockManager locks;
+  LockHolder a, b;
+  REQUIRE(locks.acquire(a, 7, kAdd));
+  LockRequest* const kept = locks.release_shared(a);
+  CHECK_FALSE(locks.try_acquire(b, 7, kShared));
+  locks.release(kept, 4711);
+  a.take_back(kept);
+  REQUIRE(locks.try_acquire(b, 7, kShared));
+  CHECK(b.depends_on() == 4711);
+  locks.release_all(b, 0);
+}
+
+TEST_CASE("LockManager: a lock that is released early is free, and the others stay") {
+  LockManager locks;
+  LockHolder a, b;
+  constexpr LockName kLocks = 200;
+  // Names that meet in the holder's table: each is found across the places of those that are gone.
+  for (LockName n = 1; n <= kLocks; ++n) REQUIRE(locks.acquire(a, n % 8 + n * 4096, kShared));
+  for (LockName n = 2; n <= kLocks; n += 2) locks.release_early(a, n % 8 + n * 4096);
+  for (LockName n = 1; n <= kLocks; ++n) {
+    const bool held = n % 2 == 1;
+    CHECK(a.mode_of(n % 8 + n * 4096).has_value() == held);
+    CHECK(locks.try_acquire(b, n % 8 + n * 4096, kExclusive) != held);
+  }
+  locks.release_all(b, 0);
+  locks.release_all(a, 0);
+  for (LockName n = 1; n <= kLocks; ++n) REQUIRE(locks.try_acquire(b, n % 8 + n * 4096, kExclusive));
+  locks.release_all(b, 0);
+}
+
+TEST_CASE("LockManager: an early release lets those in who wait") {
+  LockManager locks;
+  LockHolder a, b;
+  REQUIRE(locks.acquire(a, 7, kExclusive));
+  Asking waiting(locks, b, 7, kShared);
+  await_waiting(b);
+  locks.release_early(a, 7);
+  CHECK(waiting.granted());
+  CHECK(b.depends_on() == 0);
+  locks.release_all(b, 0);
+  locks.release_all(a, 0);
+}
+
+TEST_CASE("LockManager: a weakened lock lets readers in, and keeps writers out") {
+  LockManager locks;
+  LockHolder a, b, c;
+  REQUIRE(locks.acquire(a, 7, kExclusive));
+  Asking reader(locks, b, 7, kShared);
+  await_waiting(b);
+  locks.weaken(a, 7);
+  CHECK(reader.granted());
+  CHECK(a.mode_of(7) == kShared);
+  CHECK_FALSE(locks.try_acquire(c, 7, kExclusive));
+  locks.release_all(b, 0);
+  CHECK_FALSE(locks.try_acquire(c, 7, kExclusive));
+  locks.release_all(a, 0);
+  CHECK(locks.try_acquire(c, 7, kExclusive));
+  locks.release_all(c, 0);
 }
 
 TEST_CASE("LockManager: a transaction of thousands of locks finds each again and releases all") {

@@ -29,7 +29,7 @@ class SnapshotHistories {
     for (Session& session : sessions_) session.member = &graph_.join();
   }
   ~SnapshotHistories() {
-    for (Session& session : sessions_) graph_.leave(*session.member);
+    for (Session& session : sessions_) graph_.leave(*session.member, next_);
   }
   SnapshotHistories(const SnapshotHistories&) = delete;
   SnapshotHistories& operator=(const SnapshotHistories&) = delete;
