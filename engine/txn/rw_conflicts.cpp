@@ -24,7 +24,7 @@ SerializableTransaction::State RwConflicts::meet(Transaction& other) {
       backoff.pause();
       word = other.word.load(std::memory_order_acquire);  // [word]
     } else if (other.word.compare_exchange_weak(word, word | Transaction::kHasEdges,
-                                                std::memory_order_relaxed,
+                                                std::memory_order_acquire,
                                                 std::memory_order_acquire)) {  // [edges], [word]
       return state;
     }

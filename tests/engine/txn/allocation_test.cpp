@@ -43,7 +43,8 @@ TEST_CASE("Session: reading and updating allocate nothing once a session has don
   DatabaseOptions options = memory_database(directory.path());
   options.frames = 4096;
   options.early_lock_release = GENERATE(false, true);
-  const auto level = GENERATE(Isolation::two_phase_locking, Isolation::read_committed, Isolation::snapshot);
+  const auto level = GENERATE(Isolation::two_phase_locking, Isolation::read_committed, Isolation::snapshot,
+                              Isolation::serializable_snapshot);
   const auto database = Database::open(options);
   const TableId table = database->create_table("t");
   const auto session = database->attach(policy, level);

@@ -29,13 +29,15 @@ void run_all(LockManager& locks, std::size_t threads_count, int rounds, Transact
   std::vector<std::thread> threads;
   for (std::size_t i = 0; i < threads_count; ++i) {
     threads.emplace_back([&, i] {
+      std::mt19937_64 random(i);
       LockHolder holder;
       bool again = false;
       for (int done = 0; done < rounds;) {
         locks.begins(holder, again);
         again = !transaction(holder, i);
         locks.release_all(holder, 0);
-        if (again) std::this_thread::yield();
+        // A random pause, or those who never wait meet over and over.
+        if (again) std::this_thread::sleep_for(std::chrono::microseconds(random() % 300));
         done += again ? 0 : 1;
       }
       locks.forget(holder);
@@ -51,7 +53,7 @@ TEST_CASE("deadlock policy: a cycle of locks comes to an end for all") {
   const std::size_t length = GENERATE(2, 3, 5);
   CAPTURE(policy, length);
   LockManager locks(nullptr, deadlock_by(policy));
-  run_all(locks, length, 300, [&](LockHolder& holder, std::size_t i) {
+  run_all(locks, length, 50, [&](LockHolder& holder, std::size_t i) {
     if (!locks.acquire(holder, i + 1, kWrite)) return false;
     std::this_thread::yield();
     return locks.acquire(holder, (i + 1) % length + 1, kWrite);
@@ -64,14 +66,14 @@ TEST_CASE("deadlock policy: upgrades of one lock come to an end for all") {
   CAPTURE(policy, first);
   LockManager locks(nullptr, deadlock_by(policy));
   std::int64_t guarded = 0;
-  run_all(locks, 3, 300, [&](LockHolder& holder, std::size_t) {
+  run_all(locks, 3, 50, [&](LockHolder& holder, std::size_t) {
     if (!locks.acquire(holder, 7, first)) return false;
     std::this_thread::yield();
     if (!locks.acquire(holder, 7, kWrite)) return false;
     ++guarded;
     return true;
   });
-  CHECK(guarded == 900);
+  CHECK(guarded == 150);
 }
 
 TEST_CASE("deadlock policy: many threads over few locks in all modes exclude each other, and all end") {
@@ -88,7 +90,7 @@ TEST_CASE("deadlock policy: many threads over few locks in all modes exclude eac
   };
   std::array<std::mt19937_64, 4> random{std::mt19937_64(1), std::mt19937_64(2), std::mt19937_64(3),
                                         std::mt19937_64(4)};
-  run_all(locks, 4, 1500, [&](LockHolder& holder, std::size_t i) {
+  run_all(locks, 4, 500, [&](LockHolder& holder, std::size_t i) {
     std::array<std::optional<LockMode>, kNames> held{};
     bool ok = true;
     for (int operation = 0; operation < 4 && ok; ++operation) {
@@ -273,7 +275,7 @@ TEST_CASE("deadlock policy: sessions that lock in opposite orders all commit, an
   options.deadlock = deadlock_by(policy);
   const auto database = Database::open(options);
   const TableId table = database->create_table("t");
-  constexpr int kAccounts = 4, kThreads = 3, kTransfers = 400;
+  constexpr int kAccounts = 4, kThreads = 3, kTransfers = 100;
   {
     const auto session = database->attach(CommitPolicy::durable);
     session->begin();
@@ -306,7 +308,7 @@ TEST_CASE("deadlock policy: sessions that lock in opposite orders all commit, an
           ++done;
         } else if (status == Status::deadlock) {
           ++victims;
-          std::this_thread::yield();
+          std::this_thread::sleep_for(std::chrono::microseconds(random() % 300));
         } else {
           ++unexpected;
           session->abort();

@@ -3,8 +3,11 @@
 #include <array>
 #include <atomic>
 #include <initializer_list>
+#include <mutex>
+#include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/catch.h"
@@ -344,6 +347,78 @@ TEST_CASE("SerializationGraph: likewise where hardly anything is kept") {
   INFO("first seed " << total.first_seed);
   CHECK(total.not_serializable == 0);
   CHECK(total.committed > 100'000);
+}
+
+namespace {
+
+/// Accounts of which each thread takes from one of two as long as the sum allows. Returns how often a sum below zero was seen.
+int overdrawn(SerializationRules rules) {
+  constexpr std::size_t kThreads = 4, kPairs = 2;
+  constexpr int kTransactions = 5000;
+  struct Account {
+    std::mutex mutex;
+    std::vector<std::pair<Timestamp, int>> versions{{0, 0}};
+    bool is_written = false;
+  };
+  std::array<Account, 2 * kPairs> accounts;
+  CommitClock clock(kThreads);
+  SerializationGraph graph(kThreads, nullptr, {.kept_max = 16, .kept_marks_max = 64, .marks_max = 1000},
+                           rules);
+  std::atomic<int> below{0};
+  const auto run = [&](std::size_t thread) {
+    SerializationMember& member = graph.join();
+    std::mt19937_64 random(thread);
+    for (int i = 0; i < kTransactions; ++i) {
+      if (graph.is_due(member)) graph.collect(member, clock.visible());
+      const std::size_t pair = random() % kPairs, mine = 2 * pair + random() % 2;
+      const Timestamp snapshot = graph.begin(member, [&] { return clock.visible(); });
+      int sum = 0, own = 0;
+      for (const std::size_t each : {2 * pair, 2 * pair + 1}) {
+        graph.read(member, kX + each);
+        const std::lock_guard guard(accounts[each].mutex);
+        auto version = accounts[each].versions.rbegin();
+        while (version->first > snapshot) ++version;
+        sum += version->second;
+        if (each == mine) own = version->second;
+      }
+      if (i % 8 == 0) std::this_thread::yield();
+      Account& account = accounts[mine];
+      bool may_write = false;
+      {
+        const std::lock_guard guard(account.mutex);
+        may_write = !account.is_written && account.versions.back().first <= snapshot;
+        if (may_write) account.is_written = true;
+      }
+      if (may_write) graph.write(member, kX + mine);
+      SerializableTransaction& me = member.current();
+      if (!may_write || !graph.decide(member)) {
+        graph.roll_back(member);
+        const std::lock_guard guard(account.mutex);
+        if (may_write) account.is_written = false;
+        continue;
+      }
+      if (sum < 0) below.fetch_add(1);
+      const Timestamp at = graph.commit(member, me, [&] { return clock.take(); });
+      {
+        const std::lock_guard guard(account.mutex);
+        account.versions.emplace_back(at, own + (sum > 0 ? -sum : 1 + static_cast<int>(random() % 10)));
+        account.is_written = false;
+      }
+      clock.finish(at);
+    }
+    graph.leave(member, clock.visible());
+  };
+  std::vector<std::thread> threads;
+  for (std::size_t thread = 0; thread < kThreads; ++thread) threads.emplace_back(run, thread);
+  for (std::thread& thread : threads) thread.join();
+  return below.load();
+}
+
+}  // namespace
+
+TEST_CASE("SerializationGraph: threads that each take from one of two accounts do not overdraw both") {
+  CHECK(overdrawn({}) == 0);
+  CHECK(overdrawn({.stale_reads = false, .writes_after_reads = false}) > 0);
 }
 
 TEST_CASE("SerializationGraph: without any one of its rules some random history is not serializable") {
