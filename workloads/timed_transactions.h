@@ -25,15 +25,12 @@ class TimedTransactions {
     return true;
   }
 
-  /// Commits. Timed are, while measuring, transactions that wrote, and all of an open loop.
-  void commit(Session& session, bool wrote, const RunControl& control, Phase phase) {
-    if (phase != Phase::measure || !(wrote || pacer_)) {
-      session.commit();
-      return;
-    }
-    latency_.timed(
+  /// Commits; false as Session::commit(). Timed are, while measuring, transactions that wrote, and all of an open loop.
+  bool commit(Session& session, bool wrote, const RunControl& control, Phase phase) {
+    if (phase != Phase::measure || !(wrote || pacer_)) return session.commit();
+    return latency_.timed(
         start_.due, start_.begun,
-        [&](auto acknowledge, void* context) { session.commit(acknowledge, context); },
+        [&](auto acknowledge, void* context) { return session.commit(acknowledge, context); },
         [&] { return control.stopped(); });
   }
 

@@ -26,7 +26,9 @@ Ran run(CommitPolicy policy, std::uint32_t threads, std::uint32_t value_bytes, F
   database.log.device = "memory";
   database.frames = 1024;
   const auto workload =
-      make_commit({.value_bytes = value_bytes}, {database, policy, threads, 1, load}, testing::erring(fault));
+      make_commit({.value_bytes = value_bytes},
+                  {.database = database, .policy = policy, .threads = threads, .seed = 1, .load = load},
+                  testing::erring(fault));
   workload->load([] { return false; });
   Ran ran;
   for (int repetition = 0; repetition < 2; ++repetition) {

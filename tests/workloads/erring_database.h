@@ -47,8 +47,8 @@ class ErringSession final : public Session {
     return inner_->scan(table, from, visit);
   }
   void abort() override { inner_->abort(); }
-  void commit(void (*acknowledge)(void*) noexcept, void* context) override {
-    inner_->commit(acknowledge, context);
+  bool commit(void (*acknowledge)(void*) noexcept, void* context) override {
+    return inner_->commit(acknowledge, context);
   }
   void wait_for_acknowledgements() override { inner_->wait_for_acknowledgements(); }
 
@@ -67,8 +67,8 @@ class ErringDatabase final : public Database {
   TableId create_table(std::string_view name) override { return inner_->create_table(name); }
   TableId open_table(const std::filesystem::path& file) override { return inner_->open_table(file); }
   std::optional<TableId> find_table(std::string_view name) const override { return inner_->find_table(name); }
-  std::unique_ptr<Session> attach(CommitPolicy policy) override {
-    return std::make_unique<ErringSession>(inner_->attach(policy), fault_);
+  std::unique_ptr<Session> attach(CommitPolicy policy, Isolation level) override {
+    return std::make_unique<ErringSession>(inner_->attach(policy, level), fault_);
   }
   LogManager& log() override { return inner_->log(); }
   BufferStatistics buffer_statistics() const override { return inner_->buffer_statistics(); }

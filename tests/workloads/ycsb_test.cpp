@@ -41,7 +41,9 @@ struct Ran {
 
 Ran run(const YcsbOptions& options, const DatabaseOptions& database, CommitPolicy policy,
         std::uint32_t threads, Fault fault = Fault::none, const LoadOptions& load = {}) {
-  const auto workload = make_ycsb(options, {database, policy, threads, 3, load}, testing::erring(fault));
+  const auto workload = make_ycsb(
+      options, {.database = database, .policy = policy, .threads = threads, .seed = 3, .load = load},
+      testing::erring(fault));
   workload->load([] { return false; });
   Ran ran;
   for (int repetition = 0; repetition < 2; ++repetition) {
