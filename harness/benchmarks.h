@@ -32,6 +32,10 @@ void register_crash_benchmarks();
 /// joins as many workers, however few units there are.
 void register_placement_benchmarks();
 
+/// history_check/<model>/<regime>/transactions:<n>/realtime:<0|1>: one iteration checks a history of that regime, which was
+/// simulated, for every level.
+void register_history_benchmarks();
+
 /// The numbers of threads that the benchmarks of append have.
 std::set<int> append_thread_counts();
 

@@ -59,6 +59,18 @@ void calibrate_command(const CalibrateRequest& request, std::FILE* out);
 /// Opens the database in `directory`, which recovers what a crash left, says what that took, and closes it.
 void recover_command(const std::filesystem::path& directory, std::FILE* out);
 
+struct HistoryRequest {
+  std::string file;
+  std::string model;    ///< or empty: as the file says
+  std::string order;    ///< or empty: what the level needs
+  std::string level;    ///< or empty: the strongest of the order
+  std::string picture;  ///< a file, or empty
+  bool json = false;
+};
+/// Says what is wrong with a history of transactions, and which levels it satisfies. Throws VerificationError, once all is
+/// said, where it does not satisfy the level; DamageError for a file that is no history.
+void history_check_command(const HistoryRequest& request, std::FILE* out);
+
 void log_verify_command(const std::filesystem::path& directory, std::FILE* out);
 void log_dump_command(const std::filesystem::path& directory, std::FILE* out);
 

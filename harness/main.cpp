@@ -152,6 +152,35 @@ void add_recover(CLI::App& app, std::string& directory) {
   recover->callback([&directory] { muster::recover_command(directory, stdout); });
 }
 
+void add_history(CLI::App& app, muster::HistoryRequest& request) {
+  CLI::App* history =
+      app.add_subcommand("history", "Histories of transactions (of the project's commits: scripts/history)");
+  history->require_subcommand(1);
+  CLI::App* check = history->add_subcommand("check",
+                                            "Say which anomalies a history of transactions has, as Elle "
+                                            "does, and which isolation levels it satisfies");
+  check
+      ->add_option("FILE", request.file,
+                   "A history as Jepsen writes it, in EDN or JSON (workloads/history/README.md)")
+      ->required();
+  check->add_option("--model", request.model, "list-append or rw-register; what the file has if not given");
+  check->add_option(
+      "--order", request.order,
+      "What also counts: none, session (each process's order), or realtime; none if not given, or what "
+      "--level needs");
+  check->add_option(
+      "--level", request.level,
+      "The level that is asked for: read_committed, snapshot, serializable, strong_session_snapshot, "
+      "strong_session_serializable, strong_snapshot, strict_serializable; the strongest of --order if not "
+      "given");
+  check->add_flag("--json", request.json, "As JSON");
+  check->add_option("--picture", request.picture, "File for the anomalies as SVG");
+  check->footer(
+      "Exit codes: 0 the level is satisfied, 1 it is not, 2 mend the request, 3 the file is no history.\n"
+      "scripts/history is about another kind: throughput over commits of this project.");
+  check->callback([&request] { muster::history_check_command(request, stdout); });
+}
+
 /// Runs the subcommand, or prints the help that was asked for.
 void parse(CLI::App& app, int argc, char** argv) {
   try {
@@ -175,6 +204,7 @@ int main(int argc, char** argv) {
   muster::CalibrateRequest calibrate;
   muster::TopologyRequest topology;
   muster::MachineRequest checked_machine;
+  muster::HistoryRequest history;
   bool keys_json = false;
   std::string directory;
   add_run(app, request);
@@ -184,6 +214,7 @@ int main(int argc, char** argv) {
   add_topology(app, topology);
   add_log(app, directory);
   add_recover(app, directory);
+  add_history(app, history);
   add_keys(app, keys_json);
   add_check(app, checked_machine);
 

@@ -91,6 +91,7 @@ int main(int argc, char** argv) try {
   muster::register_log_write_benchmarks();
   muster::register_crash_benchmarks();
   muster::register_placement_benchmarks();
+  muster::register_history_benchmarks();
   muster::describe();
   benchmark::Initialize(&argc, argv, muster::print_help);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;

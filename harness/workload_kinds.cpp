@@ -8,9 +8,12 @@ namespace muster {
 WorkloadKind append_kind();
 WorkloadKind ycsb_kind();
 WorkloadKind commit_kind();
+WorkloadKind list_append_kind();
+WorkloadKind rw_register_kind();
 
 const std::vector<WorkloadKind>& workload_kinds() {
-  static const std::vector<WorkloadKind> kinds{append_kind(), ycsb_kind(), commit_kind()};
+  static const std::vector<WorkloadKind> kinds{append_kind(), ycsb_kind(), commit_kind(), list_append_kind(),
+                                               rw_register_kind()};
   return kinds;
 }
 

@@ -26,11 +26,11 @@ class CommitLatency {
   CommitLatency(const CommitLatency&) = delete;
   CommitLatency& operator=(const CommitLatency&) = delete;
 
-  /// Calls `commit(acknowledge, context)` and times it: snapshot() from `due` on, service() from `begun` on; 0 and 0:
-  /// from now on, and nothing. `give_up()` says that no acknowledgement will come any more; the commit is then made
-  /// untimed.
+  /// Calls `commit(acknowledge, context)`, returns what it does, and times it where that is true: snapshot() from `due` on,
+  /// service() from `begun` on; 0 and 0: from now on, and nothing. `give_up()` says that no acknowledgement will come any
+  /// more; the commit is then made untimed.
   template <class Commit, class GiveUp>
-  void timed(std::uint64_t due, std::uint64_t begun, Commit&& commit, GiveUp&& give_up) {
+  bool timed(std::uint64_t due, std::uint64_t begun, Commit&& commit, GiveUp&& give_up) {
     Slot& slot = slots_[next_++ % kSlots];
     for (Backoff backoff; slot.begin.load(std::memory_order_acquire) != 0; backoff.pause()) {  // [slot]
       if (give_up()) return commit(nullptr, nullptr);
@@ -39,8 +39,10 @@ class CommitLatency {
     slot.begun = begun;
     slot.begin.store(due != 0 ? due : Ticks::now(),
                      std::memory_order_relaxed);  // both handed on with the commit
-    commit(&acknowledged, &slot);
+    const bool committed = commit(&acknowledged, &slot);
     committing() = nullptr;
+    if (!committed) slot.begin.store(0, std::memory_order_relaxed);  // nobody has been given it
+    return committed;
   }
 
   /// Whole once everything has been acknowledged.

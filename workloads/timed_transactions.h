@@ -31,19 +31,17 @@ class TimedTransactions {
     return true;
   }
 
-  /// Commits. Timed are, while measuring, transactions that wrote; all of an open loop, and where the start counts.
-  void commit(Session& session, bool wrote, const RunControl& control, Phase phase) {
-    finish(wrote, control, phase,
-           [&](auto acknowledge, void* context) { session.commit(acknowledge, context); });
+  /// Commits; false as Session::commit(). Timed are, while measuring, transactions that wrote; all of an open loop, and where
+  /// the start counts.
+  bool commit(Session& session, bool wrote, const RunControl& control, Phase phase) {
+    return finish(wrote, control, phase,
+                  [&](auto acknowledge, void* context) { return session.commit(acknowledge, context); });
   }
   /// The same where `end(acknowledge, context)` commits, such as a call that is the whole transaction.
   template <class End>
-  void finish(bool wrote, const RunControl& control, Phase phase, End end) {
-    if (phase != Phase::measure || !(wrote || pacer_ || from_start_)) {
-      end(nullptr, nullptr);
-      return;
-    }
-    latency_.timed(start_.due, start_.begun, end, [&] { return control.stopped(); });
+  bool finish(bool wrote, const RunControl& control, Phase phase, End end) {
+    if (phase != Phase::measure || !(wrote || pacer_ || from_start_)) return end(nullptr, nullptr);
+    return latency_.timed(start_.due, start_.begun, end, [&] { return control.stopped(); });
   }
 
   const CommitLatency& latency() const { return latency_; }

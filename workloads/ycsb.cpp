@@ -249,6 +249,7 @@ class YcsbWorker {
     transactions_.finish(writes(), control, phase, [&](auto acknowledge, void* context) {
       if (session_.call(kProcedure, arguments_, outcome_, acknowledge, context) != Status::ok)
         throw VerificationError("ycsb: a procedure was rolled back under isolation serial");
+      return true;
     });
   }
 

@@ -160,6 +160,9 @@ class Command(unittest.TestCase):
         self.assertRegex(done.stderr, r"(?m)^history: skipped: changed\.json: commit = .*-dirty: want one without changes")
         self.assertIn("1 of them with changes", done.stdout)
 
+    def test_help_names_the_command_for_histories_of_transactions(self):
+        self.assertIn("muster history check", self.run_it("--help").stdout)
+
     def test_mistakes_are_one_line_and_code_2(self):
         done = self.run_it()
         self.assertEqual((done.returncode, done.stdout), (2, ""))
