@@ -11,6 +11,7 @@
 #include "engine/txn/begin_record.h"
 #include "engine/txn/commit_queue.h"
 #include "engine/txn/lock_manager.h"
+#include "engine/txn/table_locks.h"
 #include "engine/txn/tables.h"
 
 namespace muster {
@@ -35,6 +36,7 @@ class Engine {
         options(its_options),
         begins(sessions_max + 1),
         locks(memory, its_options.deadlock),
+        table_locks(sessions_max + 1),
         active(sessions_max + 1),  // the log's workers: the database itself appends, too
         next_transaction_(next_transaction),
         sessions_max_(sessions_max),
@@ -46,6 +48,7 @@ class Engine {
   const SessionOptions options;
   BeginCounters begins;
   LockManager locks;
+  TableLocks table_locks;
   ActiveTransactions active;
 
   /// Numbers [result, result + kTransactionBlock) for one session, so that not every transaction of every
