@@ -16,6 +16,7 @@
 #include "engine/storage/buffer_manager.h"
 #include "engine/txn/begin_record.h"
 #include "engine/txn/deadlock_policy.h"
+#include "engine/txn/lock_mode.h"
 #include "engine/txn/restart_report.h"
 #include "engine/txn/serial_procedures.h"
 #include "engine/txn/version_statistics.h"
@@ -140,6 +141,10 @@ class Session {
   virtual Status insert(TableId table, Bytes key, Bytes value) = 0;
   virtual Status update(TableId table, Bytes key, Bytes value) = 0;
   virtual Status remove(TableId table, Bytes key) = 0;
+  /// Locks the whole table until the transaction ends: shared against all who write in it, exclusive against all who read
+  /// or write under locks. For rare work on much of a table; waits at most engine.lock_timeout_ms for those who are at work
+  /// there already. Records are locked all the same.
+  virtual Status lock_table(TableId table, LockMode shared_or_exclusive) = 0;
 
   // Against lost updates at the levels that allow them: each reads and writes under the record's exclusive lock, as
   // read_for_update and update do, and never what an old snapshot shows.

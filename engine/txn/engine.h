@@ -13,6 +13,7 @@
 #include "engine/txn/lock_manager.h"
 #include "engine/txn/serial_procedures.h"
 #include "engine/txn/serialization_graph.h"
+#include "engine/txn/table_locks.h"
 #include "engine/txn/tables.h"
 #include "engine/txn/versions.h"
 
@@ -39,6 +40,7 @@ class Engine {
         options(its_options),
         begins(sessions_max + 1),
         locks(memory, its_options.deadlock),
+        table_locks(sessions_max + 1),
         active(sessions_max + 1),  // the log's workers: the database itself appends, too
         versions(sessions_max + 1, memory),
         serialization(sessions_max, memory),
@@ -53,6 +55,7 @@ class Engine {
   const SessionOptions options;
   BeginCounters begins;
   LockManager locks;
+  TableLocks table_locks;
   ActiveTransactions active;
   VersionStore versions;
   SerializationGraph serialization;

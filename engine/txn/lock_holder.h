@@ -7,15 +7,10 @@
 #include <vector>
 
 #include "algorithms/backoff.h"
+#include "engine/txn/lock_mode.h"
 #include "engine/txn/lock_name.h"
 
 namespace muster {
-
-enum class LockMode : std::uint8_t {
-  shared,
-  exclusive,
-  add,  ///< compatible with itself only: for what may go in beside others of its kind, a number into a counter, a key into a gap
-};
 
 class LockHolder;
 struct LockRequest;

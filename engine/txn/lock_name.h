@@ -55,4 +55,12 @@ inline LockName end_gap_name(TableId table) {
   return lock_name_detail::name(table, {}, 0x14057b7ef767814f);
 }
 
+/// Of a whole table, for those who read in it and for those who write.
+inline LockName readers_name(TableId table) {
+  return lock_name_detail::name(table, {}, 0x27bb2ee687b0b0fd);
+}
+inline LockName writers_name(TableId table) {
+  return lock_name_detail::name(table, {}, 0x369dea0f31a53f85);
+}
+
 }  // namespace muster

@@ -132,7 +132,44 @@ void TransactionSession::require_no_procedure() const {
 }
 
 bool TransactionSession::lock(TableId table, Bytes key, LockMode mode) {
-  return level_ == Isolation::serial ? owns(table, key) : lock(lock_name(table, key), mode);
+  if (level_ == Isolation::serial) return owns(table, key);
+  require_transaction();
+  const bool reads = mode == LockMode::shared;
+  return intend(table, reads ? TableLocks::Intent::read : TableLocks::Intent::write) &&
+         lock(lock_name(table, key), mode);
+}
+
+/// Once a transaction and table, but for a look at what this thread wrote itself. Or rolls back: false.
+bool TransactionSession::intend(TableId table, TableLocks::Intent intent) {
+  if (table >= BufferManager::kMaxTables) return true;  // refused later
+  if (engine_.table_locks.intends(worker_, table, intent)) return true;
+  if (engine_.table_locks.intend(worker_, table, intent)) return true;
+  return lock(intent == TableLocks::Intent::read ? readers_name(table) : writers_name(table), LockMode::add);
+}
+
+Status TransactionSession::lock_table(TableId table, LockMode mode) {
+  require_transaction();
+  engine_.tables.get(table);
+  using Intent = TableLocks::Intent;
+  if (mode == LockMode::add) throw std::invalid_argument("lock_table: want shared or exclusive");
+  for (const auto& [intent, name] :
+       {std::pair(Intent::write, writers_name(table)), std::pair(Intent::read, readers_name(table))}) {
+    if (intent == Intent::read && mode == LockMode::shared) break;
+    if (!lock(name, mode)) return Status::deadlock;
+    guarded_.emplace_back(table, intent);
+    engine_.table_locks.guard(table, intent);
+    if (!await_others(table, intent)) return rolled_back(), Status::deadlock;
+  }
+  return Status::ok;
+}
+
+/// False: some are still there when the time is over.
+bool TransactionSession::await_others(TableId table, TableLocks::Intent intent) {
+  const auto until = std::chrono::steady_clock::now() + engine_.options.deadlock.timeout;
+  for (Backoff backoff; engine_.table_locks.others_intend(worker_, table, intent); backoff.pause()) {
+    if (!waits_for_locks_ || std::chrono::steady_clock::now() > until) return false;
+  }
+  return true;
 }
 
 bool TransactionSession::lock(LockName name, LockMode mode) {
@@ -141,6 +178,10 @@ bool TransactionSession::lock(LockName name, LockMode mode) {
                        : engine_.locks.try_acquire(locks_, name, mode)) {
     return true;
   }
+  return rolled_back();
+}
+
+bool TransactionSession::rolled_back() {
   roll_back();
   was_victim_ = true;
   return false;
@@ -237,6 +278,7 @@ Status TransactionSession::scan(TableId table, Bytes from,
 Status TransactionSession::scan_serializable(TableId table, Bytes from,
                                              const std::function<bool(Bytes, Bytes)>& visit) {
   const BTree& tree = engine_.tables.get(table);
+  if (!intend(table, TableLocks::Intent::read)) return Status::deadlock;
   std::vector<std::byte> last(from.begin(), from.end());
   bool was_visited = false;  // `last`
   LockName locked = 0;       // a record that is locked, with its gap, since before the tree was read
@@ -274,6 +316,7 @@ Status TransactionSession::scan_serializable(TableId table, Bytes from,
 Status TransactionSession::scan_committed(TableId table, Bytes from,
                                           const std::function<bool(Bytes, Bytes)>& visit) {
   const BTree& tree = engine_.tables.get(table);
+  if (!intend(table, TableLocks::Intent::read)) return Status::deadlock;
   std::vector<std::byte> again;
   tree.scan(from, [&](const TreeRecord& record) {
     const LockName name = lock_name(table, record.key);
@@ -357,6 +400,9 @@ void TransactionSession::finish() {
   last_ = 0;
   gap_ = {};
   is_prepared_ = false;
+  for (const auto& [table, intent] : guarded_) engine_.table_locks.unguard(table, intent);
+  guarded_.clear();
+  engine_.table_locks.end(worker_);
   undo_.clear();
 }
 

@@ -32,6 +32,10 @@ class Undo;
 ///            becomes a part of the next one: whoever has locked that gap has locked the ghost, too.
 /// Counters   An increment under two-phase locking takes LockMode::add, so that transactions that add to one number do not wait
 ///            for each other. It is taken back by subtracting.
+/// Tables     Whoever reads or writes in a table says so before (table_locks.h). Where somebody has locked the table, that
+///            is done by a lock of LockMode::add on the table's readers or writers instead, which waits for that somebody. Who locks
+///            a table locks those names, and then waits for those who came before; that wait is none in the graph, and ends
+///            after a time.
 /// Read committed  A read's lock is let go with the read, a scan's record by record, and there are none on gaps but those of
 ///            insertions, which a scan of a serializable transaction waits for.
 /// Marks      A serializable snapshot transaction marks what it reads and writes, asks at its commit whether it may, and takes its
@@ -58,6 +62,7 @@ class TransactionSession final : public Session, private ChangeLog {
   Status insert(TableId table, Bytes key, Bytes value) override;
   Status update(TableId table, Bytes key, Bytes value) override;
   Status remove(TableId table, Bytes key) override;
+  Status lock_table(TableId table, LockMode mode) override;
   Status increment(TableId table, Bytes key, std::size_t offset, std::int64_t by) override;
   Status scan(TableId table, Bytes from, const std::function<bool(Bytes key, Bytes value)>& visit) override;
   void abort() override;
@@ -91,6 +96,9 @@ class TransactionSession final : public Session, private ChangeLog {
   /// Locks, or rolls back: false after a deadlock.
   bool lock(TableId table, Bytes key, LockMode mode);
   bool lock(LockName name, LockMode mode);
+  bool intend(TableId table, TableLocks::Intent intent);
+  bool await_others(TableId table, TableLocks::Intent intent);
+  bool rolled_back();
   Status insert_between_locks(TableId table, Bytes key, Bytes value);
   void leave_gap();
   Status scan_serializable(TableId table, Bytes from, const std::function<bool(Bytes, Bytes)>& visit);
@@ -195,6 +203,8 @@ class TransactionSession final : public Session, private ChangeLog {
     std::optional<LockMode> before;
   };
   Gap gap_;
+  std::vector<std::pair<TableId, TableLocks::Intent>>
+      guarded_;  // tables that it has locked, and against whom
   struct Wish {
     LockName name = 0;
     LockMode mode = LockMode::shared;

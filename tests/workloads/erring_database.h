@@ -47,6 +47,7 @@ class ErringSession final : public Session {
   Status scan(TableId table, Bytes from, const std::function<bool(Bytes, Bytes)>& visit) override {
     return inner_->scan(table, from, visit);
   }
+  Status lock_table(TableId table, LockMode mode) override { return inner_->lock_table(table, mode); }
   void abort() override { inner_->abort(); }
   Savepoint savepoint() const override { return inner_->savepoint(); }
   void roll_back_to(const Savepoint& savepoint) override { inner_->roll_back_to(savepoint); }
