@@ -116,6 +116,9 @@ TEST_CASE("phantom: insertions into one gap do not wait for each other, nor does
   CHECK(f.insert(*f.other, "cc") == Status::ok);
   CHECK(f.insert(*f.other, "bb") == Status::ok);
   f.other->commit();
+  f.other->begin_without_waiting();
+  CHECK(f.scan(*f.other, "cd", "d") == std::vector<std::string>{"d"});  // the gap above what is not committed
+  f.other->commit();
   f.scanner->commit();
 }
 
