@@ -74,7 +74,7 @@ class VersionStore;
 class VersionQueue {
  public:
   explicit VersionQueue(VersionStore& store) : store_(store) {}
-  ~VersionQueue();  ///< clear() comes first
+  ~VersionQueue();  ///< when it is empty
   VersionQueue(const VersionQueue&) = delete;
   VersionQueue& operator=(const VersionQueue&) = delete;
 
@@ -131,7 +131,7 @@ class VersionQueue {
 /// Place       Pages hold the newest value, perhaps uncommitted and then protected by its record's lock; what it was before
 ///             is kept here, in memory only: restart needs none, since no snapshot outlives the process.
 /// Find        Buckets by lock name. A bucket links the newest version of each record, a version the older ones of its
-///             record. A bucket that is empty costs a reader one load.
+///             record. A bucket that is empty costs a reader one line. A record's first version goes behind the others'.
 /// Visibility  A reader reads the page first, then the chain. It is shown the before image of the oldest version that was
 ///             overwritten by one that its snapshot does not show; where there is none, or it has overwritten the newest one
 ///             itself, what the page said.
