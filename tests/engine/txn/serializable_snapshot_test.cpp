@@ -198,6 +198,25 @@ TEST_CASE("Serializable snapshot: of two that both find a key absent and insert 
   CHECK_FALSE(b->commit());
 }
 
+TEST_CASE(
+    "Serializable snapshot: a change that failed has read, and so has a read under the exclusive lock") {
+  Fixture f(Records{{"y", "1"}});
+  const auto a = f.attach(), b = f.attach();
+  const int operation = GENERATE(0, 1, 2, 3);
+  a->begin();
+  b->begin();
+  std::vector<std::byte> value;
+  if (operation == 0) CHECK(f.update(*a, "x", "2") == Status::not_found);
+  if (operation == 1) CHECK(f.remove(*a, "x") == Status::not_found);
+  if (operation == 2) CHECK(f.insert(*a, "y") == Status::already_exists);
+  if (operation == 3) CHECK(a->read_for_update(f.table, as_bytes("y"), value) == Status::ok);
+  REQUIRE(f.insert(*a, "a") == Status::ok);
+  REQUIRE(a->commit());
+  CHECK_FALSE(f.read(*b, "a"));
+  REQUIRE((operation < 2 ? f.insert(*b, "x") : f.remove(*b, "y")) == Status::ok);
+  CHECK_FALSE(b->commit());
+}
+
 TEST_CASE("Serializable snapshot: neither a read nor a write is refused while the other may still abort") {
   Fixture f({{"alice", "on"}, {"bob", "on"}});
   const auto a = f.attach(), b = f.attach();
@@ -321,6 +340,23 @@ TEST_CASE("Serializable snapshot: ghosts go once no scan that counts has met the
   reader->begin();
   CHECK(f.keys(*reader, "", "z").empty());
   CHECK(reader->commit());
+}
+
+TEST_CASE("Serializable snapshot: a ghost stays as long as somebody has to meet a scan that ended there") {
+  Fixture f(Records{{"a", "1"}, {"m", "1"}, {"r", "1"}, {"z", "1"}});
+  const auto reader = f.attach(), writer = f.attach(), remover = f.attach(Isolation::snapshot);
+  reader->begin();
+  CHECK(f.keys(*reader, "b", "m").empty());  // it has marked the gap below m, and none above
+  remover->begin();
+  REQUIRE(f.remove(*remover, "m") == Status::ok);
+  REQUIRE(remover->commit());
+  writer->begin();
+  REQUIRE(f.update(*reader, "r", "2") == Status::ok);
+  REQUIRE(reader->commit());
+  remover->wait_for_acknowledgements();  // no snapshot needs m any more
+  CHECK(f.read(*writer, "r") == "1");
+  REQUIRE(f.insert(*writer, "c") == Status::ok);
+  CHECK_FALSE(writer->commit());
 }
 
 namespace {
