@@ -13,14 +13,14 @@ constexpr std::array<std::string_view, 14> kAllowed{
     "......",  // G1b
     "......",  // G1c
     "......",  // OTV
-    "aa.a..",  // PMP, read. Of two-phase locking: until gaps are locked
+    "aa....",  // PMP, read
     ".a....",  // PMP, write: by locks the scan waits for the writer
     "aa....",  // P4
     "aa....",  // G-single, read
     "aa....",  // G-single, predicate
     "aa....",  // G-single, write
     "aaa...",  // G2-item
-    "aaaa..",  // G2, predicate. Of two-phase locking: until gaps are locked
+    "aaa...",  // G2, predicate
     "aaa...",  // G2, reader
 };
 
