@@ -138,6 +138,7 @@ class Worker {
         return false;
       }
       if (status == Status::deadlock) ++result_.measured.deadlocks;
+      if (status == Status::conflict) ++result_.measured.conflicts;
       if (was_rolled_back(status)) return false;
       if (status != Status::ok)
         throw VerificationError("history: a record that was there is gone, and nobody removes any");
@@ -273,6 +274,7 @@ class HistoryWorkload final : public Workload {
       report.transactions->committed += worker.measured.committed;
       report.transactions->aborted += worker.measured.aborted;
       report.transactions->deadlocks += worker.measured.deadlocks;
+      report.transactions->conflicts += worker.measured.conflicts;
       add(report.waits, worker.waits);
     }
     measurement_.add_to(report);
