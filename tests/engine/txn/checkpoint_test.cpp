@@ -103,7 +103,11 @@ TEST_CASE(
   put(*second, table, "b", "2");
   put(*first, table, "c", "3");
   const bool commits = GENERATE(true, false);
-  commits ? first->commit() : first->abort();
+  if (commits) {
+    CHECK(first->commit());
+  } else {
+    first->abort();
+  }
   database->checkpoint();
   const auto ended = commits ? Contents{{"a", "1"}, {"c", "3"}} : Contents{};
   check_survivor(directory,

@@ -53,7 +53,11 @@ void leave_behind(const std::filesystem::path& directory, std::uint64_t seed, Pa
   for (int transaction = 0; transaction < 1500; ++transaction) {
     winner->begin();
     for (std::uint64_t n = 1 + random() % 6; n > 0; --n) change(*winner, 0);
-    random() % 5 == 0 ? winner->abort() : winner->commit();
+    if (random() % 5 == 0) {
+      winner->abort();
+    } else {
+      winner->commit();
+    }
     if (transaction % 4 == 0) change(*loser, 1);
   }
   database->log().flush(database->log().reserved());
