@@ -236,7 +236,7 @@ TEST_CASE("bad configurations: one line with key, value and what would do") {
   CHECK(error(R"({"workload": "ycsb", "algorithm": "mutex"})")
             .starts_with(R"(engine.directory = "": want a directory)"));
   CHECK(error(R"({"algorithm": "mutex"})") ==
-        R"(workload = nothing: want one of "append", "ycsb", "commit")");
+        R"(workload = nothing: want one of "append", "ycsb", "commit", "list_append", "rw_register")");
   CHECK(error("[]").starts_with("configuration = []: want an object with workload"));
 }
 

@@ -52,13 +52,16 @@ DatabaseOptions options_of(const Setting& setting, const std::filesystem::path& 
 /// One session.
 class Load::Worker {
  public:
-  Worker(Load& load, CommitPolicy policy, std::uint64_t seed)
-      : load_(load), session_(load.database_.attach(policy)), random_(seed) {
+  Worker(Load& load, CommitPolicy policy, std::uint64_t seed, Isolation level)
+      : load_(load), session_(load.database_.attach(policy, level)), level_(level), random_(seed) {
     for (const char* name : kTables) tables_[name] = load.database_.find_table(name).value();
   }
 
   void run() {
-    if (random_() % 8 == 0) return scan(kTables[random_() % 2]);
+    if (random_() % 8 == 0) {
+      const char* const table = kTables[random_() % 2];
+      return level_ == Isolation::snapshot ? add_up() : scan(table);
+    }
     const TransactionNumber number = load_.next_++;
     only_read(number);
     done_ = {};
@@ -112,6 +115,19 @@ class Load::Worker {
       kept = &load_.promises_.emplace_back(std::move(promise));
     }
     session_->commit(on_acknowledged, kept);
+  }
+
+  /// What a snapshot shows of the accounts.
+  void add_up() {
+    std::int64_t sum = 0;
+    session_->begin();
+    const Status status = session_->scan(tables_.at(History::kAccounts), {}, [&](Bytes, Bytes value) {
+      sum += History::balance_in(text(value));
+      return true;
+    });
+    session_->commit();
+    if (status != Status::ok || sum != 0)
+      throw WrongAnswer(fmt::format("a snapshot shows accounts whose sum is {}", sum));
   }
 
   std::map<std::string, History::LastWrite> last_writes(const std::string& table) {
@@ -168,6 +184,10 @@ class Load::Worker {
     if (was_rolled_back(status)) return false;
     value = status == Status::ok ? std::optional(text(buffer_)) : std::nullopt;
     if (done_.writes.contains(record)) return true;
+    if (level_ == Isolation::snapshot && !for_update) {  // perhaps not the newest
+      if (value) done_.follows.insert(History::number_in(*value));
+      return true;
+    }
     const std::lock_guard guard(load_.mutex_);
     const TransactionNumber writer = load_.history_.writer_of(record);
     if (value && History::number_in(*value) != writer) {
@@ -189,7 +209,7 @@ class Load::Worker {
   }
 
   bool remove(const RecordName& record) {
-    if (session_->remove(tables_.at(record.first), bytes(record.second)) == Status::deadlock) return false;
+    if (was_rolled_back(session_->remove(tables_.at(record.first), bytes(record.second)))) return false;
     done_.writes[record] = std::nullopt;
     return true;
   }
@@ -201,6 +221,7 @@ class Load::Worker {
 
   Load& load_;
   std::unique_ptr<Session> session_;
+  const Isolation level_;
   Random random_;
   std::map<std::string, TableId> tables_;
   History::Transaction done_;
@@ -213,12 +234,13 @@ void Load::create_tables() {
   }
 }
 
-void Load::run(CommitPolicy policy, std::uint32_t threads, std::uint32_t transactions, std::uint64_t seed) {
+void Load::run(CommitPolicy policy, std::uint32_t threads, std::uint32_t transactions, std::uint64_t seed,
+               Isolation level) {
   std::exception_ptr failure;
   std::mutex failing;
   const auto work = [&](std::uint32_t thread) {
     try {
-      Worker worker(*this, policy, seed * 64 + thread);
+      Worker worker(*this, policy, seed * 64 + thread, level);
       for (std::uint32_t i = 0; i < transactions; ++i) worker.run();
       worker.finish();
     } catch (...) {

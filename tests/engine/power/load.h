@@ -23,6 +23,7 @@ struct Setting {
   bool direct = false;
   std::uint32_t redo_workers = 1;
   BeginRecord begin_record = BeginRecord::lazy;
+  Isolation level = Isolation::two_phase_locking;  ///< or snapshot
 };
 
 /// Small everything: pages are evicted, the ring wraps, segments follow each other within a few dozen commits.
@@ -37,7 +38,8 @@ struct WrongAnswer : std::runtime_error {
 ///
 /// One transaction in eight only scans a table: whose insertions, changes and removals it has seen is thereby promised,
 /// too, once it is acknowledged. Any other moves an amount between two accounts (their sum is always 0), reads a third, inserts, changes
-/// or removes a few records of any length, and inserts its number into the journal; one in four is rolled back.
+/// or removes a few records of any length, and inserts its number into the journal; one in four is rolled back. Under
+/// Isolation::snapshot a scan of the accounts has to show the sum 0, and whoever reads what another wrote may not outlive it.
 class Load {
  public:
   /// Told of every transaction that asks to be committed, and of every promise. Called by any thread.
@@ -50,7 +52,8 @@ class Load {
   /// The tables that are missing.
   void create_tables();
   /// Runs `transactions` on each of `threads` sessions. Throws what a session has thrown.
-  void run(CommitPolicy policy, std::uint32_t threads, std::uint32_t transactions, std::uint64_t seed);
+  void run(CommitPolicy policy, std::uint32_t threads, std::uint32_t transactions, std::uint64_t seed,
+           Isolation level = Isolation::two_phase_locking);
 
   TransactionNumber next() const { return next_; }
 

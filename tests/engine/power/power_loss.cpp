@@ -86,6 +86,7 @@ Json describe(const ExplorerOptions& options, const std::string& policy, const F
           {"early_lock_release", options.setting.early_lock_release},
           {"direct", options.setting.direct},
           {"redo_workers", options.setting.redo_workers},
+          {"isolation", name_of(options.setting.level)},
           {"seed", options.seed},
           {"fault", options.fault != nullptr ? Json(options.fault->name) : Json()},
           {"operations", findings.operations},
@@ -106,13 +107,15 @@ ExplorerOptions options_of(const Request& request, std::uint64_t seed, const std
                      seed % 2 == 1,
                      seed % 4 >= 2,
                      static_cast<std::uint32_t>(1 + seed % 3),
-                     kBeginRecords.at(request.begin_record)};
+                     kBeginRecords.at(request.begin_record),
+                     seed % 3 == 0 ? Isolation::snapshot : Isolation::two_phase_locking};
   options.torn = request.torn;
   options.directory = request.directory;
   options.stop_at_violation = request.expect_violation;
   for (const Fault& fault : faults()) {
     if (fault.name == request.fault) options.fault = &fault;
   }
+  if (options.fault != nullptr) options.setting.level = Isolation::two_phase_locking;  // each has a seed that finds it
   return options;
 }
 
