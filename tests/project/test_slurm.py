@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -116,6 +117,8 @@ class Slurm(test_sweep.Folder):
         wait_until(lambda: "down" in self.slurm.ask("sinfo", "-h", "--format=%T").stdout)
         self.assertEqual(self.sweep_py("status", self.out).returncode, 4)
         self.slurm.start_node()
+        # The node takes back what it was allowed to run, in whole seconds: a task that begins within one of them is refused.
+        time.sleep(3)
         self.slurm.ask("scontrol", "update", f"jobid={self.array()}", "starttime=now")  # it waits two minutes by itself
         self.wait_for_the_jobs()
         self.assertEqual(len(results.load_all(self.folder / f"{self.out.name}{results.PACKED}")), 8)
