@@ -285,7 +285,8 @@ Scenario record(const ExplorerOptions& options) {
     const auto database = Database::open(database_options);
     Load load(*database, scenario.history, notes_for(&recorder), scenario.next);
     load.create_tables();
-    load.run(options.setting.policy, kThreads, kTransactions, options.seed * 2 + again, options.setting.level);
+    load.run(options.setting.policy, kThreads, kTransactions, options.seed * 2 + again,
+             options.setting.level);
     scenario.next = load.next();
     if (again) scenario.trace = recorder.stop();
   }

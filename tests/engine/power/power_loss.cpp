@@ -115,7 +115,8 @@ ExplorerOptions options_of(const Request& request, std::uint64_t seed, const std
   for (const Fault& fault : faults()) {
     if (fault.name == request.fault) options.fault = &fault;
   }
-  if (options.fault != nullptr) options.setting.level = Isolation::two_phase_locking;  // each has a seed that finds it
+  if (options.fault != nullptr)
+    options.setting.level = Isolation::two_phase_locking;  // each has a seed that finds it
   return options;
 }
 
