@@ -10,7 +10,9 @@ if(MUSTER_SANITIZE STREQUAL "")
   target_link_libraries(muster_allocator INTERFACE PkgConfig::jemalloc)
   target_compile_definitions(muster_allocator INTERFACE MUSTER_JEMALLOC)
 elseif(MUSTER_SANITIZE STREQUAL "address")
-  set(muster_sanitizer -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  # A null pointer and a wrong object end in AddressSanitizer's report as well; their checks double a compilation's time.
+  set(muster_sanitizer -fsanitize=address,undefined -fno-sanitize=null,object-size,vptr -fno-sanitize-recover=all
+    -fno-omit-frame-pointer)
 elseif(MUSTER_SANITIZE STREQUAL "thread")
   # -fno-builtin: a record's copy that is inlined as plain moves may be merged out of the detector's sight.
   set(muster_sanitizer -fsanitize=thread -fno-builtin -fno-omit-frame-pointer)
@@ -19,7 +21,8 @@ else()
 endif()
 if(muster_sanitizer)
   # Line tables are all that a report needs; variables' locations cost minutes in instrumented templates.
-  list(APPEND muster_sanitizer -g1)
+  # -O1 compiles a test in two thirds of -O2's time: 11.7 against 17.5 s for versions_test (2026-11-30).
+  list(APPEND muster_sanitizer -g1 -O1)
   # The builds that look for mistakes keep the asserts, which the build type would drop.
   list(APPEND muster_sanitizer -UNDEBUG)
   # GCC 12 takes what it instruments in std::function for uninitialized.

@@ -116,7 +116,7 @@ int result_of(const char* function, Status status) {
     case Status::already_exists:
       remember(function, "a record has this key already");
       return MUSTER_EXISTS;
-    case Status::mismatch:  // no function here compares
+    case Status::mismatch:  // no function of the C API compares
       break;
     case Status::deadlock:
     case Status::conflict:  // two-phase locking has none

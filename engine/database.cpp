@@ -503,7 +503,7 @@ class DatabaseHandle final : public Database {
   void partition_by_range(TableId table, std::vector<std::string> bounds) override {
     Engine& engine = open_->engine_in_use();
     if (engine.sessions() != 0) throw std::logic_error("partition_by_range: a session is attached");
-    engine.tables.get(table);  // or throws
+    engine.tables.get(table);  // throws where there is no such table
     engine.partitions.split(table, std::move(bounds));
   }
   LogManager& log() override { return open_->log(); }

@@ -45,7 +45,7 @@ struct DatabaseOptions {
   BeginRecord begin_record = BeginRecord::lazy;            ///< when a transaction's begin is logged
   ReadCommitted read_committed = ReadCommitted::versions;  ///< how Isolation::read_committed reads
   PartitionNumber partitions = 8;                          ///< of Isolation::serial, 1 to kPartitionsMax
-  DeadlockOptions deadlock;  ///< what keeps transactions from waiting for each other for ever
+  DeadlockOptions deadlock;  ///< how the engine keeps transactions from waiting for each other for ever
   /// Locks are released when the commit record is in the log buffer instead of when it is durable.
   bool early_lock_release = false;
   /// Is told how the restart goes, if one is given. Needed until open() returns.
@@ -82,17 +82,17 @@ class Database {
   virtual TableId open_table(const std::filesystem::path& file) = 0;
   virtual std::optional<TableId> find_table(std::string_view name) const = 0;
 
-  /// One thread's way in. Every commit of the session follows `policy`, every transaction is isolated as `level` says.
-  /// ConfigError where a session is attached whose level `level` may not run beside (txn/admission.h).
+  /// One thread's way in. Every commit of the session follows `policy`; `level` isolates every transaction.
+  /// Throws ConfigError while a session of an incompatible level is attached (txn/admission.h).
   virtual std::unique_ptr<Session> attach(CommitPolicy policy,
                                           Isolation level = Isolation::two_phase_locking) = 0;
 
-  /// Sessions may call it from now on, until the database is closed: code is not on the disk. Throws ConfigError where the
-  /// name is taken.
+  /// Sessions may call the procedure from now on, until the database is closed: code is not on the disk. Throws
+  /// ConfigError where the name is taken.
   virtual void register_procedure(std::string_view name, Procedure procedure) = 0;
-  /// Isolation::serial: partition i of the table has the keys from bounds[i - 1] on and below bounds[i]; keys of a table without
-  /// bounds are spread by a hash. Not on the disk either. Throws ConfigError where they do not rise or are too many,
-  /// std::logic_error while a session is attached.
+  /// For Isolation::serial: partition i of the table has the keys from bounds[i - 1] on and below bounds[i]. A hash spreads
+  /// the keys of a table without bounds. The bounds are not on the disk either. Throws ConfigError where they do not rise or
+  /// are too many, std::logic_error while a session is attached.
   virtual void partition_by_range(TableId table, std::vector<std::string> bounds) = 0;
 
   virtual LogManager& log() = 0;
@@ -115,25 +115,26 @@ class Database {
   virtual void close() = 0;
 };
 
-/// A place in a transaction, to go back to.
+/// A place in a transaction to which it can go back.
 struct Savepoint {
-  std::uint64_t transaction = 0;  ///< of the session's, from 1
-  std::size_t changes = 0;        ///< that it had made
+  std::uint64_t transaction = 0;  ///< its number in the session, from 1
+  std::size_t changes = 0;        ///< how many the transaction had made
 };
 
-/// One transaction at a time, isolated as the level says that the session was attached with. Not thread-safe. Every operation
-/// may return Status::deadlock or Status::conflict, after which there is no transaction any more (was_rolled_back()).
+/// Runs one transaction at a time, at the isolation level with which the session was attached. Not thread-safe. Every
+/// operation may return Status::deadlock or Status::conflict: then the engine has rolled the transaction back, and there is
+/// none any more (was_rolled_back()).
 class Session {
  public:
   virtual ~Session() = default;  ///< aborts what is open, waits for what is pending
 
-  /// Under Isolation::serial it waits until it alone has every partition.
+  /// Under Isolation::serial the transaction waits here until it has every partition to itself.
   virtual void begin() = 0;
   /// As begin, but for a transaction that never waits for a lock: an operation that would have to is the victim of a
   /// deadlock at once.
   virtual void begin_without_waiting() = 0;
-  /// As begin, but for a transaction that changes nothing: it is std::logic_error if it does. Where that is of use, it costs less
-  /// (serializable_snapshot, while nobody writes).
+  /// As begin, but for a transaction that changes nothing. Throws std::logic_error at its first change. Under
+  /// serializable_snapshot its reads cost less if no serializable transaction that may write was running when it began.
   virtual void begin_read_only() = 0;
   virtual Status read(TableId table, Bytes key, std::vector<std::byte>& value) = 0;
   /// As read, but takes the exclusive lock, for a write that depends on what is read.
@@ -141,18 +142,18 @@ class Session {
   virtual Status insert(TableId table, Bytes key, Bytes value) = 0;
   virtual Status update(TableId table, Bytes key, Bytes value) = 0;
   virtual Status remove(TableId table, Bytes key) = 0;
-  /// Locks the whole table until the transaction ends: shared against all who write in it, exclusive against all who read
-  /// or write under locks. For rare work on much of a table; waits at most engine.lock_timeout_ms for those who are at work
-  /// there already. Records are locked all the same.
+  /// Locks the whole table until the transaction ends. A shared lock keeps other writers out, an exclusive one also readers
+  /// that read under locks. For rare work on much of a table. Transactions that already use the table finish first; the call
+  /// waits for them for at most engine.lock_timeout_ms. Operations lock their records all the same.
   virtual Status lock_table(TableId table, LockMode shared_or_exclusive) = 0;
 
-  // Against lost updates at the levels that allow them: each reads and writes under the record's exclusive lock, as
-  // read_for_update and update do, and never what an old snapshot shows.
+  // These four prevent lost updates at the levels that allow them. Each reads and writes under the record's exclusive lock,
+  // as read_for_update and update do, and never reads from an old snapshot.
 
-  /// `change` is given the value, and leaves in its place the one that is to be.
+  /// `change` gets the value and replaces it by the new one.
   Status modify(TableId table, Bytes key, const std::function<void(std::vector<std::byte>& value)>& change);
-  /// Adds to the 64-bit number, little-endian, that begins at `offset` in the value; it wraps. ConfigError where the value
-  /// ends before the number does; the transaction goes on. Under two_phase_locking increments do not wait for each other.
+  /// Adds to the 64-bit little-endian number that begins at `offset` in the value; the sum wraps. Throws ConfigError where the
+  /// value ends before the number does; the transaction goes on. Under two_phase_locking increments do not wait for each other.
   virtual Status increment(TableId table, Bytes key, std::size_t offset, std::int64_t by);
   Status append(TableId table, Bytes key, Bytes suffix);
   /// Status::mismatch where the value is not `expected`.
@@ -162,27 +163,29 @@ class Session {
                       const std::function<bool(Bytes key, Bytes value)>& visit) = 0;
   virtual void abort() = 0;
 
-  /// Whether the transaction can commit. False: it could not be serialized and has been rolled back (serializable_snapshot
-  /// only). After true commit() does not refuse; until then its locks and what it has read stay as they are.
+  /// Whether the transaction can commit. False: the engine could not serialize it and has rolled it back
+  /// (serializable_snapshot only). After true, commit() does not refuse; call commit() or abort() next. The transaction
+  /// keeps its locks and its snapshot until then.
   virtual bool prepare() = 0;
   virtual Savepoint savepoint() const = 0;
-  /// Takes back what the transaction has changed since, and keeps its locks. A savepoint holds until the transaction ends, or
-  /// goes back to one before it. std::logic_error for one of another transaction.
+  /// Takes back what the transaction has changed since, and keeps its locks. A savepoint is valid until the transaction ends
+  /// or goes back to an earlier savepoint. Throws std::logic_error for a savepoint of another transaction.
   virtual void roll_back_to(const Savepoint& savepoint) = 0;
 
-  /// Ends the transaction; throws std::system_error when the log has failed. A read-only one logs nothing. False: the
-  /// prepare() has said so, here or before; the transaction is never acknowledged.
+  /// Ends the transaction; throws std::system_error when the log has failed. A read-only one logs nothing. False:
+  /// prepare(), called here or before, has refused; the transaction is never acknowledged.
   /// `acknowledge(context)`, if given, is called once when the commit is acknowledged as the policy says:
   /// before this returns, or (pipelined) later by the log's own thread; never when the log fails first. It may use
   /// other sessions, as long as it waits for no lock of a transaction that is acknowledged later.
   virtual bool commit(void (*acknowledge)(void* context) noexcept = nullptr, void* context = nullptr) = 0;
-  /// Begins, runs the procedure, and commits as commit() does, or rolls back; under Isolation::serial beside procedures whose
-  /// partitions are others. Ok; else what the procedure returned, or why the engine rolled back: nothing has happened then.
-  /// Throws what the procedure throws; ConfigError where it touches a partition that it did not name.
+  /// Begins a transaction, runs the procedure, and commits as commit() does, or rolls back. Under Isolation::serial, calls
+  /// that share no partition run at the same time. Returns ok if the transaction has committed. Otherwise it has been rolled
+  /// back, and the status is what the procedure returned or why the engine rolled back. Throws what the procedure throws, and
+  /// ConfigError where the procedure touches a partition that it did not name.
   virtual Status call(std::string_view procedure, Bytes arguments, std::vector<std::byte>& result,
                       void (*acknowledge)(void* context) noexcept = nullptr, void* context = nullptr) = 0;
-  /// Whether the call that its thread is in waits for another transaction, which will not be refused for a deadlock. Any
-  /// thread.
+  /// Whether the session waits for another transaction's lock at this moment. False if the engine is about to refuse the wait
+  /// as a deadlock. Any thread may ask.
   virtual bool waits() = 0;
   /// Pipelined: blocks until everything is acknowledged.
   virtual void wait_for_acknowledgements() = 0;

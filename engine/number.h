@@ -12,17 +12,18 @@ namespace muster {
 
 inline constexpr std::size_t kNumberBytes = 8;
 
-/// Something added to a number in a value: what the log has of it, 16 bytes. Taken back by adding the inverse, whatever others
-/// have added meanwhile.
+/// An addition to a number in a value, as the log holds it: 16 bytes. Undo adds the inverse, whatever other transactions have
+/// added meanwhile.
 struct Increment {
   std::uint64_t offset = 0;
   std::int64_t by = 0;
 
   Increment inverse() const {
-    return {offset, static_cast<std::int64_t>(-static_cast<std::uint64_t>(by))};  // also of the smallest
+    // Unsigned: the smallest number has an inverse, too.
+    return {offset, static_cast<std::int64_t>(-static_cast<std::uint64_t>(by))};
   }
   Bytes bytes() const { return std::as_bytes(std::span(this, 1)); }
-  /// `bytes` are as many.
+  /// `bytes` are 16.
   static Increment of(Bytes bytes) {
     Increment increment;
     std::memcpy(&increment, bytes.data(), sizeof increment);
@@ -41,7 +42,7 @@ inline void require_number(std::size_t offset, std::size_t value_bytes) {
                     "want 8 bytes from there on, of a value of " + std::to_string(value_bytes));
 }
 
-/// Adds to the little-endian number at the front; it wraps.
+/// Adds to the little-endian number at the front of `bytes`; the sum wraps.
 inline void add_to_number(std::span<std::byte> bytes, std::int64_t by) {
   std::uint64_t number = 0;
   for (std::size_t i = kNumberBytes; i-- > 0;) number = number << 8 | static_cast<std::uint8_t>(bytes[i]);

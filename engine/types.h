@@ -20,10 +20,10 @@ enum class [[nodiscard]] Status : std::uint8_t{
     ok,       not_found, already_exists,
     mismatch,  ///< the record is not what compare_and_set() expected, and stays as it is
     deadlock,  ///< this transaction was the victim: it has been rolled back, its locks are released
-    conflict,  ///< likewise, since its level could not hold with what others have committed or read
+    conflict,  ///< likewise rolled back: its isolation level could not hold beside what others have committed or read
 };
 
-/// There is no transaction any more: it may begin again.
+/// Whether the engine has rolled the transaction back. The session may begin it again.
 constexpr bool was_rolled_back(Status status) {
   return status == Status::deadlock || status == Status::conflict;
 }

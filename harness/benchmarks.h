@@ -32,8 +32,8 @@ void register_crash_benchmarks();
 /// joins as many workers, however few units there are.
 void register_placement_benchmarks();
 
-/// history_check/<model>/<regime>/transactions:<n>/realtime:<0|1>: one iteration checks a history of that regime, which was
-/// simulated, for every level.
+/// history_check/<model>/<regime>/transactions:<n>/realtime:<0|1>: one iteration checks a simulated
+/// history of that regime for every level.
 void register_history_benchmarks();
 
 /// The numbers of threads that the benchmarks of append have.

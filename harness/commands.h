@@ -61,14 +61,14 @@ void recover_command(const std::filesystem::path& directory, std::FILE* out);
 
 struct HistoryRequest {
   std::string file;
-  std::string model;    ///< or empty: as the file says
-  std::string order;    ///< or empty: what the level needs
-  std::string level;    ///< or empty: the strongest of the order
-  std::string picture;  ///< a file, or empty
+  std::string model;    ///< empty: the file's own
+  std::string order;    ///< empty: the order that the level needs
+  std::string level;    ///< empty: the strongest level of the order
+  std::string picture;  ///< a file; empty: none
   bool json = false;
 };
-/// Says what is wrong with a history of transactions, and which levels it satisfies. Throws VerificationError, once all is
-/// said, where it does not satisfy the level; DamageError for a file that is no history.
+/// Prints what is wrong with a history of transactions, and which levels it satisfies. Then throws VerificationError if it does
+/// not satisfy the level. Throws DamageError for a file that is no history.
 void history_check_command(const HistoryRequest& request, std::FILE* out);
 
 void log_verify_command(const std::filesystem::path& directory, std::FILE* out);

@@ -94,7 +94,7 @@ Json as_json(const history::Verdict& verdict, const history::History& history, L
           {"anomalies", std::move(anomalies)}};
 }
 
-/// Where a history that cannot be one is wrong: in its file.
+/// Checks the history. A BadHistory becomes a DamageError that names the file and the line.
 history::Verdict check_file(const std::string& file, const history::History& history, Order order) {
   try {
     return history::check(history, order);

@@ -16,8 +16,8 @@ ConfigKey file_key(const std::string& name) {
   return {name,
           UsedBy::own,
           "a path that ends in .edn or .json, or \"\"",
-          "file for the history, as Jepsen writes it, for muster history check (empty: it is checked and "
-          "forgotten)",
+          "file for the history, as Jepsen writes it, for muster history check (empty: the run checks it and "
+          "does not keep it)",
           false,
           [](const nlohmann::ordered_json& value, Configuration& into) {
             if (!value.is_string()) return false;
@@ -38,11 +38,11 @@ std::vector<ConfigKey> keys(const std::string& name) {
       integer(name + ".keys", UsedBy::own, [](auto& c) -> auto& { return options_of<HistoryOptions>(c).keys; }, 1, 1'000'000,
               "keys in use at a time; fewer: transactions meet more often"),
       integer(name + ".operations", UsedBy::own, [](auto& c) -> auto& { return options_of<HistoryOptions>(c).operations; }, 1,
-              1000, "operations a transaction, at most; each has from 1 to so many"),
+              1000, "operations a transaction, at most; each has from 1 to this many"),
       number(name + ".reads", UsedBy::own, [](auto& c) -> auto& { return options_of<HistoryOptions>(c).reads; }, 0, 1,
              "share of the operations that only read"),
       integer(name + ".writes_a_key", UsedBy::own, [](auto& c) -> auto& { return options_of<HistoryOptions>(c).writes_a_key; },
-              1, HistoryOptions::kWritesMax, "writes of a key before another one comes into use in its place"),
+              1, HistoryOptions::kWritesMax, "writes of a key before another key takes its place"),
       file_key(name + ".file"),
   };
   // clang-format on

@@ -13,7 +13,7 @@ namespace {
 using history::Because;
 using history::TransactionIndex;
 
-// Of the letters, and of what stands between things; in pixels.
+// In pixels: the width of a letter, and distances.
 constexpr double kLetter = 7.3;
 constexpr double kLine = 18;
 constexpr double kMargin = 16;
@@ -37,7 +37,7 @@ std::string escaped(std::string_view text) {
   return safe;
 }
 
-/// As few lines as the pieces need, none of them cut.
+/// Joins the pieces to as few lines as they need, and cuts none.
 std::vector<std::string> lines_of(const std::vector<std::string>& pieces) {
   std::vector<std::string> lines;
   for (const std::string& piece : pieces) {
@@ -50,7 +50,7 @@ std::vector<std::string> lines_of(const std::vector<std::string>& pieces) {
   return lines;
 }
 
-/// Colour-blind readers tell them apart; the sentence beside says it as well.
+/// Colour-blind readers can tell these colours apart; the sentence beside the arrow names the reason as well.
 std::string_view colour_of(Because because) {
   switch (because) {
     case Because::ww:
@@ -153,7 +153,7 @@ class Picture {
         path, colour, colour.substr(1));
   }
 
-  /// Returns where its middle is.
+  /// Draws a transaction; returns the height of the box's middle.
   double box(TransactionIndex t) {
     const history::Transaction& transaction = history_.transactions()[t];
     std::vector<std::string> operations;

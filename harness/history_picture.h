@@ -6,7 +6,7 @@
 
 namespace muster {
 
-/// Each anomaly as SVG: its transactions with their operations, and of a cycle why each comes before the next.
+/// Draws each anomaly as SVG: its transactions with their operations and, in a cycle, why each comes before the next.
 std::string picture_of(const history::Verdict& verdict, const history::History& history);
 
 }  // namespace muster

@@ -153,8 +153,8 @@ void add_recover(CLI::App& app, std::string& directory) {
 }
 
 void add_history(CLI::App& app, muster::HistoryRequest& request) {
-  CLI::App* history =
-      app.add_subcommand("history", "Histories of transactions (of the project's commits: scripts/history)");
+  CLI::App* history = app.add_subcommand(
+      "history", "Histories of transactions (for the project's own commits: scripts/history)");
   history->require_subcommand(1);
   CLI::App* check = history->add_subcommand("check",
                                             "Say which anomalies a history of transactions has, as Elle "
@@ -163,21 +163,22 @@ void add_history(CLI::App& app, muster::HistoryRequest& request) {
       ->add_option("FILE", request.file,
                    "A history as Jepsen writes it, in EDN or JSON (workloads/history/README.md)")
       ->required();
-  check->add_option("--model", request.model, "list-append or rw-register; what the file has if not given");
-  check->add_option(
-      "--order", request.order,
-      "What also counts: none, session (each process's order), or realtime; none if not given, or what "
-      "--level needs");
-  check->add_option(
-      "--level", request.level,
-      "The level that is asked for: read_committed, snapshot, serializable, strong_session_snapshot, "
-      "strong_session_serializable, strong_snapshot, strict_serializable; the strongest of --order if not "
-      "given");
+  check->add_option("--model", request.model, "list-append or rw-register; the file's own if not given");
+  check->add_option("--order", request.order,
+                    "Order that also counts: none, session (each process's order), or realtime; if not "
+                    "given, the order that "
+                    "--level needs, or none");
+  check->add_option("--level", request.level,
+                    "Level that the history has to satisfy: read_committed, snapshot, serializable, "
+                    "strong_session_snapshot, "
+                    "strong_session_serializable, strong_snapshot, strict_serializable; the strongest one of "
+                    "--order if not "
+                    "given");
   check->add_flag("--json", request.json, "As JSON");
   check->add_option("--picture", request.picture, "File for the anomalies as SVG");
   check->footer(
       "Exit codes: 0 the level is satisfied, 1 it is not, 2 mend the request, 3 the file is no history.\n"
-      "scripts/history is about another kind: throughput over commits of this project.");
+      "scripts/history reads another kind of history: throughput over the commits of this project.");
   check->callback([&request] { muster::history_check_command(request, stdout); });
 }
 

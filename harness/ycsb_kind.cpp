@@ -64,9 +64,9 @@ std::vector<ConfigKey> keys() {
       number("ycsb.theta", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).theta; }, 0, 10,
              "skew of zipf: the k-th hottest key is drawn with a probability like 1 / k^theta"),
       duration<std::chrono::microseconds>("ycsb.think_us", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).think; }, 0, 10'000'000,
-              "microseconds that a transaction ponders between its reads, which come first then, and its writes; 0: reads and writes as drawn"),
+              "microseconds that a transaction sleeps after its reads and before its writes; 0: it reads and writes in the order drawn"),
       choice_of("ycsb.latency_from", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).latency_from; }, latencies(),
-                "what commit_latency of a closed loop covers: commit the call, of transactions that wrote; begin all from the first begin on, what was rolled back and tried again included"),
+                "what commit_latency of a closed loop covers: commit the call, of transactions that wrote; begin all transactions from their first begin on, tries that were rolled back included"),
   };
   // clang-format on
 }
@@ -82,7 +82,7 @@ void check_mix(const Configuration& c) {
   }
   if (options.latency_from == LatencyFrom::begin && c.load.is_open()) {
     throw ConfigError("ycsb.latency_from", "\"begin\"",
-                      "want \"commit\": of an open loop latency counts from when a transaction was due");
+                      "want \"commit\": in an open loop latency counts from when a transaction was due");
   }
   const std::string_view distribution = distributions()[static_cast<std::size_t>(options.distribution)];
   if (options.distribution != KeyDistribution::uniform && options.mix == YcsbMix::load) {

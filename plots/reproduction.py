@@ -49,11 +49,16 @@ def words(keys):
     return ", ".join(said)
 
 
+def _rank(value):
+    """A list of units sorts among the names of placements."""
+    return str(value) if isinstance(value, tuple) else value
+
+
 def draw_bars(axes, panel, table, steps):
-    """A bar a point: steps in their order, the first on top, each with its factor over the one before; others in the
-    order of their keys, the largest first."""
+    """Draws a bar a point: steps in their order, the first on top, each with its factor over the one before; other points in
+    the order of their keys, the largest first."""
     of_steps = panel["x"] == recipes.STEP
-    points = sorted(map(dict, table.values), key=lambda point: [point[key] for key in [panel["x"], *panel["by"]]], reverse=not of_steps)
+    points = sorted(map(dict, table.values), key=lambda point: [_rank(point[key]) for key in [panel["x"], *panel["by"]]], reverse=not of_steps)
     before = None
     for y, point in zip(range(len(points), 0, -1), points):
         spread = Spread.of(list(table.of(point).values()))

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Writes the tables of documents anew: README.md's of algorithms, from `muster list --markdown`; engine/txn/levels.md's of
-isolation levels, from schedules that are played. Needs scripts/setup."""
+"""Writes two tables anew: of algorithms in README.md, from `muster list --markdown`; of isolation levels in
+engine/txn/levels.md, from `isolation_table`, which runs each schedule. Needs scripts/setup."""
 
 from lab import benchmarks, command
 from lab.place import ROOT

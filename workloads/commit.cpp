@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "algorithms/backoff.h"
 #include "engine/index/btree.h"
 #include "workloads/engine_measurement.h"
 #include "workloads/summary.h"
@@ -28,8 +29,79 @@ YcsbKey key_of(std::uint32_t worker) {
 
 struct WorkerResult {
   std::uint64_t committed = 0;  // in all repetitions
-  std::uint64_t measured = 0;
-  WaitCounters waits;
+  TransactionCounts measured{};
+  WaitCounters waits{};
+};
+
+/// One worker in one repetition.
+class CommitWorker {
+ public:
+  /// `committed`: transactions that the worker has committed in earlier repetitions.
+  CommitWorker(Session& session, TimedTransactions& transactions, TableId table, std::uint32_t worker,
+               std::uint32_t value_bytes, std::uint64_t committed)
+      : session_(session),
+        transactions_(transactions),
+        table_(table),
+        worker_(worker),
+        key_(key_of(worker)),
+        value_(value_bytes),
+        result_{.committed = committed} {}
+
+  WorkerResult run(const RunControl& control, WorkerProgress& progress) {
+    MeasuredWaits waits;
+    Phase seen = Phase::warm_up;
+    std::uint64_t done = 0;
+    for (Phase phase = control.phase(); phase != Phase::stop; phase = control.phase()) {
+      if (phase != seen) [[unlikely]] {
+        seen = phase;
+        waits.begin();
+        result_.measured = {};
+      }
+      if (!transactions_.wait_for_start(control, phase)) break;
+      if (!commit_until_done(control, phase)) break;
+      progress.set(++done, 0);
+    }
+    session_.wait_for_acknowledgements();
+    result_.waits = waits.end();
+    return result_;
+  }
+
+ private:
+  /// False where the run was stopped before the engine committed the transaction.
+  bool commit_until_done(const RunControl& control, Phase phase) {
+    const std::uint64_t count = result_.committed + 1;
+    std::memcpy(value_.data(), &count, sizeof count);
+    for (Backoff backoff;; backoff.pause()) {
+      if (try_to_commit(control, phase)) {
+        result_.committed = count;
+        ++result_.measured.committed;
+        return true;
+      }
+      if (control.stopped()) return false;
+    }
+  }
+
+  /// False where the engine rolled the transaction back: a level may be stricter than it has to be.
+  bool try_to_commit(const RunControl& control, Phase phase) {
+    session_.begin();
+    const Status status = session_.update(table_, key_, value_);
+    if (status != Status::ok && !was_rolled_back(status)) {
+      throw VerificationError(
+          fmt::format("commit: worker {}: expected its record, which no other worker uses", worker_));
+    }
+    if (status == Status::ok && transactions_.commit(session_, true, control, phase)) return true;
+    ++result_.measured.aborted;
+    ++(status == Status::deadlock ? result_.measured.deadlocks : result_.measured.conflicts);
+    return false;
+  }
+
+  Session& session_;
+  TimedTransactions& transactions_;
+  const TableId table_;
+  const std::uint32_t worker_;
+  const YcsbKey key_;
+  std::vector<std::byte> value_;
+  WorkerResult result_;
 };
 
 class Commit final : public Workload {
@@ -67,33 +139,9 @@ class Commit final : public Workload {
 
   void work(std::uint32_t worker, const RunControl& control, WorkerProgress& progress) override {
     const auto session = database_->attach(run_.policy, run_.isolation);
-    TimedTransactions& transactions = measurement_.transactions(worker);
-    const YcsbKey key = key_of(worker);
-    std::vector<std::byte> value(value_bytes_);
-    std::uint64_t committed = results_[worker].committed;
-    const std::uint64_t before = committed;
-    std::uint64_t measured_from = committed;
-    MeasuredWaits waits;
-    Phase seen = Phase::warm_up;
-    for (Phase phase = control.phase(); phase != Phase::stop; phase = control.phase()) {
-      if (phase != seen) [[unlikely]] {
-        seen = phase;
-        waits.begin();
-        measured_from = committed;
-      }
-      if (!transactions.wait_for_start(control, phase)) break;
-      ++committed;
-      std::memcpy(value.data(), &committed, sizeof committed);
-      session->begin();
-      if (session->update(table_, key, value) != Status::ok) {
-        throw VerificationError(
-            fmt::format("commit: worker {}: expected its record, which nobody else uses", worker));
-      }
-      transactions.commit(*session, true, control, phase);
-      progress.set(committed - before, 0);
-    }
-    session->wait_for_acknowledgements();
-    results_[worker] = {committed, committed - measured_from, waits.end()};
+    results_[worker] = CommitWorker(*session, measurement_.transactions(worker), table_, worker, value_bytes_,
+                                    results_[worker].committed)
+                           .run(control, progress);
   }
 
   Progressed sample(const Progressed& counted) override { return measurement_.sample(*database_, counted); }
@@ -103,7 +151,10 @@ class Commit final : public Workload {
     RepetitionReport report;
     report.transactions.emplace();
     for (const WorkerResult& worker : results_) {
-      report.transactions->committed += worker.measured;
+      report.transactions->committed += worker.measured.committed;
+      report.transactions->aborted += worker.measured.aborted;
+      report.transactions->deadlocks += worker.measured.deadlocks;
+      report.transactions->conflicts += worker.measured.conflicts;
       add(report.waits, worker.waits);
     }
     measurement_.add_to(report);

@@ -18,7 +18,8 @@ struct CommitOptions {
 /// its own, and commits. No lock and no page is contended for, so what workers share is the log.
 ///
 /// The record counts its worker's transactions. Verified at the end: each record holds as many as its worker has
-/// committed; every tree is whole. Latency and bytes are as in ycsb.h.
+/// committed; every tree is whole. A worker tries a transaction again that the engine rolled back, after growing pauses.
+/// Latency and bytes are as in ycsb.h.
 std::unique_ptr<Workload> make_commit(const CommitOptions& options, const EngineRun& run,
                                       const DatabaseOpener& open = Database::open);
 

@@ -26,9 +26,9 @@ class CommitLatency {
   CommitLatency(const CommitLatency&) = delete;
   CommitLatency& operator=(const CommitLatency&) = delete;
 
-  /// Calls `commit(acknowledge, context)`, returns what it does, and times it where that is true: snapshot() from `due` on,
-  /// service() from `begun` on; 0 and 0: from now on, and nothing. `give_up()` says that no acknowledgement will come any
-  /// more; the commit is then made untimed.
+  /// Calls `commit(acknowledge, context)` and returns its result. Where that is true, snapshot() times the commit from `due` on
+  /// and service() from `begun` on. `due` = 0 stands for now; `begun` = 0: service() leaves the commit out. `give_up()` says
+  /// that no acknowledgement will come any more; the commit is then made untimed.
   template <class Commit, class GiveUp>
   bool timed(std::uint64_t due, std::uint64_t begun, Commit&& commit, GiveUp&& give_up) {
     Slot& slot = slots_[next_++ % kSlots];
@@ -41,7 +41,7 @@ class CommitLatency {
                      std::memory_order_relaxed);  // both handed on with the commit
     const bool committed = commit(&acknowledged, &slot);
     committing() = nullptr;
-    if (!committed) slot.begin.store(0, std::memory_order_relaxed);  // nobody has been given it
+    if (!committed) slot.begin.store(0, std::memory_order_relaxed);  // [slot] relaxed: the log never got it
     return committed;
   }
 

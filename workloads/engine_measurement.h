@@ -123,7 +123,7 @@ class EngineMeasurement {
   LogStatistics to_;
   BufferStatistics buffers_from_, buffers_to_;
   BeginStatistics begins_from_, begins_to_;
-  VersionStatistics versions_;  // as they were last
+  VersionStatistics versions_;  // at the latest edge of a window
   Gained latency_gained_;
   Gained lag_gained_;
   std::vector<IntervalReport> intervals_;

@@ -30,7 +30,7 @@ using history::Outcome;
 using Number = std::uint32_t;  // a value; a list is an array of them
 static_assert(HistoryOptions::kWritesMax * sizeof(Number) <= BTree::kMaxValueBytes);
 
-/// What a worker notes of its transactions, in its own memory.
+/// A worker's notes of its transactions, in its own memory.
 struct Log {
   struct Operation {
     std::uint64_t key;
@@ -64,9 +64,9 @@ struct WorkerResult {
 
 /// What all workers of a repetition share.
 ///
-/// Ordering  [events] acquired and released: a transaction whose invocation has a larger number than another one's completion
-///                    has begun after that one has returned, also in the order of memory. This is what real time means to
-///                    the check.
+/// Ordering  [events] acquired and released: a transaction draws a number when it is invoked and one when it completes. If the
+///                    invocation of B has a larger number than the completion of A, B sees all memory that A's worker wrote
+///                    before. The check calls this real time.
 struct Shared {
   Shared(const HistoryOptions& its_options, TableId its_table, std::uint64_t repetition)
       : options(its_options),
@@ -74,11 +74,13 @@ struct Shared {
         first_key(repetition << 40),
         keys(its_options.keys, its_options.writes_a_key) {}
 
-  std::uint64_t event() { return events.fetch_add(1, std::memory_order_acq_rel); }  // [events]
+  std::uint64_t event() {
+    return events.fetch_add(1, std::memory_order_acq_rel);
+  }  // [events] orders memory, too
 
   const HistoryOptions& options;
   const TableId table;
-  const std::uint64_t first_key;  // none that an earlier repetition had
+  const std::uint64_t first_key;  // no earlier repetition had it
   history::RotatingKeys keys;
   alignas(kCacheLine) std::atomic<std::uint64_t> events{0};
 };
@@ -115,25 +117,26 @@ class Worker {
   }
 
  private:
-  /// Whether it was committed.
+  /// Returns whether it was committed.
   bool transaction(const RunControl& control, Phase phase) {
     const std::uint64_t invoked = shared_.event();
     session_.begin();
     bool wrote = false;
     const bool open = operations(wrote);
     const bool committed = open && transactions_.commit(session_, wrote, control, phase);
+    if (open && !committed) ++result_.measured.conflicts;  // commit() refused it
     result_.log.end(invoked, shared_.event(), committed ? Outcome::ok : Outcome::fail);
     return committed;
   }
 
-  /// Whether the transaction is still there.
+  /// Returns whether the transaction is still open.
   bool operations(bool& wrote) {
     const std::uint64_t count = 1 + random_.below(shared_.options.operations);
     for (std::uint64_t i = 0; i < count; ++i) {
       const auto place = static_cast<std::uint32_t>(random_.below(shared_.options.keys));
       const bool reads = random_.uniform() < shared_.options.reads;
       const Status status = reads ? read(place) : write(place);
-      if (status == Status::already_exists) {  // another one's insertion came in between
+      if (status == Status::already_exists) {  // another transaction inserted the key in between
         session_.abort();
         return false;
       }
@@ -141,7 +144,7 @@ class Worker {
       if (status == Status::conflict) ++result_.measured.conflicts;
       if (was_rolled_back(status)) return false;
       if (status != Status::ok)
-        throw VerificationError("history: a record that was there is gone, and nobody removes any");
+        throw VerificationError("history: a record that was there is gone, and no transaction removes any");
       wrote = wrote || !reads;
     }
     return true;
@@ -159,8 +162,8 @@ class Worker {
   Status write(std::uint32_t place) {
     const auto [drawn, number] = shared_.keys.to_write(place);
     const std::uint64_t key = shared_.first_key + drawn;
-    result_.log.note(key, false,
-                     std::span(&number, 1));  // first: of one that fails here nobody may see it either
+    // Noted before it is tried: if the write fails, no transaction may see it either.
+    result_.log.note(key, false, std::span(&number, 1));
     const YcsbKey name = ycsb_key(key);
     if (shared_.options.model == Model::rw_register) {
       const Bytes value = std::as_bytes(std::span(&number, 1));
@@ -176,7 +179,7 @@ class Worker {
                                 : session_.insert(shared_.table, name, list);
   }
 
-  /// The numbers of what was read.
+  /// Takes the numbers out of the value that was read.
   void take(Status status) {
     numbers_.assign(status == Status::ok ? value_.size() / sizeof(Number) : 0, 0);
     if (!numbers_.empty()) std::memcpy(numbers_.data(), value_.data(), numbers_.size() * sizeof(Number));
@@ -241,7 +244,7 @@ class HistoryWorkload final : public Workload {
  public:
   HistoryWorkload(const HistoryOptions& options, const EngineRun& run, DatabaseOpener open)
       : open_(std::move(open)), run_(run), options_(options), results_(run.threads), measurement_(run) {
-    run_.database.log_buffer.max_workers = run.threads + 1;  // one more walks the trees
+    run_.database.log_buffer.max_workers = run.threads + 1;  // one more thread walks the trees
   }
 
   std::string_view operations() const override { return "transactions"; }
@@ -304,7 +307,7 @@ class HistoryWorkload final : public Workload {
                                                        : history::Level::serializable;
   }
 
-  /// The first repetition's replaces the file, the others' are written behind it.
+  /// The first repetition replaces the file, each later one appends to it.
   void keep(const history::History& all) {
     if (options_.file.empty()) return;
     const std::string text = history::to_text(all, history::syntax_of(options_.file), events_kept_);

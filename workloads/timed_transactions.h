@@ -19,7 +19,8 @@ class TimedTransactions {
   /// Latency covers a transaction from its start on, whatever the loop.
   void time_from_start() { from_start_ = true; }
 
-  /// Of an open loop: waits until the next transaction is due. False where the run was stopped before.
+  /// Of an open loop: waits until the next transaction is due. False where the run was stopped before. A closed loop does
+  /// not wait.
   bool wait_for_start(const RunControl& control, Phase phase) {
     if (!pacer_) {
       if (from_start_) start_.due = Ticks::now();
@@ -31,13 +32,13 @@ class TimedTransactions {
     return true;
   }
 
-  /// Commits; false as Session::commit(). Timed are, while measuring, transactions that wrote; all of an open loop, and where
-  /// the start counts.
+  /// Commits; false as Session::commit(). While measuring, it times transactions that wrote; in an open loop, or after
+  /// time_from_start(), it times all.
   bool commit(Session& session, bool wrote, const RunControl& control, Phase phase) {
     return finish(wrote, control, phase,
                   [&](auto acknowledge, void* context) { return session.commit(acknowledge, context); });
   }
-  /// The same where `end(acknowledge, context)` commits, such as a call that is the whole transaction.
+  /// As commit(), but `end(acknowledge, context)` commits, such as a call that is the whole transaction.
   template <class End>
   bool finish(bool wrote, const RunControl& control, Phase phase, End end) {
     if (phase != Phase::measure || !(wrote || pacer_ || from_start_)) return end(nullptr, nullptr);

@@ -113,8 +113,8 @@ struct LogActivity {
 struct TransactionCounts {
   std::uint64_t committed = 0;
   std::uint64_t aborted = 0;    ///< rolled back, for whatever reason
-  std::uint64_t deadlocks = 0;  ///< of those, the victims of a deadlock; each was tried again
-  std::uint64_t conflicts = 0;  ///< of those, such as could not keep their isolation level; likewise
+  std::uint64_t deadlocks = 0;  ///< of those, the victims of a deadlock
+  std::uint64_t conflicts = 0;  ///< of those, the ones that could not keep their isolation level
 };
 
 /// One interval of a repetition's series, between two calls of Workload::sample(), beside what was counted in it.
@@ -136,7 +136,7 @@ struct RepetitionReport {
   std::optional<LogActivity> log;
   std::optional<BufferStatistics> buffers;    ///< of a run on the engine
   std::optional<BeginStatistics> begins;      ///< likewise
-  std::optional<VersionStatistics> versions;  ///< likewise, where there were any; at the last window's edge
+  std::optional<VersionStatistics> versions;  ///< likewise, if it wrote versions; at the last window's edge
   WaitCounters waits;                         ///< of all workers, while measuring
   std::optional<TransactionCounts> transactions;
 };

@@ -26,7 +26,7 @@ static_assert(YcsbValue::kMaxBytes <= BTree::kMaxValueBytes && sizeof(YcsbKey) <
 
 constexpr const char* kTable = "usertable";  // YCSB's own name for it
 
-/// Of a record that nobody has updated.
+/// Of a record that no transaction has updated.
 constexpr std::uint64_t kInsertedStamp = 0;
 
 /// What one worker did in one repetition; written when it leaves, by that worker.
@@ -69,10 +69,10 @@ struct Shared {
   }
 };
 
-/// One transaction at a time, and the memory that this takes.
+/// Executes one transaction at a time, in memory that it uses again.
 class YcsbExecution {
  public:
-  /// Status::ok, or what was_rolled_back(). Updates are stamped from `next_stamp` on.
+  /// Returns Status::ok, or the reason for which the engine rolled back. Stamps updates from `next_stamp` on.
   Status execute(Shared& shared, Session& session, std::span<const YcsbOperation> transaction,
                  std::uint64_t& next_stamp) {
     written_.clear();
@@ -106,11 +106,11 @@ class YcsbExecution {
     return Status::ok;
   }
 
-  /// What has to be found at the end: while the locks are held, and nothing can undo it any more.
+  /// Notes what verification has to find at the end. Called while the transaction holds its locks and nothing can undo it.
   void note_written(Shared& shared) const {
-    if (shared.options.mix == YcsbMix::load) return;  // found by its number
+    if (shared.options.mix == YcsbMix::load) return;  // verification finds a record by its number
     for (const auto& [key, stamp] : written_) {
-      // Increments are counted apart from the values, or two that read the same value would agree with it.
+      // Increments are counted apart from the values: two transactions that read the same value would otherwise agree with it.
       shared.options.mix == YcsbMix::f ? shared.stamps.increment(key) : shared.stamps.set(key, stamp);
     }
   }
@@ -165,7 +165,7 @@ class YcsbCall {
 constexpr const char* kProcedure = "ycsb";
 
 Procedure ycsb_procedure(Shared& shared) {
-  /// Memory of whichever thread executes.
+  /// Memory of the thread that executes the call.
   struct Scratch {
     std::uint64_t stamp = 0;
     std::vector<YcsbOperation> transaction;
@@ -219,7 +219,8 @@ class YcsbWorker {
       } else {
         if (!execute_until_done(control)) break;
         execution_.note_written(shared_);
-        transactions_.commit(session_, writes(), control, phase);
+        if (!transactions_.commit(session_, writes(), control, phase))
+          throw VerificationError("ycsb: a commit was refused after prepare() had accepted the transaction");
       }
       count();
       progress.set(++done, 0);
@@ -230,7 +231,7 @@ class YcsbWorker {
   }
 
  private:
-  /// False where the run was stopped before the transaction, a deadlock's victim, got through.
+  /// False where the run was stopped before the engine accepted the transaction.
   bool execute_until_done(const RunControl& control) {
     for (Backoff backoff;; backoff.pause()) {
       session_.begin();
@@ -242,15 +243,15 @@ class YcsbWorker {
     }
   }
 
-  /// The whole transaction is one call, which is never rolled back for another's sake.
+  /// The whole transaction is one call. The engine never rolls it back for the sake of another one.
   void call(const RunControl& control, Phase phase) {
     YcsbCall::write(next_stamp_, transaction_, arguments_);
     next_stamp_ += transaction_.size();
-    transactions_.finish(writes(), control, phase, [&](auto acknowledge, void* context) {
-      if (session_.call(kProcedure, arguments_, outcome_, acknowledge, context) != Status::ok)
-        throw VerificationError("ycsb: a procedure was rolled back under isolation serial");
-      return true;
-    });
+    const bool committed =
+        transactions_.finish(writes(), control, phase, [&](auto acknowledge, void* context) {
+          return session_.call(kProcedure, arguments_, outcome_, acknowledge, context) == Status::ok;
+        });
+    if (!committed) throw VerificationError("ycsb: a procedure was rolled back under isolation serial");
   }
 
   bool writes() const {
@@ -260,7 +261,7 @@ class YcsbWorker {
     return !std::ranges::all_of(transaction_, reads);
   }
 
-  /// A transaction that was committed.
+  /// Counts a transaction that was committed.
   void count() {
     for (const YcsbOperation& operation : transaction_) {
       if (operation.kind == YcsbOperation::Kind::insert) ++result_.inserted;
@@ -303,8 +304,7 @@ class Ycsb final : public Workload {
         shared_{options, 0, YcsbValue(options.value_bytes, run.seed), Stamps(options.records)},
         results_(run.threads),
         measurement_(run) {
-    run_.database.log_buffer.max_workers =
-        run.threads + 1;  // who loads and verifies is one more, if ever beside them
+    run_.database.log_buffer.max_workers = run.threads + 1;  // one more thread loads and verifies
   }
 
   std::string_view operations() const override { return "transactions"; }
@@ -397,7 +397,8 @@ class Ycsb final : public Workload {
   /// From 1: none that a worker has had before.
   std::uint64_t stream_of(std::uint32_t worker) const { return repetition_ * results_.size() + worker + 1; }
 
-  /// By range, so that keys which a worker has for itself lie in few partitions. Of `load` a hash does, since keys are mixed.
+  /// Partitions are ranges of keys, so that the keys of one worker lie in few of them. `load` leaves the table hashed: its
+  /// keys are mixed.
   void partition_evenly() {
     const std::uint64_t records = shared_.options.records;
     const std::uint64_t partitions = std::min<std::uint64_t>(run_.database.partitions, records);

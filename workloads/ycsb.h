@@ -29,8 +29,8 @@ enum class KeyDistribution : std::uint8_t {
 
 /// What the latency of a closed loop's transaction covers.
 enum class LatencyFrom : std::uint8_t {
-  commit,  ///< Session::commit(), of those that wrote
-  begin,   ///< from the first begin on, all that was rolled back and tried again included; of all
+  commit,  ///< Session::commit(), of transactions that wrote
+  begin,   ///< of all transactions, from the first begin on: tries that were rolled back count as well
 };
 
 struct YcsbOptions {
@@ -42,22 +42,23 @@ struct YcsbOptions {
   std::uint32_t operations = 1;  ///< a transaction
   KeyDistribution distribution = KeyDistribution::uniform;
   double theta = 0.99;  ///< of zipf: the k-th hottest key is drawn with a probability like 1 / k^theta
-  /// A transaction's reads come first, then it ponders so long, then it writes; 0: in the order in which they are drawn.
+  /// A transaction reads first, then sleeps for so long, then writes. 0: it reads and writes in the order drawn.
   std::chrono::microseconds think{0};
   LatencyFrom latency_from = LatencyFrom::commit;
 };
 
-/// YCSB over the engine: one table, one session a worker. A transaction that was rolled back, as a deadlock's
-/// victim or in conflict with another, is tried again with the same operations until it commits: at once, then later and
-/// later (algorithms/backoff.h).
+/// YCSB over the engine: one table, one session a worker. The engine may roll a transaction back, as a deadlock's victim or
+/// because it conflicts with another one. Its worker then tries the same operations again until they commit: at once at
+/// first, then after growing pauses (algorithms/backoff.h).
 ///
 /// Verified in the measured run: every value that is read is whole and the key's own. At the end: every
 /// record holds what was committed to it last (A, B: the stamp of the last update; F: as many increments as
 /// were committed; load: every committed insertion is there, and no other); with a log on files, every record of it from the load to the durable end is whole, and as
 /// many commits are there as were acknowledged.
 ///
-/// The commit latency is that of transactions that wrote, from the begin of Session::commit() to the acknowledgement, or of
-/// all from their first begin on (LatencyFrom); of an open loop that of all, from when they were due. Bytes are those of the log.
+/// Commit latency, in a closed loop: transactions that wrote, from the begin of Session::commit() to the acknowledgement, or
+/// all transactions from their first begin on (LatencyFrom). In an open loop: all, from when they were due. Bytes are those of
+/// the log.
 std::unique_ptr<Workload> make_ycsb(const YcsbOptions& options, const EngineRun& run,
                                     const DatabaseOpener& open = Database::open);
 

@@ -33,10 +33,10 @@ void prefetch(const std::byte* page) {
   __builtin_prefetch(page + 128);
 }
 
-/// Behind a latch or a lock that the caller has taken since it read them.
+/// Whether the leaves have not changed since the caller read them. The caller has taken a latch or a lock since.
 bool unchanged(std::span<const OptimisticGuard> leaves) {
-  // seq_cst: of an insertion that has latched the lower leaf and a scan that has seen the upper one changed, either the scan
-  // sees that latch, or the insertion sees that change. Pairs with itself.
+  // seq_cst, pairs with itself: an insertion has latched the lower leaf, and a scan has seen a change of the upper one. Either
+  // the scan sees that latch, or the insertion sees that change.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   return std::ranges::all_of(leaves, &OptimisticGuard::valid);
 }
@@ -141,7 +141,7 @@ Status BTree::insert(Bytes key, Bytes value, ChangeLog& log) {
       make_room(*leaf, key, value.size(), log);
       continue;
     }
-    // Beyond the leaf it is looked for while no latch is held.
+    // If the successor is in another leaf, look for it while no latch is held.
     const bool is_last = position.index == shape.slots;
     const Successor beyond = is_last && shape.bounded ? successor_of(key) : Successor();
     ExclusiveGuard guard(*leaf);
@@ -201,8 +201,10 @@ Status BTree::update(Bytes key, Bytes value, ChangeLog& log) {
   }
 }
 
-Status BTree::remove(Bytes key, ChangeLog& log) {
-  check_record(key, {});
+/// Changes a record that needs no more room. `change` runs under the leaf's latch: it logs, changes the page, and returns
+/// the LSN; or it throws before it has done either.
+template <class Change>
+Status BTree::change_in_place(Bytes key, Change change) {
   for (Backoff backoff;; backoff.pause()) {
     const auto leaf = descend(key);
     if (!leaf) continue;
@@ -213,44 +215,39 @@ Status BTree::remove(Bytes key, ChangeLog& log) {
     if (!found) return Status::not_found;
     ExclusiveGuard guard(*leaf);
     if (!guard.owns()) continue;
-    const Lsn lsn = log.change({.table = space_->id(),
-                                .page = guard.page(),
-                                .kind = ChangeKind::remove,
-                                .key = key,
-                                .before = page.value(position.index),
-                                .after = {}});
-    page.make_ghost(position.index);
-    page.set_lsn(lsn);
+    page.set_lsn(change(page, guard.page(), position.index));
     guard.mark_changed();
     return Status::ok;
   }
 }
 
+Status BTree::remove(Bytes key, ChangeLog& log) {
+  check_record(key, {});
+  return change_in_place(key, [&](PageEditor& page, PageNumber number, std::uint32_t index) {
+    const Lsn lsn = log.change({.table = space_->id(),
+                                .page = number,
+                                .kind = ChangeKind::remove,
+                                .key = key,
+                                .before = page.value(index),
+                                .after = {}});
+    page.make_ghost(index);
+    return lsn;
+  });
+}
+
 Status BTree::increment(Bytes key, const Increment& what, ChangeLog& log) {
   const Increment inverse = what.inverse();
-  for (Backoff backoff;; backoff.pause()) {
-    const auto leaf = descend(key);
-    if (!leaf) continue;
-    PageEditor page(space_->page(leaf->page()));
-    const PagePosition position = page.search(page.shape(), key);
-    const bool found = position.equal && !page.is_ghost(position.index);
-    const std::size_t value_bytes = found ? page.value_size(position.index) : 0;
-    if (!leaf->valid()) continue;
-    if (!found) return Status::not_found;
-    require_number(what.offset, value_bytes);
-    ExclusiveGuard guard(*leaf);
-    if (!guard.owns()) continue;
+  return change_in_place(key, [&](PageEditor& page, PageNumber number, std::uint32_t index) {
+    require_number(what.offset, page.value_size(index));
     const Lsn lsn = log.change({.table = space_->id(),
-                                .page = guard.page(),
+                                .page = number,
                                 .kind = ChangeKind::increment,
                                 .key = key,
                                 .before = inverse.bytes(),
                                 .after = what.bytes()});
-    page.increment(position.index, what.offset, what.by);
-    page.set_lsn(lsn);
-    guard.mark_changed();
-    return Status::ok;
-  }
+    page.increment(index, what.offset, what.by);
+    return lsn;
+  });
 }
 
 void BTree::reclaim(Bytes key, ChangeLog& log) {
@@ -291,7 +288,7 @@ bool BTree::reclaim_leaf(ExclusiveGuard leaf, Bytes key, ChangeLog& log) {
   return true;
 }
 
-/// A whole copy of the leaf for `key`; nothing when a page changed on the way.
+/// Makes a whole copy of the leaf for `key`; returns nothing when a page changed on the way.
 std::optional<OptimisticGuard> BTree::copy_leaf(Bytes key, std::span<std::byte, kPageBytes> copy) const {
   const auto copied = [&](const auto& leaf) {
     copy_from_page(copy.data(), leaf.bytes(), kPageBytes);
@@ -316,7 +313,7 @@ bool BTree::scan(Bytes from, const std::function<bool(const TreeRecord& record)>
   return walk(from, leaves, visit);
 }
 
-/// As scan(). `leaves`: those that were read since the last visit, or the beginning.
+/// As scan(). `leaves` are those that the walk has read since the last visit, or since it began.
 bool BTree::walk(Bytes from, std::vector<OptimisticGuard>& leaves,
                  const std::function<bool(const TreeRecord& record)>& visit) const {
   alignas(kWordBytes) std::array<std::byte, kPageBytes> copy;

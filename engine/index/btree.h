@@ -31,8 +31,8 @@ struct TreeRecord {
   bool ghost = false;  ///< removed, perhaps by a transaction that is not over yet
   const std::vector<OptimisticGuard>* leaves = nullptr;
 
-  /// Whether the leaves still are as they were when this was read: the record, and that there is no key between it and the
-  /// one that the scan has shown before.
+  /// Whether the leaves have not changed since the scan read them. Then the record is still the same, and there still is no
+  /// key between it and the one that the scan has shown before.
   bool is_current() const;
 };
 
@@ -53,10 +53,11 @@ enum class ReadLatch : std::uint8_t {
 /// Writers    go down likewise, then upgrade the leaf they have read. Leaf before log: change() is called under
 ///            the leaf's exclusive latch, so that the order of a page's records in the log is that of its
 ///            changes.
-/// Insertion  may_insert() is asked under the leaf's latch, so that no key comes between the new one and its successor. Where
-///            that is in another leaf, the leaves up to it have been read before, and still are as they were when the lock
-///            on the gap is there. Whoever comes in between later does so while the leaf of the new key is latched: a scan
-///            that meets it looks at both leaves again, and finds that one latched or changed.
+/// Insertion  The inserter calls may_insert() under the leaf's latch, so that no key comes between the new one and its
+///            successor. If the successor is in another leaf, the inserter has read the leaves up to it before. Once it has
+///            locked the gap, it checks that these leaves have not changed. Another inserter may put a key between the two
+///            after that check, but the leaf of the new key is still latched then. A scan that meets that other key checks
+///            both leaves again, and finds the leaf of the new key latched or changed.
 /// Structure  Splits and merges hold the header page's exclusive latch, so there is one at a time in a table, and
 ///            inner pages hold still for it. Each is one redo-only record that is complete in itself: a
 ///            record that finds no room has its leaf split first and is then logged alone; ghosts that are
@@ -85,23 +86,24 @@ class BTree {
 
   /// Fills `value` when it returns ok; otherwise its content is unspecified.
   Status find(Bytes key, std::vector<std::byte>& value) const;
-  /// A key or value that is too long is a ConfigError. Status::conflict, with nothing done: where log.may_insert() refuses.
+  /// A key or value that is too long is a ConfigError. Returns Status::conflict, with nothing changed, where
+  /// log.may_insert() refuses.
   Status insert(Bytes key, Bytes value, ChangeLog& log);
   Status update(Bytes key, Bytes value, ChangeLog& log);
   Status remove(Bytes key, ChangeLog& log);
-  /// Adds to the number at `offset` in the value. ConfigError where the value ends before it does.
+  /// Adds to the number at `what.offset` in the value. Throws ConfigError where the value ends before the number does.
   Status increment(Bytes key, const Increment& what, ChangeLog& log);
   /// If `key` is a ghost: takes away the ghosts of its leaf that may go.
   void reclaim(Bytes key, ChangeLog& log);
 
   /// Visits records and ghosts with key >= from in order until `visit` returns false. Each record was there, whole, at
-  /// some moment during the call. `visit` runs without any latch held and may call the tree. True: it came to the end.
+  /// some moment during the call. `visit` runs without any latch held and may call the tree. True: the scan came to the table's end.
   bool scan(Bytes from, const std::function<bool(const TreeRecord& record)>& visit) const;
 
   /// The smallest key above `key`, a ghost's too, at some moment during the call. False: there is none.
   bool next_key(Bytes key, std::vector<std::byte>& next) const;
 
-  /// Walks everything while nobody changes anything: order, fences, levels, every page used exactly once.
+  /// Walks everything while no thread changes anything: order, fences, levels, every page used exactly once.
   /// Throws DamageError with what is wrong.
   TreeShape check() const;
 
@@ -123,11 +125,14 @@ class BTree {
   Guard latch_leaf(Bytes key) const;
   template <class Guard>
   Status find_latched(Bytes key, std::vector<std::byte>& value) const;
+  template <class Change>
+  Status change_in_place(Bytes key, Change change);
   std::optional<OptimisticGuard> copy_leaf(Bytes key, std::span<std::byte, kPageBytes> copy) const;
   bool walk(Bytes from, std::vector<OptimisticGuard>& leaves,
             const std::function<bool(const TreeRecord& record)>& visit) const;
 
-  /// The key above one that is not there, and the leaves that say so: from the one where it would be to its successor's.
+  /// The smallest key above a key that is not in the tree, and the leaves that were read to find it: from the leaf where the
+  /// absent key belongs to the leaf of its successor.
   struct Successor {
     std::vector<std::byte> key;
     bool exists = false;

@@ -16,11 +16,11 @@ class ChangeLog {
   virtual Lsn change(const RecordChange& change) = 0;
   virtual Lsn restructure(std::span<const PageImage> pages) = 0;
 
-  /// Whether a record whose key is new may come in below `successor`, the next key, a ghost's too (null: above all). False:
-  /// the insertion gives up. It may block for no longer than a spin latch does.
+  /// Whether the tree may insert a new key below `successor`. That is the next key, of a record or a ghost; null: the new key
+  /// is above all others. After false, BTree::insert() returns Status::conflict. May block for no longer than a spin latch does.
   virtual bool may_insert(TableId /*table*/, Bytes /*key*/, const Bytes* /*successor*/) { return true; }
 
-  /// Whether the ghost of this record may go: nobody can bring it back, and nobody has to meet its lock any more.
+  /// Whether the ghost of this record may go: no transaction can bring it back or still has to meet its lock.
   /// It may block for no longer than a spin latch does.
   virtual bool may_reclaim(TableId table, Bytes key) = 0;
   virtual Lsn reclaim(const Reclaim& ghosts) = 0;

@@ -25,7 +25,7 @@ enum class ChangeKind : std::uint8_t {
   insert = 1,
   update,
   remove,
-  increment,  ///< `before` and `after` are no values, but what takes it back and what does it: an Increment (engine/number.h)
+  increment,  ///< `after` is an Increment (engine/number.h) and `before` its inverse; neither is a value
 };
 
 /// One record's change on one page. Redo applies `after` to `page`; undo looks `key` up again, since the

@@ -18,7 +18,7 @@ class OptimisticGuard {
   OptimisticGuard(BufferManager& buffers, TableSpace& space, PageNumber page)
       : space_(&space), page_(page), seen_(buffers.begin_read(space, page)) {}
 
-  /// Whether what was read under the latch is still so, once that has gone.
+  /// For a page that is read under a latch: valid() says, after the latch is released, whether the page is still the same.
   template <LatchMode kMode>
   explicit OptimisticGuard(const ReadGuard<kMode>& latched)
       : space_(latched.space_),

@@ -151,7 +151,7 @@ class PageEditor : public PageView {
   /// Puts a record at `index`, `key` whole; false, with nothing changed, if it does not fit.
   bool insert(std::uint32_t index, Bytes key, Bytes value);
   bool update(std::uint32_t index, Bytes value);
-  /// Adds to the number at `offset` in the value; false, with nothing changed, if the value ends before it does.
+  /// Adds to the number at `offset` in the value; false, with nothing changed, if the value ends before the number does.
   bool increment(std::uint32_t index, std::size_t offset, std::int64_t by);
   void make_ghost(std::uint32_t index);
   /// As update, and the record is no ghost any more.

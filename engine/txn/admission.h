@@ -9,7 +9,7 @@
 
 namespace muster {
 
-/// Which levels may run beside each other: sessions of one database join and leave here.
+/// Decides which levels may run beside each other. The sessions of one database join and leave here.
 ///
 /// Together  read_committed, snapshot and serializable_snapshot, since all of them write versions; two_phase_locking and
 ///           read_committed with locks, since both read under locks; any level beside itself. A level that reads under locks
@@ -19,7 +19,7 @@ class Admission {
  public:
   explicit Admission(ReadCommitted read_committed) : read_committed_(read_committed) {}
 
-  /// Throws ConfigError that names a level which is in the way.
+  /// Throws a ConfigError that names an attached level which excludes this one.
   void join(Isolation level) {
     const std::lock_guard guard(mutex_);
     for (std::size_t other = 0; other < attached_.size(); ++other) {

@@ -59,15 +59,15 @@ class Engine {
   ActiveTransactions active;
   VersionStore versions;
   SerializationGraph serialization;
+  PartitionMap partitions;  // of Isolation::serial
+  Procedures procedures;
 
-  /// Whether a ghost may go: nobody can bring it back, nobody has to meet its lock, no snapshot shows its record, and nobody has to
-  /// meet marks in the gap below it.
+  /// Whether a ghost may go. It may if no transaction can revive it or still has to meet its lock, no snapshot shows its
+  /// record, and no inserter still has to meet marks in the gap below it.
   bool may_reclaim(TableId table, Bytes key) {
     return locks.is_free(lock_name(table, key), log.durable()) && !versions.has(table, key) &&
            serialization.is_free(gap_name(table, key));
   }
-  PartitionMap partitions;  // of Isolation::serial
-  Procedures procedures;
 
   /// Numbers [result, result + kTransactionBlock) for one session, so that not every transaction of every
   /// session writes the same line.
@@ -80,8 +80,8 @@ class Engine {
   /// Throws std::runtime_error when there are as many as there may be, ConfigError as Admission does.
   void session_begins(Isolation level) {
     admission_.join(level);
-    if (sessions_.fetch_add(1, std::memory_order_relaxed) < sessions_max_)
-      return;  // relaxed: a count, no more
+    // relaxed: a count, no more
+    if (sessions_.fetch_add(1, std::memory_order_relaxed) < sessions_max_) return;
     session_ends(level);
     throw std::runtime_error("log_buffer.max_workers sessions are attached already");
   }
@@ -92,7 +92,7 @@ class Engine {
   std::uint32_t sessions() const { return sessions_.load(std::memory_order_relaxed); }
 
   /// Throws when nothing can be committed any more: the log has failed, or a rollback was left half done.
-  /// What is in memory then may hold changes that nobody committed; the files and the log are sound, and
+  /// What is in memory then may hold changes that no transaction committed; the files and the log are sound, and
   /// opening the database again repairs it.
   void throw_if_failed() const {
     log.throw_if_failed();

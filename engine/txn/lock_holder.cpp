@@ -48,7 +48,7 @@ void LockHolder::put(LockRequest& request) {
   table_[i] = {request.name, request.serial, &request};
 }
 
-/// What is let go before the end was taken a moment ago, so that it is found near the chain's front.
+/// A transaction that releases a lock early has taken it a moment ago, so the request is near the chain's front.
 void LockHolder::drop(LockRequest& request) {
   LockRequest** link = &held_;
   while (*link != &request) link = &(*link)->held_next;
@@ -57,7 +57,7 @@ void LockHolder::drop(LockRequest& request) {
   clear_slot_of(request);
 }
 
-/// Moves back those behind it that would not be found across an empty slot.
+/// Moves later entries back, which find() would not reach across an empty slot.
 void LockHolder::clear_slot_of(const LockRequest& request) {
   const std::size_t mask = table_.size() - 1;
   std::size_t hole = request.name & mask;
@@ -95,7 +95,7 @@ LockRequest* LockHolder::end_transaction() {
   held_ = nullptr;
   held_count_ = 0;
   depends_on_ = 0;
-  // relaxed: who compares serials (LockManager::find_cycle) is right with the old and with the new one.
+  // relaxed: a search that compares serials (LockManager::closes_cycle) is right with the old and with the new one.
   serial_.store(serial_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   return chain;
 }

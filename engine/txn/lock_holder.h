@@ -57,8 +57,8 @@ class LockHolder {
   Lsn depends_on() const { return depends_on_; }
   /// Whether it waits for a lock at this moment. Any thread.
   bool waits() const {
-    return waiting_.load(std::memory_order_seq_cst) != 0;
-  }  // seq_cst: LockManager::acquire()
+    return waiting_.load(std::memory_order_seq_cst) != 0;  // seq_cst: see LockManager::acquire()
+  }
   /// How the current transaction holds the lock, if it does.
   std::optional<LockMode> mode_of(LockName name) const {
     const LockRequest* const held = find(name);
@@ -71,10 +71,10 @@ class LockHolder {
   friend class LockManager;
 
   LockRequest* find(LockName name) const;
-  LockRequest& take(LockName name,
-                    LockMode mode);  ///< and makes room in the table, so that hold() cannot fail
+  /// Also makes room in the table, so that hold() cannot fail.
+  LockRequest& take(LockName name, LockMode mode);
   void hold(LockRequest& request);
-  void drop(LockRequest& request);  ///< the other way round
+  void drop(LockRequest& request);  ///< the opposite of hold()
   void give_back(LockRequest& request);
   /// The transaction is over: what it still holds belongs to the owner of the chain.
   LockRequest* end_transaction();
@@ -103,7 +103,7 @@ class LockHolder {
   /// The word that it sleeps on.
   std::atomic<std::uint32_t> wait_{kAwake};
   static constexpr std::uint32_t kAwake = 0, kAsleep = 1, kGranted = 2;
-  /// The serial of a transaction that has to be rolled back (DeadlockPolicy::wound_wait). Written by others.
+  /// The serial of a transaction that must roll back (DeadlockPolicy::wound_wait). Older transactions' threads write it.
   std::atomic<std::uint64_t> wounded_{0};
 };
 

@@ -13,12 +13,12 @@ bool compatible(const LockQueue& queue, LockMode mode) {
   return mode != LockMode::exclusive && queue.upgrades == 0 && queue.granted->mode == mode;
 }
 
-/// Whether a holder has what it asks for.
+/// Whether the held lock, if there is one, already gives what is asked for.
 bool covers(const LockRequest* held, LockMode mode) {
   return held != nullptr && (held->mode == mode || held->mode == LockMode::exclusive);
 }
 
-/// What a request is, or is to become.
+/// The mode that a request has or, if it upgrades, wants.
 LockMode wanted(const LockRequest& request) {
   return request.upgrading ? LockMode::exclusive : request.mode;
 }
@@ -146,8 +146,7 @@ bool LockManager::upgrade(Bucket& bucket, LockRequest& request) {
 void LockManager::grant_next(const Bucket& bucket, LockQueue& queue, LockRequest*& woken) {
   const auto grant = [&](LockRequest& request) {
     request.depends_on = bucket.released;
-    // Under the latch, so that a search never takes for waiting who has been granted. relaxed: the latch
-    // orders.
+    // Under the latch, so that a search never sees a holder wait whose request is granted. relaxed: the latch orders.
     request.holder->waiting_.store(0, std::memory_order_relaxed);
     request.wake_next = woken;
     woken = &request;
@@ -254,15 +253,15 @@ bool LockManager::is_free(LockName name, Lsn durable) {
 
 bool LockManager::waits(LockHolder& holder) {
   const std::lock_guard guard(search_);
-  return holder.waits() && !closes_cycle(holder) &&
-         holder.waits();  // again: it may have been granted meanwhile
+  // waits() again at the end: another thread may have granted the lock meanwhile.
+  return holder.waits() && !closes_cycle(holder) && holder.waits();
 }
 
 void LockManager::forget(const LockHolder&) {
   const std::lock_guard guard(search_);
 }
 
-/// Whether the wait may be the last edge of a cycle: whoever begins to wait later looks for itself.
+/// Whether the wait may be the last edge of a cycle. A transaction that begins to wait later looks for itself.
 bool LockManager::some_holder_waits(Bucket& bucket, const LockRequest& request) {
   const LockQueue& queue = (*find(bucket, request.name))->queue;
   for (const LockRequest* granted = queue.granted; granted != nullptr; granted = granted->next) {
@@ -271,8 +270,8 @@ bool LockManager::some_holder_waits(Bucket& bucket, const LockRequest& request) 
   return false;
 }
 
-/// Visits those whose locks, or earlier wishes, keep this one from being granted. Not those whose owners have committed and
-/// wait for the log only.
+/// Visits the granted and the earlier waiting requests that conflict with this one. Skips requests whose transactions have
+/// committed and wait for the log only.
 template <class Visitor>
 void LockManager::for_each_ahead(const LockQueue& queue, const LockRequest& request, Visitor visit) {
   const auto look = [&](LockRequest& other) {
@@ -287,7 +286,8 @@ void LockManager::for_each_ahead(const LockQueue& queue, const LockRequest& requ
   for (LockRequest* waiting = queue.waiting; waiting != &request; waiting = waiting->next) look(*waiting);
 }
 
-/// Whether the wish must not wait: for an older one (wait_die), or in the way of an older one (wound_wait).
+/// Whether the request must not wait, since it would wait for an older transaction (wait_die) or block an older one that
+/// waits already (wound_wait).
 bool LockManager::dies(Bucket& bucket, const LockRequest& request) const {
   const LockQueue& queue = (*find(bucket, request.name))->queue;
   bool found = false;
@@ -295,7 +295,7 @@ bool LockManager::dies(Bucket& bucket, const LockRequest& request) const {
     for_each_ahead(queue, request,
                    [&](const LockRequest& other) { found = found || is_older(other, request); });
   } else if (deadlock_.policy == DeadlockPolicy::wound_wait && request.upgrading) {
-    // It would go before them: they wait for it from now on, and may have found nothing in it that is in their way before.
+    // An upgrade goes before the requests that wait. They wait for it from now on, and could not wound it when they came.
     for (const LockRequest* waiting = queue.waiting; waiting != nullptr; waiting = waiting->next)
       found = found || is_older(*waiting, request);
   }
@@ -311,7 +311,8 @@ bool LockManager::has_to_look(Bucket& bucket, const LockRequest& request) const 
   return found;
 }
 
-/// Under the mutex, so that no holder that is looked at goes away. False: the wish has been withdrawn.
+/// Breaks the deadlock that this wait closes or may close. Holds the mutex, so that no session destroys a holder which this
+/// looks at. False: the request has been withdrawn.
 bool LockManager::resolve(LockHolder& holder, LockRequest& request) {
   const std::lock_guard guard(search_);
   if (deadlock_.policy == DeadlockPolicy::wound_wait) {
@@ -333,8 +334,8 @@ void LockManager::wound_younger(const LockHolder& holder, const LockRequest& req
   }
   for (const Visit& younger : to_visit_) {
     LockHolder& victim = *younger.holder;
-    // seq_cst, all four: either the victim, which stores that it sleeps, sees the wound, or this sees that it sleeps. A wound of
-    // a transaction that has ended is one of nobody's.
+    // seq_cst, all four accesses: either the victim, which stores that it sleeps, sees the wound, or this thread sees that the
+    // victim sleeps. If the victim's transaction has ended meanwhile, its serial has changed, and the wound has no effect.
     victim.wounded_.store(younger.serial, std::memory_order_seq_cst);
     std::uint32_t asleep = LockHolder::kAsleep;
     if (victim.wait_.compare_exchange_strong(asleep, LockHolder::kAwake, std::memory_order_seq_cst))
@@ -342,14 +343,14 @@ void LockManager::wound_younger(const LockHolder& holder, const LockRequest& req
   }
 }
 
-/// Of this thread's own transaction.
+/// Whether an older transaction has wounded this thread's own.
 bool LockManager::is_wounded(const LockHolder& holder) const {
   return deadlock_.policy == DeadlockPolicy::wound_wait &&
          holder.wounded_.load(std::memory_order_seq_cst) ==   // see wound_younger()
              holder.serial_.load(std::memory_order_relaxed);  // relaxed: this thread wrote it
 }
 
-/// Until the wish is granted. False: it has been withdrawn, since the transaction was wounded or has waited for too long.
+/// Waits until the request is granted. False: it has been withdrawn, since the transaction was wounded or waited too long.
 bool LockManager::wait(LockHolder& holder, LockRequest& request) {
   using Clock = std::chrono::steady_clock;
   const bool is_timed = deadlock_.policy == DeadlockPolicy::timeout;
@@ -364,7 +365,7 @@ bool LockManager::wait(LockHolder& holder, LockRequest& request) {
   while (!granted()) {
     const auto left = is_timed ? until - Clock::now() : Clock::duration(-1);
     const bool is_late = is_timed && left.count() <= 0;
-    // Where it is too late to withdraw, the wish has been granted, and wake() is on its way.
+    // If withdraw() returns false, the request has been granted, and wake() is about to come.
     if ((is_late || is_wounded(holder)) && withdraw(holder, request)) return false;
     std::uint32_t word = LockHolder::kAwake;
     holder.wait_.compare_exchange_strong(word, LockHolder::kAsleep,
@@ -375,8 +376,8 @@ bool LockManager::wait(LockHolder& holder, LockRequest& request) {
   return true;
 }
 
-/// Follows "waits for" from `waiter`. Who waits for a lock waits, directly or through others in the same
-/// queue, for all who hold it, and through the others for nobody else; so the holders are edges enough. The
+/// Follows "waits for" from `waiter`. A transaction that waits for a lock waits, directly or through requests in the
+/// same queue, for all its holders, and through these requests for no other; so the holders are edges enough. The
 /// graph is read one lock at a time, but a transaction that waits keeps what it holds, and serials tell
 /// whether it is still the same transaction: a cycle that is found is there when the last of its edges is
 /// read.
@@ -410,7 +411,7 @@ bool LockManager::closes_cycle(LockHolder& waiter) {
   return false;
 }
 
-/// A wish that was queued.
+/// Takes a request that waits, or an upgrade, out of the queue.
 void LockManager::take_out(LockHolder& holder, LockQueue& queue, LockRequest& request) {
   if (request.upgrading) {
     request.upgrading = false;
@@ -421,14 +422,14 @@ void LockManager::take_out(LockHolder& holder, LockQueue& queue, LockRequest& re
   }
 }
 
-/// False: the wish has been granted meanwhile.
+/// False: another thread has granted the request meanwhile.
 bool LockManager::withdraw(LockHolder& holder, LockRequest& request) {
   LockRequest* woken = nullptr;
   {
     Bucket& bucket = bucket_of(request.name);
     const std::lock_guard guard(bucket.latch);
-    if (holder.waiting_.load(std::memory_order_relaxed) == 0)
-      return false;  // relaxed: written under this latch
+    // relaxed: written under this latch
+    if (holder.waiting_.load(std::memory_order_relaxed) == 0) return false;
     holder.waiting_.store(0, std::memory_order_relaxed);
     LockQueue& queue = (*find(bucket, request.name))->queue;
     take_out(holder, queue, request);

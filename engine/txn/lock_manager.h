@@ -13,8 +13,8 @@ namespace muster {
 
 /// Locks on names, for records and for the gaps between them (lock_name.h).
 ///
-/// Modes       Shared and add are each compatible with themselves, exclusive with nothing. A holder that wants another mode
-///             than it has gets exclusive.
+/// Modes       Shared and add are each compatible with themselves, exclusive with nothing. A holder that asks
+///             for a second mode gets exclusive.
 /// Queues      First come, first served; a holder that wants exclusive goes before all that wait.
 /// Contention  Locks live in buckets, each with a latch that is held for a few memory accesses. There is no
 ///             shared state beside them on any path that does not block. No allocation once the holder has
@@ -25,20 +25,20 @@ namespace muster {
 ///             have to be woken and would make the waiter wait on; it promises no more progress, since each deadlock
 ///             lets all but one go on. Only one that waits for another that waits searches, under a mutex, so that
 ///             of two that close one cycle together only one is the victim.
-///             wait_die and wound_wait look at those whose locks, or earlier wishes for them, conflict with the new wish.
-///             So each edge leads from an older transaction to a younger one, or each the other way round, and there is
-///             no cycle. A wounded transaction learns of it while it waits, or when it asks for its next lock; one that
-///             asks for none any more commits.
+///             wait_die and wound_wait: a request looks at the granted and the earlier waiting requests that conflict with
+///             it. Under wait_die each wait leads from an older transaction to a younger one, under wound_wait from a younger
+///             to an older one, so there is no cycle. A wounded transaction learns of it while it waits, or when it asks for
+///             its next lock; if it asks for no more locks, it commits.
 /// Dependence  Locks may be released before the commit that they protected is durable. Each bucket keeps the
 ///             largest end of such a commit, and the next to get a lock there depends on it. A bucket has many
 ///             names, so this errs on the safe side.
 class LockManager {
  public:
-  /// `memory` is told of the table's; null: nobody is. Outlives this.
+  /// `memory` is told where the buckets lie; null: it is not reported. `memory` outlives this.
   explicit LockManager(const MemoryPlacement* memory = nullptr, DeadlockOptions deadlock = {});
 
-  /// A transaction begins. `again`: in place of one that was rolled back, whose age it keeps, so that in the end it is the
-  /// oldest, and goes on.
+  /// A transaction begins. `again`: the holder repeats a transaction that was rolled back. It keeps that one's age, so that it
+  /// becomes the oldest in the end and is not rolled back any more.
   void begins(LockHolder& holder, bool again) const {
     const bool ages =
         deadlock_.policy == DeadlockPolicy::wait_die || deadlock_.policy == DeadlockPolicy::wound_wait;
@@ -52,9 +52,9 @@ class LockManager {
   /// False: it would have to wait. Then the holder has what it had before.
   bool try_acquire(LockHolder& holder, LockName name, LockMode mode);
 
-  /// Releases one lock before the transaction's end: nobody depends on what it protected.
+  /// Releases one lock before the transaction's end. No later holder depends on what the lock protected.
   void release_early(LockHolder& holder, LockName name);
-  /// Makes a lock that the holder has exclusively a shared one: nobody depends on what it protected.
+  /// Turns an exclusive lock of the holder into a shared one. No later holder depends on what the lock protected.
   void weaken(LockHolder& holder, LockName name);
 
   /// Ends the holder's transaction and releases its locks. `commit_end`: where its commit record ends: a
@@ -67,12 +67,12 @@ class LockManager {
   /// Releases a chain. The requests are the holder's again once it takes them back.
   void release(LockRequest* chain, Lsn commit_end);
 
-  /// Whether nobody holds the lock or waits for it, and nobody who takes it would depend on a commit that ends above
+  /// Whether no transaction holds the lock or waits for it, and one that takes it would not depend on a commit that ends above
   /// `durable`.
   bool is_free(LockName name, Lsn durable);
 
-  /// Whether the holder waits for a lock, and will until another acts: not one that is about to be a deadlock's victim.
-  /// Any thread, while the holder lives.
+  /// Whether the holder waits for a lock until another transaction acts. False for a holder that is about to become a
+  /// deadlock's victim. Any thread, while the holder lives.
   bool waits(LockHolder& holder);
 
   /// Call before destroying a holder, which must hold nothing: no search for a deadlock looks at it any more.

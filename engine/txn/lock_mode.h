@@ -7,7 +7,7 @@ namespace muster {
 enum class LockMode : std::uint8_t {
   shared,
   exclusive,
-  add,  ///< compatible with itself only: for what may go in beside others of its kind, a number into a counter, a key into a gap
+  add,  ///< compatible with itself only: several transactions may add numbers to one counter, or keys to one gap
 };
 
 }  // namespace muster

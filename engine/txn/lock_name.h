@@ -42,20 +42,20 @@ inline LockName name(TableId table, Bytes key, std::uint64_t salt) {
 
 }  // namespace lock_name_detail
 
-/// Of a record.
+/// The name of a record.
 inline LockName lock_name(TableId table, Bytes key) {
   return lock_name_detail::name(table, key, 0);
 }
-/// Of the gap below a key: the keys between the one before it, a ghost's too, and itself, which is none of them.
+/// The name of the gap below a key: all keys between the previous key, a ghost's too, and this one, both excluded.
 inline LockName gap_name(TableId table, Bytes key) {
   return lock_name_detail::name(table, key, 0x5851f42d4c957f2d);
 }
-/// Of the gap above a table's last key.
+/// The name of the gap above a table's last key.
 inline LockName end_gap_name(TableId table) {
   return lock_name_detail::name(table, {}, 0x14057b7ef767814f);
 }
 
-/// Of a whole table, for those who read in it and for those who write.
+/// The names of a whole table: one for its readers, one for its writers.
 inline LockName readers_name(TableId table) {
   return lock_name_detail::name(table, {}, 0x27bb2ee687b0b0fd);
 }

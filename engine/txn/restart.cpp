@@ -250,7 +250,7 @@ void Restart::undo_losers(LogManager& log, WorkerId worker, const Tables& tables
       undo.end();
       continue;
     }
-    if (record.type == RecordType::compensation) {  // of a part that was taken back before the end
+    if (record.type == RecordType::compensation) {  // the transaction went back to a savepoint
       next.emplace(undo_next_of(record), transaction);
       continue;
     }

@@ -10,11 +10,11 @@ void RwConflicts::begin(Transaction& me, Timestamp snapshot) {
   me.doomed.store(false, std::memory_order_relaxed);
   me.first_out = me.first_beyond = kNever;
   me.last_in = 0;
-  // relaxed: it is found by its marks, which a bucket's latch publishes.
+  // relaxed: other transactions find it by its marks, which a bucket's latch publishes.
   me.word.store(Transaction::active, std::memory_order_relaxed);
 }
 
-/// Where the other one has come to. If it is not over, it will take the latch before it goes on.
+/// The state of the other transaction. If it is not over, it will take the latch before it moves on.
 SerializableTransaction::State RwConflicts::meet(Transaction& other) {
   std::uint8_t word = other.word.load(std::memory_order_acquire);  // [word]
   for (Backoff backoff;;) {
@@ -92,7 +92,7 @@ void RwConflicts::learn_in(Transaction& writer, Timestamp last_in) const {
   doom_if_certain(writer);
 }
 
-/// T3 is dangerous if it has committed by then, for this transaction as T1.
+/// With `t` as T1, T3 is dangerous if it has committed up to the result.
 Timestamp RwConflicts::limit_as_first(const Transaction& t) const {
   if (t.wrote.load(std::memory_order_relaxed)) return kOpen;
   return rules_.read_only_anomaly ? t.snapshot : 0;
@@ -102,7 +102,7 @@ Timestamp RwConflicts::limit_of_committed(const Transaction& t) const {
   return t.wrote.load(std::memory_order_relaxed) || rules_.read_only_anomaly ? t.limit : 0;
 }
 
-/// Whether it would be refused however those that run go on.
+/// Dooms a transaction that decide() would refuse whatever running transactions do.
 void RwConflicts::doom_if_certain(Transaction& transaction) const {
   const bool pivot = rules_.pivot && transaction.first_out <= transaction.last_in;
   const bool first = rules_.first && transaction.first_beyond <= limit_as_first(transaction);
@@ -110,7 +110,7 @@ void RwConflicts::doom_if_certain(Transaction& transaction) const {
 }
 
 bool RwConflicts::has_decided(std::uint32_t row) const {
-  // relaxed: with edges, it decides under the latch. Who has committed has no row.
+  // relaxed: a transaction with edges decides under the latch. One that has committed has no row.
   return rows_[row].transaction->state(std::memory_order_relaxed) == Transaction::decided;
 }
 
@@ -125,7 +125,7 @@ bool RwConflicts::is_pivot(const Transaction& me) const {
     });
     third_is_open = rows_[me.slot].out.any([&](std::uint32_t row) { return has_decided(row); });
   }
-  // One that has only decided commits after all snapshots in use, and after all that have committed.
+  // A T3 that has only decided will commit after all snapshots in use, and after all that have committed.
   return me.first_out <= last_in || (third_is_open && last_in == kOpen);
 }
 
@@ -174,7 +174,7 @@ bool RwConflicts::decide(Transaction& me) {
   return true;
 }
 
-/// It has committed, as `limit` says, and leaves what counts with its neighbours.
+/// The transaction has committed at `limit`. It leaves its numbers with its neighbours.
 void RwConflicts::settle(Transaction& me) {
   if (me.slot != Transaction::kNoSlot) {
     const Row& row = rows_[me.slot];
@@ -193,7 +193,7 @@ void RwConflicts::settle(Transaction& me) {
 
 void RwConflicts::roll_back(Transaction& me) {
   std::uint8_t expected = Transaction::active;
-  // relaxed: nothing of it is read any more.
+  // relaxed: other transactions read nothing more of it.
   if (me.word.compare_exchange_strong(expected, Transaction::rolled_back, std::memory_order_relaxed)) return;
   const std::lock_guard guard(latch_);
   give_row_back(me);

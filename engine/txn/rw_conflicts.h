@@ -15,7 +15,7 @@ namespace muster {
 
 struct Mark;
 
-/// A serializable transaction, from its begin until nobody that runs is concurrent with it. Used again.
+/// A serializable transaction, from its begin until no running transaction is concurrent with it. Its session uses it again.
 struct alignas(kCacheLine) SerializableTransaction {
   enum State : std::uint8_t {
     active,
@@ -31,33 +31,33 @@ struct alignas(kCacheLine) SerializableTransaction {
   State state(std::memory_order order) const { return static_cast<State>(word.load(order) & kStates); }
 
   Timestamp snapshot = 0;  ///< commits up to here are seen
-  /// State, and whether there are edges: one word, so that who goes on without edges cannot overlook a new one.
+  /// State, and whether there are edges: one word, so that a transaction without edges cannot overlook a new one when it
+  /// moves on.
   std::atomic<std::uint8_t> word{rolled_back};
-  std::atomic<bool> wrote{
-      false};  ///< set by its thread. Relaxed: who misses it is found out by RwConflicts::decide()
+  /// Set by its thread. Relaxed: if another thread misses it, a later decide() finds the danger.
+  std::atomic<bool> wrote{false};
   std::atomic<bool> doomed{false};  ///< it cannot commit. Relaxed: a hint, which decide() does not need
-  /// Once it is committed: its timestamp, or its snapshot if it wrote nothing. What committed later cannot have been
-  /// missed by it while it mattered, so it is concurrent, as a reader, with those whose snapshot is older than this.
+  /// Once it is committed: its timestamp, or its snapshot if it wrote nothing. As a reader it is concurrent with transactions
+  /// whose snapshot is older than this. It cannot have missed a later commit while that mattered.
   Timestamp limit = 0;
 
-  // What is known of neighbours that have committed. Guarded by RwConflicts' latch, then constant from the commit on.
-  Timestamp first_out = 0;  ///< earliest commit among those whose writes it did not see
-  Timestamp first_beyond =
-      0;  ///< least first_out of those: what a transaction that it did not see did not see itself
-  Timestamp last_in = 0;         ///< greatest limit among those that did not see what it wrote
-  std::uint32_t slot = kNoSlot;  ///< its row, as long as it has edges to others that are not over
+  // What committed neighbours have left. Guarded by RwConflicts' latch, constant from the commit on.
+  Timestamp first_out = 0;       ///< earliest commit among transactions whose writes it did not see
+  Timestamp first_beyond = 0;    ///< smallest first_out of these transactions
+  Timestamp last_in = 0;         ///< greatest limit among transactions that did not see what it wrote
+  std::uint32_t slot = kNoSlot;  ///< its row, as long as it has edges to transactions that are not over
 
   // Its session's, see SerializationGraph.
-  bool read_only = false;  ///< it has said so
-  bool unmarked = false;   ///< its snapshot is safe
+  bool read_only = false;  ///< began by begin_read_only()
+  bool unmarked = false;   ///< its snapshot is safe: it leaves no marks
   bool sweeps = false;     ///< it has one mark for all that it reads
   std::size_t marks_count = 0;
   Mark* marks = nullptr;
-  std::atomic<Mark*> inherited{nullptr};  ///< marks that others have made for it
+  std::atomic<Mark*> inherited{nullptr};  ///< marks that inserters have made for it
   SerializableTransaction* next = nullptr;
 };
 
-/// Which rules are kept. All, but in tests that show what each is for.
+/// Which rules are applied. Tests switch single rules off, to show what each one prevents.
 struct SerializationRules {
   bool stale_reads = true;         ///< a read that passes over a concurrent write is an edge
   bool writes_after_reads = true;  ///< a write of what a concurrent transaction has read is an edge
@@ -69,31 +69,32 @@ struct SerializationRules {
   bool read_only_anomaly = true;  ///< a transaction that wrote nothing may be T1, too
 };
 
-/// Edges "did not see what the other wrote" between concurrent serializable transactions, and who may commit.
+/// Keeps edges "did not see what the other wrote" between concurrent serializable transactions, and decides which may commit.
 ///
-/// Danger      T1 -> T2 -> T3, T3 commits first of the three (T1 may be T3): every history that snapshots allow and no serial
-///             order explains has this in it. If T1 writes nothing, it is harmless unless T3 committed before T1's snapshot.
-/// Decision    Each transaction is asked once, when it wants to commit; a read never fails, since the writer may still
-///             abort, the reader may write nothing, or T3 come last. Refused is
-///             (a) the pivot T2, if T3 has decided or committed and T1 has committed after it, or has written and runs;
-///             (b) T1, if T2 can no longer be refused: it came first, when T1 had written nothing;
-///             (c) T3, if both others have decided: it could commit before them.
-///             A refused transaction that is tried again is not concurrent with T3 any more, so it is not refused for the
-///             same reason.
-/// Two steps   decide() comes before the commit record, commit() takes the timestamp once the log has it. A transaction
-///             between the two can neither be refused nor be placed before or after others between the two: any of them
-///             may be T3. What has edges takes its timestamp under the latch, so that of two that are in a structure the
-///             one that has committed here has the smaller one; and it does so before any snapshot shows it.
-/// Memory      Edges are bits between the rows of transactions that are not over. One that commits leaves three numbers
-///             with its neighbours: more is not needed, as only the earliest T3 and the latest T1 count. Without a free row
-///             the one that has met the conflict is refused.
-/// Progress    add, decide, commit, roll_back take one spin latch where there are edges; without, they are wait-free.
+/// Danger      T1 -> T2 -> T3, where T3 commits first of the three (T1 may be T3). Every history that snapshots allow and no
+///             serial order explains contains this. If T1 writes nothing, it is harmless unless T3 committed before T1's
+///             snapshot.
+/// Decision    Each transaction calls decide() once, when it wants to commit. A read never fails, since the writer may still
+///             abort, the reader may write nothing, or T3 may come last. decide() refuses
+///             (a) the pivot T2, if T3 has decided or committed, and T1 has committed after it or runs and has written;
+///             (b) T1, if T2 can no longer be refused, since T2 decided when T1 had written nothing;
+///             (c) T3, if both others have decided, since T3 could commit before them.
+///             A refused transaction that is repeated is not concurrent with T3 any more, so it is not refused for the same
+///             reason.
+/// Two steps   decide() comes before the commit record; commit() takes the timestamp once the log has the record. A
+///             transaction between the two steps can no longer be refused. Its place among others between the two is open, so
+///             any of them may be T3. A transaction with edges takes its timestamp under the latch, before any snapshot shows
+///             it. So of two in one structure, the one that has committed here has the smaller timestamp.
+/// Memory      Edges are bits between the rows of transactions that are not over. A transaction that commits leaves three
+///             numbers with its neighbours. They suffice, as only the earliest T3 and the latest T1 count. If no row is free,
+///             the transaction that has met the conflict is refused.
+/// Progress    add, decide, commit, roll_back take one spin latch where there are edges; without edges they are wait-free.
 /// Ordering    [word]  set to committed with release, read with acquire: limit and first_out are seen.
 ///             [edges] relaxed: kHasEdges is set under the latch; its owner's exchange without it fails then, so that the owner
 ///                     takes the latch, which orders the rest.
 /// Source      Fekete et al., TODS 30(2), 2005; Cahill, Röhm, Fekete, SIGMOD'08; Ports, Grittner, PVLDB 5(12), 2012.
-/// Differs     from PostgreSQL: it refuses T2 as soon as T3 commits, however T1 goes on. Here T2 is asked when it wants to
-///             commit, and a T1 that has written nothing by then is taken for a reader until it writes.
+/// Differs     PostgreSQL refuses T2 as soon as T3 commits, however T1 goes on. Here decide() looks when T2 wants to commit,
+///             and takes a T1 that has written nothing by then for a reader until it writes.
 class RwConflicts {
  public:
   using Transaction = SerializableTransaction;
@@ -107,27 +108,27 @@ class RwConflicts {
     for (; free_count_ < kRows; ++free_count_) free_[free_count_] = kRows - 1 - free_count_;
   }
 
-  /// Of a transaction that nobody can find.
+  /// Before any mark leads to the transaction.
   static void begin(Transaction& me, Timestamp snapshot);
-  /// `reader` did not see what `writer` wrote. `actor` is one of them, active, and the caller's; the other one is somebody whom
-  /// a mark leads to, so that it is not used again meanwhile.
+  /// `reader` did not see what `writer` wrote. `actor` is one of the two: the caller's own, which is active. A mark leads to the
+  /// other one, and the caller holds that mark's latch, so that the other session does not use it again meanwhile.
   void add(Transaction& reader, Transaction& writer, Transaction& actor);
-  /// Likewise, of others that have committed and of which no more is known.
+  /// Likewise, where the other transactions have committed and only these numbers are left of them.
   void add_out(Transaction& reader, Timestamp first_out, Timestamp first_beyond);
   void add_in(Transaction& writer, Timestamp last_in);
 
-  /// False: roll it back. True: it will commit, or, if it wrote nothing, has committed.
+  /// False: the caller rolls it back. True: it will commit or, if it wrote nothing, it has committed.
   bool decide(Transaction& me);
-  /// After decide(), of one that wrote. `take` returns its commit timestamp, which no snapshot shows before this returns.
+  /// After decide(), for a transaction that wrote. `take` returns its commit timestamp, which no snapshot shows before this returns.
   template <class Take>
   Timestamp commit(Transaction& me, Take take) {
     std::uint8_t expected = Transaction::decided;
-    if (me.word.compare_exchange_strong(expected, Transaction::stamping,
-                                        std::memory_order_relaxed)) {  // [edges]
+    // [edges] relaxed: the exchange fails where there are edges, and then the latch orders.
+    if (me.word.compare_exchange_strong(expected, Transaction::stamping, std::memory_order_relaxed)) {
       const Timestamp at = take();
       me.limit = at;
-      me.word.store(Transaction::committed,
-                    std::memory_order_release);  // [word] from here on it may be used again
+      // [word] release: a reader of the state sees the limit. From here on the session may use `me` again.
+      me.word.store(Transaction::committed, std::memory_order_release);
       return at;
     }
     const std::lock_guard guard(latch_);
@@ -164,8 +165,8 @@ class RwConflicts {
   };
   struct Row {
     Transaction* transaction = nullptr;
-    Rows in;   ///< they did not see what it wrote
-    Rows out;  ///< it did not see what they wrote
+    Rows in;   ///< of transactions that did not see what this one wrote
+    Rows out;  ///< of transactions whose writes this one did not see
   };
 
   static Transaction::State meet(Transaction& other);

@@ -17,8 +17,8 @@ namespace muster {
 
 using PartitionNumber = std::uint32_t;
 
-/// Which partition a key belongs to, of Isolation::serial: a hash of table and key, or, in a table that has bounds, the range
-/// that the key lies in. One mapping for all procedures, since two that differed would run beside each other on one key.
+/// Maps keys to the partitions of Isolation::serial: by a hash of table and key or, in a table that has bounds, by the range
+/// that the key lies in. All procedures share one mapping: with two, two procedures could run on one key at the same time.
 /// Nothing of it is on the disk. Thread-safe.
 class PartitionMap {
  public:
@@ -26,8 +26,8 @@ class PartitionMap {
 
   PartitionNumber count() const { return count_; }
 
-  /// Partition i of the table has the keys from bounds[i - 1] on and below bounds[i]. Rising, fewer than count(). Throws
-  /// ConfigError. While nobody runs on the table.
+  /// Partition i of the table has the keys from bounds[i - 1] on and below bounds[i]. Throws ConfigError unless the bounds rise
+  /// and are fewer than count(). Call while no transaction runs on the table.
   void split(TableId table, std::vector<std::string> bounds) {
     if (table >= ranges_.size())
       throw ConfigError("table", std::to_string(table), "want one that was created");
@@ -53,9 +53,9 @@ class PartitionMap {
     const std::string_view text(reinterpret_cast<const char*>(key.data()), key.size());
     return static_cast<PartitionNumber>(std::ranges::upper_bound(*bounds, text) - bounds->begin());
   }
-  /// Whether neighbouring keys share partitions, so that a scan has to own no more than it passes over.
+  /// Whether the table has bounds. Then a scan needs only the partitions that it passes over.
   bool is_by_range(TableId table) const { return bounds_of(table) != nullptr; }
-  /// The one that holds a table's last keys, by range.
+  /// The partition that holds the last keys of a table with bounds.
   PartitionNumber last_of(TableId table) const {
     return static_cast<PartitionNumber>(bounds_of(table)->size());
   }
@@ -88,7 +88,7 @@ class PartitionSet {
     }
     words_[partition / kBits] |= std::uint64_t{1} << partition % kBits;
   }
-  /// The key's.
+  /// Adds the key's partition.
   void add(TableId table, Bytes key) { add(map_.of(table, key)); }
   void add_all() {
     for (PartitionNumber i = 0; i < map_.count(); ++i) add(i);
@@ -98,7 +98,7 @@ class PartitionSet {
   bool has(PartitionNumber partition) const {
     return (words_[partition / kBits] >> partition % kBits & 1) != 0;
   }
-  /// Rising.
+  /// Visits the partitions in rising order.
   template <class Visit>
   void for_each(Visit visit) const {
     for (PartitionNumber word = 0; word < words_.size(); ++word) {

@@ -14,19 +14,19 @@ namespace muster {
 
 class Session;
 
-/// A transaction that runs as a whole, called by name with arguments that are bytes. Any number of threads may be in it.
+/// A transaction that runs as a whole. Sessions call it by name, with bytes as arguments. Any number of threads may run it.
 struct Procedure {
-  /// Names the partitions whose keys a call with these arguments may touch. Asked under Isolation::serial only.
+  /// Names the partitions whose keys a call with these arguments may touch. Called under Isolation::serial only.
   std::function<void(Bytes arguments, PartitionSet& touched)> partitions;
-  /// Neither begins nor ends the transaction. Ok commits it, whatever else it returns or throws rolls it back. `result` is
-  /// the caller's, empty at first.
+  /// Neither begins nor ends the transaction, and does not prepare() it. The engine commits if it returns ok, and rolls back if
+  /// it returns anything else or throws. `result` is the caller's, empty at first.
   std::function<Status(Session& session, Bytes arguments, std::vector<std::byte>& result)> run;
 };
 
-/// The procedures of a database; none ever goes. Thread-safe.
+/// The procedures of a database. A registered procedure stays. Thread-safe.
 class Procedures {
  public:
-  /// Throws ConfigError where the name is taken, or nothing is to be called.
+  /// Throws ConfigError where the name is taken, or either function is missing.
   void add(std::string_view name, Procedure procedure) {
     if (!procedure.partitions || !procedure.run)
       throw ConfigError("procedure", std::string(name), "want both partitions and run");
@@ -34,7 +34,7 @@ class Procedures {
     if (!procedures_.try_emplace(std::string(name), std::move(procedure)).second)
       throw ConfigError("procedure", std::string(name), "want a name that is not taken");
   }
-  /// Throws ConfigError where there is none. The reference stays.
+  /// Throws ConfigError where there is none. The reference stays valid.
   const Procedure& get(std::string_view name) const {
     const std::lock_guard guard(mutex_);
     const auto found = procedures_.find(name);
@@ -48,7 +48,7 @@ class Procedures {
   std::map<std::string, Procedure, std::less<>> procedures_;
 };
 
-/// A session's own look at them, so that a call writes nothing shared.
+/// A session's own list of procedures that it has called, so that a call takes no shared mutex.
 class KnownProcedures {
  public:
   explicit KnownProcedures(const Procedures& all) : all_(all) {}

@@ -5,9 +5,9 @@
 #include "algorithms/backoff.h"
 #include "engine/txn/transaction_session.h"
 
-// Isolation::serial, the session's part of it: a partition is an exclusive lock that a transaction takes before it runs, and
-// an operation looks whether it has it. All the rest is as with two-phase locking: the lock goes when the commit is in the
-// log buffer or when it is durable, from the drainer too, and whoever takes it next knows what it depends on.
+// The session's part of Isolation::serial. A partition is an exclusive lock that a transaction takes before it runs; an operation
+// checks that its transaction has the lock. All the rest is as under two-phase locking: the session or the log's drainer
+// releases the lock when the commit is in the log buffer or is durable, and the next holder knows what it depends on.
 
 namespace muster {
 
@@ -40,8 +40,8 @@ Status TransactionSession::call(std::string_view name, Bytes arguments, std::vec
   return commit(callback, context) ? Status::ok : Status::conflict;
 }
 
-/// In rising order, so that no two transactions wait for each other. A refusal is a deadlock policy's, which knows nothing of
-/// that order.
+/// Takes the partitions in rising order, so that no two transactions wait for each other. Only a deadlock policy refuses a lock
+/// here, since it does not know that order; then the session tries again.
 void TransactionSession::own_partitions() {
   for (Backoff backoff; !take_partitions(); backoff.pause()) engine_.locks.release_all(locks_, 0);
   if (ghosts_.is_due()) reclaim_ghosts();
@@ -57,7 +57,7 @@ bool TransactionSession::take_partitions() {
   return owns_partitions_ = all;
 }
 
-/// Of a transaction that does not wait: takes them with its first operation, which can say that it could not.
+/// A transaction that does not wait takes its partitions with its first operation, which can report that it failed.
 bool TransactionSession::has_partitions() {
   require_transaction();
   if (owns_partitions_ || take_partitions()) return true;
@@ -70,7 +70,7 @@ void TransactionSession::require_partition(PartitionNumber partition, const std:
   if (partitions_.has(partition)) return;
   const ConfigError refusal("partition", std::to_string(partition),
                             "want one that the procedure named, for " + wanted_for);
-  refusal_ = std::make_exception_ptr(refusal);  // also where the procedure catches it
+  refusal_ = std::make_exception_ptr(refusal);  // call() throws it even if the procedure catches it here
   roll_back();
   throw refusal;
 }
@@ -86,7 +86,7 @@ bool TransactionSession::owns(TableId table, Bytes key) {
   return true;
 }
 
-/// What lies between two keys belongs to the scan as well: by range the partitions in between, else all.
+/// A scan also reads what lies between two keys. By range it needs the partitions in between, by hash all partitions.
 Status TransactionSession::scan_partitions(TableId table, Bytes from,
                                            const std::function<bool(Bytes key, Bytes value)>& visit) {
   if (!has_partitions()) return Status::deadlock;
@@ -102,7 +102,7 @@ Status TransactionSession::scan_partitions(TableId table, Bytes from,
   bool stopped = false;
   tree.scan(from, [&](const TreeRecord& record) {
     if (by_range) require_up_to(map.of(table, record.key));
-    // Read again: visit() may have changed it.
+    // Read the record again: visit() may have changed it.
     if (tree.find(record.key, scanned_) == Status::ok) {
       stopped = !visit(record.key, scanned_) || !active_;
       return !stopped;
@@ -110,13 +110,13 @@ Status TransactionSession::scan_partitions(TableId table, Bytes from,
     if (record.ghost) note_ghost(table, record.key);
     return true;
   });
-  if (!active_) return Status::deadlock;  // visit() has ended it
+  if (!active_) return Status::deadlock;  // visit() has ended the transaction
   if (by_range && !stopped) require_up_to(map.last_of(table));
   return Status::ok;
 }
 
-/// A ghost in a partition that somebody owns may be of a removal that is not over. In one of this transaction's it is not,
-/// before the first change.
+/// Whether no unfinished removal can have left the ghosts of the key's partition. While another transaction owns the partition,
+/// one can. While this transaction owns it, none can until its first change.
 bool TransactionSession::is_partition_quiet(TableId table, Bytes key) {
   const PartitionNumber partition = partitions_.map().of(table, key);
   if (active_ && owns_partitions_ && !has_changed() && partitions_.has(partition))

@@ -1,11 +1,12 @@
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 
 #include "engine/txn/transaction_session.h"
 
 namespace muster {
 
-// What a session does whose level is serializable_snapshot, beside what snapshot does.
+// What a session at level serializable_snapshot does in addition to one at snapshot.
 
 void TransactionSession::begin_serializable(bool read_only) {
   const auto take = [this] {
@@ -15,16 +16,18 @@ void TransactionSession::begin_serializable(bool read_only) {
   engine_.serialization.begin(*member_, take, read_only);
 }
 
-/// Whether the transaction could not commit any more, and so has been rolled back.
+/// Rolls the transaction back if it cannot commit any more, and says whether it has.
 bool TransactionSession::is_doomed() {
   require_transaction();
+  if (is_prepared_) throw std::logic_error("after prepare() only commit() or abort() may come");
   if (member_ == nullptr || !SerializationGraph::is_doomed(member_->current())) return false;
   roll_back();
   return true;
 }
 
-/// As scan_versions(). A record is shown once what lies between it and the one before is marked, and nothing has come in there
-/// before the marks. What comes first when the tree is read again, and was marked before, needs no second look.
+/// As scan_versions(). The scan shows a record once it has marked the record and the gap below it, and has checked that no key
+/// came into the gap before the marks. If one may have, it reads the tree again. A record that comes first then and was marked
+/// before needs no second check.
 Status TransactionSession::scan_marked(TableId table, Bytes from,
                                        const std::function<bool(Bytes key, Bytes value)>& visit) {
   if (is_doomed()) return Status::conflict;
@@ -62,7 +65,8 @@ Status TransactionSession::scan_marked(TableId table, Bytes from,
   return active_ && versions_->transaction() == transaction ? Status::ok : Status::deadlock;
 }
 
-/// A change that found no record, or one too many, has read that. Under the record's lock, so that it may be marked afterwards.
+/// A change that fails because the record is absent or present has read that. The session holds the record's lock, so it may mark
+/// after the change.
 Status TransactionSession::mark_write(TableId table, Bytes key, Status status) {
   if (member_ == nullptr || was_rolled_back(status)) return status;
   const LockName name = lock_name(table, key);
@@ -74,14 +78,14 @@ Status TransactionSession::mark_write(TableId table, Bytes key, Status status) {
   return status;
 }
 
-/// Under the leaf's latch. Of every level that may run beside a serializable one: scans have marked the gap.
+/// Under the leaf's latch. Sessions of every level that may run beside serializable ones do this, since scans mark gaps.
 void TransactionSession::mark_insertion(TableId table, Bytes key, LockName gap) {
   if (!engine_.serialization.is_in_use()) return;
   engine_.serialization.insert(member_,
                                {.above = gap, .gap = gap_name(table, key), .record = lock_name(table, key)});
 }
 
-/// Asks the graph. False: the transaction has been rolled back.
+/// Asks the graph whether the transaction may commit, and rolls it back if not.
 bool TransactionSession::may_commit() {
   SerializableTransaction& me = member_->current();
   const bool wrote = me.wrote.load(std::memory_order_relaxed);  // relaxed: this thread's
@@ -92,6 +96,12 @@ bool TransactionSession::may_commit() {
   }
   if (wrote) decided_ = &me;
   return true;
+}
+
+/// After prepare() the graph has decided already.
+void TransactionSession::roll_back_marks() {
+  if (!is_prepared_) return engine_.serialization.roll_back(*member_);
+  if (decided_ != nullptr) engine_.serialization.take_back(*member_, *std::exchange(decided_, nullptr));
 }
 
 /// New snapshots show the commit from now on.

@@ -5,7 +5,7 @@
 namespace muster {
 namespace {
 
-/// One latch, or two in an order that all keep.
+/// Holds one latch, or two, which all threads take in the same order.
 class LatchedPair {
  public:
   LatchedPair(SpinLatch& a, SpinLatch& b) : first_(&a < &b ? a : b), second_(&a < &b ? b : a) {
@@ -52,7 +52,7 @@ SerializationMember& SerializationGraph::join() {
 
 void SerializationGraph::leave(SerializationMember& member, Timestamp visible) {
   collect(member, visible);
-  while (member.first_kept_ != nullptr && has_committed(*member.first_kept_)) free_first_kept(member, true);
+  while (member.first_kept_ != nullptr && is_over(*member.first_kept_)) free_first_kept(member, true);
   member.left_ = member.kept_;
   const std::lock_guard guard(joining_);
   free_members_.push_back(&member);
@@ -73,7 +73,7 @@ void SerializationGraph::make_room(SerializationMember& member) {
   if (member.free_marks_ == nullptr) member.free_marks_ = &member.marks_.emplace_back();
 }
 
-/// After make_room(), under the latch of the chain's bucket.
+/// Call after make_room(), under the latch of the chain's bucket.
 void SerializationGraph::add_mark(SerializationMember& member, Mark*& chain, LockName name, bool is_write) {
   Mark& mark = *member.free_marks_;
   member.free_marks_ = mark.held_next;
@@ -98,11 +98,13 @@ void SerializationGraph::unlink(Mark& mark) {
   if (mark.next != nullptr) mark.next->link = mark.link;
 }
 
-bool SerializationGraph::has_committed(const Transaction& transaction) {
-  return transaction.state(std::memory_order_acquire) == Transaction::committed;  // RwConflicts' [word]
+/// Committed, or rolled back by take_back().
+bool SerializationGraph::is_over(const Transaction& transaction) {
+  const Transaction::State state = transaction.state(std::memory_order_acquire);  // RwConflicts' [word]
+  return state == Transaction::committed || state == Transaction::rolled_back;
 }
 
-/// Whether `other`, which a mark leads to, is neither rolled back nor before what `me` sees.
+/// Whether `other`, to which a mark leads, is neither rolled back nor shown by the snapshot of `me`.
 bool SerializationGraph::is_concurrent(const Transaction& other, const Transaction& me) {
   switch (other.state(std::memory_order_acquire)) {  // RwConflicts' [word]
     case Transaction::committed:
@@ -129,7 +131,7 @@ void SerializationGraph::meet_writers(Transaction& me, const Bucket& bucket, Loc
   for (const Mark* mark = bucket.writes; mark != nullptr; mark = mark->next) {
     if (mark->name == name && is_concurrent(*mark->owner, me)) conflicts_.add(me, *mark->owner, me);
   }
-  // The earliest one of those that are concurrent may have come right behind the snapshot.
+  // The earliest concurrent writer may have committed right after the snapshot.
   if (bucket.writes_limit > me.snapshot) conflicts_.add_out(me, me.snapshot + 1, bucket.first_beyond);
 }
 
@@ -149,7 +151,8 @@ void SerializationGraph::mark_read(SerializationMember& member, LockName name, b
     Bucket& bucket = bucket_of(name);
     const std::lock_guard guard(bucket.latch);
     if (meets_writers) meet_writers(me, bucket, name);
-    // Twice, if it was not the last to read here: a search for it would have to pass all readers of a hot record.
+    // A transaction that was not the last one to read here marks twice: a search for its mark would pass all readers of a hot
+    // record.
     const bool is_marked =
         bucket.reads != nullptr && bucket.reads->owner == &me && bucket.reads->name == name;
     if (!me.sweeps && !is_marked) add_mark(member, bucket.reads, name, false);
@@ -157,8 +160,8 @@ void SerializationGraph::mark_read(SerializationMember& member, LockName name, b
   if (me.marks_count > limits_.marks_max && !me.sweeps) read_everything(member);
 }
 
-/// One mark for all. It can be found before those that it stands for are gone, and before anything is read without a mark:
-/// a writer that comes to a bucket afterwards sees that there is one.
+/// Replaces all read marks by one. Writers can find it before the marks that it replaces are gone, and before the transaction
+/// reads anything without a mark. A writer that comes to a bucket afterwards sees that sweeps_ is not 0.
 void SerializationGraph::read_everything(SerializationMember& member) {
   Transaction& me = *member.current_;
   make_room(member);
@@ -216,7 +219,12 @@ void SerializationGraph::roll_back(SerializationMember& member) {
   me.next = std::exchange(member.free_, &me);
 }
 
-/// It looks at no marks any more.
+void SerializationGraph::take_back(SerializationMember& member, Transaction& me) {
+  conflicts_.roll_back(me);
+  writer_is_over(member);
+}
+
+/// The transaction looks at no marks any more.
 void SerializationGraph::end_current(SerializationMember& member) {
   member.current_ = nullptr;
   member.snapshot_.store(RwConflicts::kNever, std::memory_order_release);  // pairs with horizon()
@@ -228,10 +236,10 @@ void SerializationGraph::writer_is_over(SerializationMember& member) {
 
 bool SerializationGraph::all_is_shown(Timestamp snapshot) const {
   std::atomic_thread_fence(
-      std::memory_order_seq_cst);  // [snapshot] whoever begins unseen has a snapshot as new
+      std::memory_order_seq_cst);  // [snapshot] a writer missed here has a snapshot as new
   for (std::uint32_t i = 0; i < members_max_; ++i) {
-    if (members_[i].writers_.load(std::memory_order_acquire) != 0)
-      return false;  // pairs with writer_is_over()
+    // acquire: pairs with writer_is_over(), and so orders last_commit_, which is relaxed.
+    if (members_[i].writers_.load(std::memory_order_acquire) != 0) return false;
     if (members_[i].last_commit_.load(std::memory_order_relaxed) > snapshot) return false;
   }
   return true;
@@ -240,22 +248,20 @@ bool SerializationGraph::all_is_shown(Timestamp snapshot) const {
 Timestamp SerializationGraph::horizon(Timestamp visible) {
   std::atomic_thread_fence(std::memory_order_seq_cst);  // [snapshot] pairs with the one in begin()
   for (std::uint32_t i = 0; i < members_max_; ++i) {
-    visible =
-        std::min(visible, members_[i].snapshot_.load(std::memory_order_acquire));  // pairs with end_current()
+    // acquire: pairs with end_current()
+    visible = std::min(visible, members_[i].snapshot_.load(std::memory_order_acquire));
   }
-  Timestamp before = horizon_.load(std::memory_order_relaxed);
-  while (before < visible && !horizon_.compare_exchange_weak(before, visible, std::memory_order_relaxed)) {
-  }  // relaxed: a number
+  Timestamp before =
+      horizon_.load(std::memory_order_relaxed);  // relaxed, both: a number that publishes nothing
+  while (before < visible && !horizon_.compare_exchange_weak(before, visible, std::memory_order_relaxed)) {}
   return visible;
 }
 
 void SerializationGraph::collect(SerializationMember& member, Timestamp visible) {
   const Timestamp oldest = horizon(visible);
-  const auto first_has_committed = [&] {
-    return member.first_kept_ != nullptr && has_committed(*member.first_kept_);
-  };
-  while (first_has_committed() && member.first_kept_->limit <= oldest) free_first_kept(member, false);
-  while (first_has_committed() &&
+  const auto first_is_over = [&] { return member.first_kept_ != nullptr && is_over(*member.first_kept_); };
+  while (first_is_over() && member.first_kept_->limit <= oldest) free_first_kept(member, false);
+  while (first_is_over() &&
          (member.kept_ > limits_.kept_max || member.kept_marks_ > limits_.kept_marks_max)) {
     free_first_kept(member, true);
   }
@@ -273,7 +279,7 @@ void SerializationGraph::free_first_kept(SerializationMember& member, bool summa
   first.next = std::exchange(member.free_, &first);
 }
 
-/// Until there is none from which another transaction could make one more.
+/// Goes on until the transaction has no mark left from which an inserter could make one more.
 void SerializationGraph::forget_marks(SerializationMember& member, Transaction& transaction, bool reads_only,
                                       bool summarize) {
   Mark* kept = nullptr;
@@ -288,7 +294,7 @@ void SerializationGraph::forget_marks(SerializationMember& member, Transaction& 
       }
       mark = next;
     }
-    // acquire: pairs with inherit(). Under the latch of the mark that it was made from, which has just been taken out.
+    // acquire: pairs with inherit(), which ran under the latch of a mark that has just been taken out.
     marks = transaction.inherited.exchange(nullptr, std::memory_order_acquire);
   }
   transaction.marks = kept;
@@ -311,7 +317,7 @@ void SerializationGraph::summarize(const Mark& mark, Bucket& bucket) const {
     bucket.reads_limit = std::max(bucket.reads_limit, owner.limit);
     return;
   }
-  // Of those that count for nobody any more the least first_out would go on to count.
+  // If no transaction can meet the summarized writers any more, their least first_out must not count any longer.
   if (bucket.writes_limit <= horizon_.load(std::memory_order_relaxed))
     bucket.first_beyond = RwConflicts::kNever;
   bucket.writes_limit = std::max(bucket.writes_limit, owner.limit);
@@ -377,9 +383,10 @@ void SerializationGraph::insert(SerializationMember* member, const Insertion& in
   if (member != nullptr) meet_sweepers(*member->current_);
 }
 
-/// Under the latches of the bucket and of a mark of the owner's.
+/// Under the latches of the bucket and of one of the owner's marks.
 void SerializationGraph::inherit(Transaction& owner, Bucket& bucket, LockName name) {
-  if (owner.state(std::memory_order_relaxed) == Transaction::rolled_back) return;  // relaxed: a saving only
+  if (owner.state(std::memory_order_relaxed) == Transaction::rolled_back)
+    return;  // relaxed: saves a mark, no more
   for (const Mark* mark = bucket.reads; mark != nullptr; mark = mark->next) {
     if (mark->name == name && mark->owner == &owner) return;
   }

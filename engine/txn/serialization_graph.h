@@ -15,18 +15,18 @@
 
 namespace muster {
 
-/// That a transaction has read or written what a name stands for. A mark of a reader makes nobody wait.
+/// Says that a transaction has read or written what a name stands for. No transaction waits for a mark.
 struct Mark {
-  Mark* next = nullptr;       ///< in the bucket's chain
-  Mark** link = nullptr;      ///< what points to this one there; under the bucket's latch, as `next`
-  Mark* held_next = nullptr;  ///< among its owner's, or among the free
+  Mark* next = nullptr;   ///< in the bucket's chain
+  Mark** link = nullptr;  ///< the pointer to this mark in the chain; guarded by the bucket's latch, as `next`
+  Mark* held_next = nullptr;  ///< among its owner's marks, or among the free ones
   LockName name = 0;
   SerializableTransaction* owner = nullptr;
   bool is_write = false;
-  bool shared = false;  ///< of the graph's own, made by another transaction than its owner
+  bool shared = false;  ///< allocated by the graph: an inserter made it for the owner
 };
 
-/// One session's side of the graph. Used by one thread; the atomics are what others may look at.
+/// One session's side of the graph. Used by one thread; other threads read the atomics only.
 class SerializationMember {
  public:
   SerializationMember() = default;
@@ -43,12 +43,12 @@ class SerializationMember {
 
   alignas(kCacheLine) std::atomic<Timestamp> snapshot_{RwConflicts::kNever};  // of the current transaction
   std::atomic<std::uint32_t> writers_{0};  // transactions that may write and are not over
-  std::atomic<Timestamp> last_commit_{0};  // of one that wrote
+  std::atomic<Timestamp> last_commit_{0};  // of a transaction that wrote
   SerializableTransaction* current_ = nullptr;
   SerializableTransaction* first_kept_ = nullptr;
   SerializableTransaction* last_kept_ = nullptr;
   std::size_t kept_ = 0;
-  std::size_t left_ = 0;  // of those, how many the last collect() had to leave
+  std::size_t left_ = 0;  // how many of the kept ones the last collect() had to leave
   std::size_t kept_marks_ = 0;
   SerializableTransaction* free_ = nullptr;
   Mark* free_marks_ = nullptr;
@@ -56,34 +56,38 @@ class SerializationMember {
   std::deque<Mark> marks_;
 };
 
-/// Finds what concurrent serializable transactions have not seen of each other, and so who must not commit (RwConflicts).
+/// Finds what concurrent serializable transactions have not seen of each other. RwConflicts decides from that which of them
+/// must not commit.
 ///
-/// Marks       A read marks the record's name, present or not; a write does, too. Marks lie in buckets, each with a latch, so
-///             of a read and a write of one record the second finds the first: a *stale read* finds the write that its
-///             snapshot does not show, a *write that affects a prior read* finds the read. So it does not matter in which
-///             order either looks at the page and here.
-/// Gaps        A scan marks, for each key that it meets, ghosts included, the record and the gap below it, and at the table's end
-///             the gap there. A key that comes into a gap meets the marks there. Its own gap inherits them, since it is a part of
-///             what they have read; and so does its record, since a rollback leaves a ghost, which another one revives
-///             without coming into a gap. An insertion leaves nothing in a gap. So it looks while its leaf is latched, before
-///             the key is there, and a scan looks behind its marks whether the leaf still is as it has read it.
-/// Kept        A mark is kept as long as a transaction runs whose snapshot does not show its owner. When a session keeps more
-///             than kKeptMax transactions or kKeptMarksMax marks, its oldest become numbers in the buckets where they were:
-///             from then on they stand for all names of the bucket. That can refuse somebody needlessly, never too few. So
-///             does one mark for everything where one transaction reads more than kMarksMax.
-/// Safe        A snapshot is safe that shows all serializable writers that have begun: what it shows was left by a prefix of a
-///             serial order. A transaction that says that it only reads needs no marks then.
-/// Progress    Every call takes bucket latches, one or two at a time; who meets a conflict takes RwConflicts' latch behind
-///             them. No allocation once a session has seen transactions of this size.
-/// Ordering    [snapshot] A session stores 0, stands at a sequentially consistent fence, and then takes its snapshot. Whoever
-///                        looks for the oldest reads which commits are visible, stands at a fence of its own, then reads the
-///                        sessions: one that it has not seen takes a snapshot that is no older than what it has read.
-///             [members]  One that joins counts, then stands at a fence, then reads leaves. An insertion latches its leaf, stands at
-///                        a fence, then reads the count: either it sees the member, or that one's scans see the latch.
+/// Marks       A read marks the record's name, whether the record is there or not; a write marks it, too. Marks lie in buckets,
+///             each with a latch. So when two transactions read and write one record, the second one finds the first one's
+///             mark: a *stale read* finds the write that its snapshot does not show, a *write that affects a prior read* finds
+///             the read. It does not matter in which order either transaction looks at the page and at the marks.
+/// Gaps        A scan marks each key that it meets, ghosts included: the record and the gap below it. At the table's end it marks
+///             the gap there. An inserter meets the marks of the gap that its key goes into. The new key's own gap inherits
+///             these marks, since the scans have read it as a part of the old gap. The new record inherits them, too, since a
+///             rollback leaves a ghost, and a transaction that revives the ghost enters no gap. An insertion leaves no mark in
+///             a gap. So the inserter looks while its leaf is latched, before the key is there, and a scan checks after it has
+///             marked that the leaf has not changed since it read it.
+/// Kept        A mark stays as long as a transaction runs whose snapshot does not show the mark's owner. When a session keeps
+///             more than Limits::kept_max transactions or kept_marks_max marks, its oldest transactions become numbers in
+///             their marks' buckets. The numbers then stand for all names of the bucket. A transaction that reads more than
+///             marks_max names keeps one mark that stands for everything. Either can refuse a transaction needlessly, but never
+///             refuses too few.
+/// Safe        A snapshot is safe if it shows all serializable writers that have begun: it then shows the result of a prefix
+///             of a serial order. A transaction in it that has said that it only reads needs no marks.
+/// Progress    Every call takes bucket latches, one or two at a time. A transaction that meets a conflict takes RwConflicts'
+///             latch while it holds them. No allocation once a session has seen transactions of this size.
+/// Ordering    [snapshot] A session stores 0, passes a sequentially consistent fence, and then takes its snapshot. horizon()
+///                        and all_is_shown() work from a timestamp that was visible before, pass a fence of their own, and then
+///                        read the sessions. A session whose store they miss takes a snapshot no older than that timestamp.
+///             [members]  A session that joins counts itself, passes a fence, and then reads leaves. An inserter latches its
+///                        leaf, passes a fence, and then reads the count. Either it sees the member, or the member's scans
+///                        see the latch.
 /// Source      Cahill, Röhm, Fekete, SIGMOD'08; Ports, Grittner, PVLDB 5(12), 2012.
-/// Differs     from PostgreSQL: writes leave marks, too, where PostgreSQL finds the writer by the version that is skipped: so
-///             both directions are one look-up, and a version need not lead to its transaction. Hashed buckets instead of
-///             pages are what is coarse, and only once there is too much to keep.
+/// Differs     PostgreSQL finds the writer by the version that a reader skips. Here writes leave marks, too: both directions
+///             are one look-up, and a version need not lead to its transaction. PostgreSQL marks pages where marks are many;
+///             here hashed buckets become coarse, and only once there is too much to keep.
 class SerializationGraph {
  public:
   using Transaction = SerializableTransaction;
@@ -94,79 +98,80 @@ class SerializationGraph {
     std::size_t marks_max = 65536;  ///< of a transaction
   };
 
-  /// `memory` is told of the buckets'; null: nobody is. Outlives this.
+  /// `memory` is told where the buckets lie; null: it is not reported. `memory` outlives this.
   explicit SerializationGraph(std::uint32_t sessions_max, const MemoryPlacement* memory = nullptr)
       : SerializationGraph(sessions_max, memory, {}, {}) {}
   SerializationGraph(std::uint32_t sessions_max, const MemoryPlacement* memory, Limits limits,
                      SerializationRules rules);
 
   SerializationMember& join();
-  /// No transaction of the member runs, and all of them are over. What others still have to meet becomes numbers.
+  /// All transactions of the member are over. Marks that other transactions still have to meet become numbers.
   void leave(SerializationMember& member, Timestamp visible);
-  /// Whether there are members: then every insertion calls insert(), at whatever level. Under its leaf's latch.
+  /// Whether there are members. Then every inserter, at whatever level, calls insert() under its leaf's latch.
   bool is_in_use() const {
-    std::atomic_thread_fence(std::memory_order_seq_cst);  // [members] the latch was taken before
-    return members_count_.load(std::memory_order_acquire) != 0;
+    std::atomic_thread_fence(std::memory_order_seq_cst);         // [members] the latch was taken before
+    return members_count_.load(std::memory_order_acquire) != 0;  // pairs with join()
   }
 
   /// Begins a transaction in the snapshot that `take` returns: all commits are visible there up to the result.
   template <class Take>
   Timestamp begin(SerializationMember& member, Take take, bool read_only = false) {
     Transaction& me = new_transaction(member);
-    if (!read_only)
-      member.writers_.fetch_add(1, std::memory_order_relaxed);  // the fence orders it: [snapshot]
-    member.snapshot_.store(0, std::memory_order_relaxed);       // likewise
-    std::atomic_thread_fence(std::memory_order_seq_cst);        // [snapshot]
+    // relaxed, both: the fence orders them.
+    if (!read_only) member.writers_.fetch_add(1, std::memory_order_relaxed);
+    member.snapshot_.store(0, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_seq_cst);  // [snapshot]
     const Timestamp snapshot = take();
-    member.snapshot_.store(snapshot, std::memory_order_release);
+    member.snapshot_.store(snapshot, std::memory_order_release);  // pairs with horizon()
     RwConflicts::begin(me, snapshot);
     me.read_only = read_only;
     me.unmarked = read_only && all_is_shown(snapshot);
-    if (me.unmarked)
-      member.snapshot_.store(RwConflicts::kNever, std::memory_order_release);  // it looks at nothing here
+    // It looks at no marks. release: pairs with horizon().
+    if (me.unmarked) member.snapshot_.store(RwConflicts::kNever, std::memory_order_release);
     return snapshot;
   }
   /// Whether the current transaction, which only reads, needs no marks. Then its calls below do nothing.
   static bool is_safe(const Transaction& me) { return me.unmarked; }
 
-  // Of the current transaction.
+  // The current transaction's reads and writes.
   void read(SerializationMember& member, LockName record);
   void write(SerializationMember& member, LockName record);
-  /// As read, but only what is inserted there later counts.
+  /// As read, but only later insertions into the gap conflict with it.
   void read_gap(SerializationMember& member, LockName gap);
-  /// A key that comes into the gap `above`, and is called thus itself.
   struct Insertion {
-    LockName above = 0;
-    LockName gap = 0;  ///< its own
-    LockName record = 0;
+    LockName above = 0;   ///< the gap that the new key goes into
+    LockName gap = 0;     ///< the gap below the new key
+    LockName record = 0;  ///< the new record
   };
-  /// While no other key can come in there, and before this one can be read. `member`: null where its transaction is not
-  /// serializable.
+  /// Call while no other key can come into the gap, and before any transaction can read the new one. `member`: null where the
+  /// inserter is not serializable.
   void insert(SerializationMember* member, const Insertion& insertion);
   static bool is_doomed(const Transaction& me) { return me.doomed.load(std::memory_order_relaxed); }
 
-  /// Whether the current transaction may commit. Yes: it has none any more, and one that wrote commits by commit(). No: what it
-  /// wrote is taken back, then roll_back() comes.
+  /// Whether the current transaction may commit. True: the member has no current transaction any more, and one that wrote
+  /// commits by commit(). False: the caller takes back what it wrote, and then calls roll_back().
   bool decide(SerializationMember& member);
-  /// From any thread, before any snapshot shows what `take` returns: the transaction's timestamp.
+  /// `take` returns the transaction's timestamp, which no snapshot shows before this returns. From any thread.
   template <class Take>
   Timestamp commit(SerializationMember& member, Transaction& me, Take take) {
     const Timestamp at = conflicts_.commit(me, take);
-    member.last_commit_.store(at, std::memory_order_relaxed);  // the next one orders it
+    member.last_commit_.store(at, std::memory_order_relaxed);  // relaxed: writer_is_over() releases it
     writer_is_over(member);
     return at;
   }
   void roll_back(SerializationMember& member);
+  /// Rolls back a transaction that wrote and that decide() has let commit. collect() frees it later.
+  void take_back(SerializationMember& member, Transaction& me);
 
   /// Whether collect() is due, so that it costs a transaction a constant time however many have to stay.
   bool is_due(const SerializationMember& member) const {
     return member.kept_ >= std::min(2 * member.left_ + kDueMin, limits_.kept_max + 1) ||
            member.kept_marks_ > limits_.kept_marks_max;
   }
-  /// Frees what nobody needs that sees all commits up to `visible`.
+  /// Frees transactions and marks that no transaction needs which sees all commits up to `visible`.
   void collect(SerializationMember& member, Timestamp visible);
 
-  /// Whether no scan that counts has read the gap: then its key may go, and the gap become part of the next.
+  /// Whether no scan that still counts has read the gap. Then its key may go, and the gap becomes a part of the next one.
   bool is_free(LockName gap);
 
   struct Statistics {
@@ -180,7 +185,7 @@ class SerializationGraph {
     SpinLatch latch;
     Mark* reads = nullptr;
     Mark* writes = nullptr;
-    // Of transactions of which no more is kept, for all names of the bucket.
+    // What is left of transactions whose marks are gone; stands for all names of the bucket.
     Timestamp reads_limit = 0;                     ///< greatest limit of readers
     Timestamp writes_limit = 0;                    ///< likewise of writers
     Timestamp first_beyond = RwConflicts::kNever;  ///< least first_out of writers
@@ -195,7 +200,7 @@ class SerializationGraph {
   static void add_mark(SerializationMember& member, Mark*& chain, LockName name, bool is_write);
   static void link(Mark*& chain, Mark& mark);
   static void unlink(Mark& mark);
-  static bool has_committed(const Transaction& transaction);
+  static bool is_over(const Transaction& transaction);
   static bool is_concurrent(const Transaction& other, const Transaction& me);
   void mark_read(SerializationMember& member, LockName name, bool meets_writers);
   void read_everything(SerializationMember& member);
@@ -227,10 +232,10 @@ class SerializationGraph {
   Bucket everything_;
 
   std::mutex joining_;  // guards what follows
-  std::unique_ptr<PlacedArray<Bucket>>
-      buckets_;  // made by the first that joins; read by those that have joined
+  // The first session that joins makes them. Sessions read them once they have joined, others once is_in_use() says so.
+  std::unique_ptr<PlacedArray<Bucket>> buckets_;
   std::vector<SerializationMember*> free_members_;
-  std::atomic<std::uint32_t> members_count_{0};  // released by one that joins: buckets_ is seen
+  std::atomic<std::uint32_t> members_count_{0};  // released by a session that joins: readers see buckets_
 
   alignas(kCacheLine) SpinLatch sharing_;  // guards what follows; taken behind buckets' latches
   Mark* free_shared_ = nullptr;

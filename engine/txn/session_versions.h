@@ -14,8 +14,8 @@ namespace muster {
 class SessionVersions {
  public:
   enum class SnapshotOf : std::uint8_t {
-    operation,    ///< each sees what was committed when it began
-    transaction,  ///< all see what was committed when the transaction began
+    operation,    ///< each operation sees what was committed when it began
+    transaction,  ///< all operations see what was committed when the transaction began
   };
 
   SessionVersions(Engine& engine, WorkerId worker, SnapshotOf snapshot_of)
@@ -33,13 +33,13 @@ class SessionVersions {
     shown_end_ = floor_;
     if (snapshot_of_ == SnapshotOf::transaction) snapshot_ = enter();
   }
-  /// What was written is committed or taken back by the caller.
+  /// The caller commits or takes back what was written.
   void end() {
     leave();
     written_ = {};
   }
 
-  /// A change that is about to happen, under the record's exclusive lock.
+  /// Keeps what the record is before the change. Call under the record's exclusive lock.
   void keep(const RecordChange& change) {
     queue_->make_room(change);
     Version* const version = engine_.versions.keep(*queue_, change, by_);
@@ -47,10 +47,10 @@ class SessionVersions {
     if (written_.count++ == 0) written_.first = version;
   }
   WrittenVersions written() const { return written_; }
-  /// Of a transaction that has one.
+  /// Only with SnapshotOf::transaction.
   Timestamp snapshot() const { return snapshot_; }
 
-  /// While an operation reads. One that another one's visit() calls is inside of it.
+  /// Holds a snapshot while an operation reads. An operation that a scan's visit() calls is nested in the scan's.
   class Reading {
    public:
     explicit Reading(SessionVersions& session) : session_(session), is_outermost_(!session.has_entered_) {
@@ -67,7 +67,7 @@ class SessionVersions {
     Reading(const Reading&) = delete;
     Reading& operator=(const Reading&) = delete;
 
-    /// After the page was read.
+    /// Call after reading the page.
     VersionStore::View look(TableId table, Bytes key) const {
       const VersionStore::View view = session_.engine_.versions.look(table, key, snapshot_, session_.by_);
       session_.shown_end_ = std::max(session_.shown_end_, view.depends_on);
@@ -80,14 +80,14 @@ class SessionVersions {
     Timestamp snapshot_;
   };
 
-  /// Under the record's exclusive lock: another has written it and committed since this transaction's snapshot, and so
-  /// is the first committer.
+  /// Whether another transaction has written the record and committed since this one's snapshot, and so is the first
+  /// committer. Call under the record's exclusive lock.
   bool comes_second(TableId table, Bytes key) const {
     return snapshot_of_ == SnapshotOf::transaction &&
            engine_.versions.is_overwritten_above(table, key, snapshot_, by_);
   }
 
-  /// Which of the session's transactions it is.
+  /// The number of the current transaction in its session.
   std::uint32_t transaction() const { return transaction_; }
   /// Whatever was read is durable once the log is durable up to here.
   Lsn depends_on() const { return shown_end_; }
@@ -112,7 +112,7 @@ class SessionVersions {
   const WorkerId worker_;
   const SnapshotOf snapshot_of_;
   std::unique_ptr<VersionQueue> queue_;
-  const Lsn floor_;  // what sessions without versions have left, perhaps not durable yet, ends below
+  const Lsn floor_;  // commits of earlier sessions without versions, perhaps not durable yet, end below
   std::uint32_t transaction_ = 0;
   Stamp by_;
   WrittenVersions written_;

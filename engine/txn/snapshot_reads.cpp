@@ -2,7 +2,7 @@
 
 namespace muster {
 
-// What a session does whose level reads or writes versions.
+// What a session does at a level that reads or writes versions.
 
 Status TransactionSession::read_version(TableId table, Bytes key, std::vector<std::byte>& value) {
   require_transaction();
@@ -25,7 +25,7 @@ Status TransactionSession::read_version(TableId table, Bytes key, std::vector<st
   return in_page;
 }
 
-/// What a scan has met, if there is such a record for it. False: the scan ends here.
+/// Shows the record that a scan has met, if the scan's snapshot has it. False: the scan ends here.
 bool TransactionSession::show(const SessionVersions::Reading& reading, TableId table,
                               const TreeRecord& record,
                               const std::function<bool(Bytes key, Bytes value)>& visit) {
@@ -33,7 +33,7 @@ bool TransactionSession::show(const SessionVersions::Reading& reading, TableId t
   const VersionStore::View view = reading.look(table, record.key);
   Bytes value = view.shows == Shows::before ? view.value : record.value;
   bool exists = view.shows == Shows::before || (view.shows == Shows::page && !record.ghost);
-  if (view.shows == Shows::own) {  // visit() may have written it since the leaf was copied
+  if (view.shows == Shows::own) {  // visit() may have written it since the scan copied the leaf
     exists = engine_.tables.get(table).find(record.key, scanned_) == Status::ok;
     value = scanned_;
   }
@@ -52,7 +52,7 @@ Status TransactionSession::scan_versions(TableId table, Bytes from,
   const std::uint32_t transaction = versions_->transaction();
   engine_.tables.get(table).scan(
       from, [&](const TreeRecord& record) { return show(reading, table, record, visit); });
-  // An operation of visit() may have been the victim.
+  // The engine may have rolled the transaction back in an operation of visit().
   return active_ && versions_->transaction() == transaction ? Status::ok : Status::deadlock;
 }
 

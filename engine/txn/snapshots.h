@@ -10,14 +10,15 @@
 
 namespace muster {
 
-/// Which snapshots are in use, so that versions go only when nobody can read them any more. A slot a worker.
+/// Knows which snapshots are in use, so that versions go only when no reader can reach them any more. Each worker has a slot.
 ///
-/// Ordering  [slot] A reader stores a timestamp that is visible, then stands at a sequentially consistent fence, then reads
-///                  its snapshot and walks chains. horizon() reads what is visible, stands at a fence of its own, then reads
-///                  the slots. So a reader whose slot is not seen has a snapshot at or above the horizon, and sees what the
-///                  caller had unlinked.
-///           [left] Released by a reader when it has read, acquired by horizon(): what it stood on may be written then.
-/// Progress  all wait-free; horizon() reads each slot once.
+/// Ordering  [slot] A reader stores a visible timestamp, passes a sequentially consistent fence, and then takes its snapshot
+///                  and walks chains. horizon() reads what is visible, passes a fence of its own, and then reads the slots. So
+///                  a reader whose slot horizon() misses has a snapshot at or above the horizon, and sees what the caller of
+///                  horizon() has unlinked before.
+///           [left] Released by a reader that has finished reading, acquired by horizon(): then the memory of the versions
+///                  that it stood on may be written.
+/// Progress  All calls are wait-free; horizon() reads each slot once.
 class Snapshots {
  public:
   static constexpr Timestamp kNone = ~Timestamp{0};
@@ -25,7 +26,7 @@ class Snapshots {
   Snapshots(const CommitClock& clock, std::uint32_t workers)
       : clock_(clock), slots_(std::make_unique<Slot[]>(workers)), workers_(workers) {}
 
-  /// The newest snapshot. What it needs stays until the worker leaves.
+  /// Returns the newest snapshot. Versions that it needs stay until the worker leaves.
   Timestamp enter(WorkerId worker) {
     slots_[worker].pin.store(clock_.visible(), std::memory_order_release);  // [left] of what it read before
     std::atomic_thread_fence(std::memory_order_seq_cst);                    // [slot] pairs with horizon()
@@ -33,7 +34,7 @@ class Snapshots {
   }
   void leave(WorkerId worker) { slots_[worker].pin.store(kNone, std::memory_order_release); }  // [left]
 
-  /// No snapshot in use, or taken from now on, is below it.
+  /// No snapshot that is in use, or is taken from now on, is below the result.
   Timestamp horizon() const {
     const Timestamp visible = clock_.visible();
     std::atomic_thread_fence(std::memory_order_seq_cst);  // [slot] pairs with enter()

@@ -13,17 +13,19 @@
 
 namespace muster {
 
-/// Which tables running transactions read and write, so that a table can be locked as a whole: intention locks, in a slot a
-/// worker, which share no line with anybody as long as no table is locked.
+/// Knows which tables running transactions read and write, so that a transaction can lock a table as a whole. These are
+/// intention locks. Each worker keeps its own in a slot, and writes no shared line.
 ///
-/// Protocol   A worker says what it intends in its slot, and then looks at the table's guards, who are those that have locked
-///            it: no guard, and the intention stands. A guard counts itself in and then looks at the slots. Which of the two
-///            gives way, and how it waits, is the caller's business (TransactionSession::lock_table).
-/// Ordering   [intent] The slot's store and the load of the guards, and the guard's count and the load of the slots, are
-///                     sequentially consistent: of the two at least one sees the other.
-///            [left]   Released by the slot's worker when its transaction is over, acquired by a guard, which so sees what
-///                     that has written. A guard that leaves releases, and who finds none any more acquires.
-/// Progress   all wait-free.
+/// Protocol   A worker notes its intention in its slot, and then looks at the table's guards: the count of transactions that
+///            have locked the table. If there is none, the intention stands. A transaction that locks the table counts itself
+///            in, and then looks at the slots. The caller decides which of the two gives way, and how it waits
+///            (TransactionSession::lock_table).
+/// Ordering   [intent] The worker's store to its slot and load of the guards, and the locker's count and load of the slots,
+///                     are sequentially consistent: at least one of the two sees the other.
+///            [left]   The worker releases its slot when its transaction is over; a locker acquires it, and so sees what
+///                     that transaction has written. A locker releases the count when it leaves; a worker that then finds no
+///                     guard acquires it.
+/// Progress   All calls are wait-free.
 /// Source     PostgreSQL, storage/lmgr/README, fast path locking.
 class TableLocks {
  public:
@@ -32,10 +34,10 @@ class TableLocks {
   explicit TableLocks(std::uint32_t workers) : slots_(std::make_unique<Slot[]>(workers)), workers_(workers) {}
 
   bool intends(WorkerId worker, TableId table, Intent intent) const {
-    return (word(worker, table, intent).load(std::memory_order_relaxed) & bit(table)) !=
-           0;  // relaxed: its own
+    // relaxed: the worker's own
+    return (word(worker, table, intent).load(std::memory_order_relaxed) & bit(table)) != 0;
   }
-  /// False: the table has guards against it, and nothing is intended.
+  /// False: the table has guards against this intention, and the slot does not hold it.
   bool intend(WorkerId worker, TableId table, Intent intent) {
     std::atomic<std::uint64_t>& its = word(worker, table, intent);
     const std::uint64_t before = its.load(std::memory_order_relaxed);  // relaxed: its own
@@ -61,7 +63,7 @@ class TableLocks {
   void unguard(TableId table, Intent against) {
     guards(table, against).fetch_sub(1, std::memory_order_release);  // [left]
   }
-  /// Whether another worker has such an intention. Behind guard(), none can come.
+  /// Whether another worker has such an intention. After guard(), no new one can stand.
   bool others_intend(WorkerId self, TableId table, Intent intent) const {
     for (WorkerId worker = 0; worker < workers_; ++worker) {
       const std::uint64_t tables =
@@ -91,7 +93,8 @@ class TableLocks {
 
   const std::unique_ptr<Slot[]> slots_;
   const std::uint32_t workers_;
-  std::array<Guards, BufferManager::kMaxTables> guards_{};  // read by all, written by whoever locks a table
+  std::array<Guards, BufferManager::kMaxTables>
+      guards_{};  // all workers read them; a transaction that locks a table writes
 };
 
 }  // namespace muster

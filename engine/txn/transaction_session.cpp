@@ -9,10 +9,10 @@
 namespace muster {
 namespace {
 
-/// With so many ghosts on its list a session takes on no more that it has not left itself.
+/// A session with so many ghosts on its list adds no more ghosts of other sessions.
 constexpr std::size_t kForeignGhostsMax = 4096;
 
-/// Where some of those who may run beside it read versions.
+/// Whether sessions that read versions may run beside this level.
 bool writes_versions(Isolation level) {
   return level == Isolation::read_committed || level == Isolation::snapshot ||
          level == Isolation::serializable_snapshot;
@@ -45,7 +45,7 @@ TransactionSession::TransactionSession(std::shared_ptr<Engine> engine, CommitPol
 TransactionSession::~TransactionSession() {
   try {
     if (active_) abort();
-  } catch (const std::exception&) {  // the engine has noted that it failed, and says so to everybody else
+  } catch (const std::exception&) {  // the engine has noted that it failed, and tells the other sessions
   }
   engine_.log.wait_for_acknowledgements(worker_);
   if (versions_) versions_->collect();  // before the ghosts, which they keep
@@ -67,7 +67,7 @@ void TransactionSession::begin_read_only() {
   own_everything();
 }
 
-/// Of an interactive transaction under Isolation::serial: what it will touch is not known.
+/// Under Isolation::serial an interactive transaction takes all partitions: nothing says yet which it will touch.
 void TransactionSession::own_everything() {
   if (level_ != Isolation::serial) return;
   partitions_.add_all();
@@ -139,9 +139,10 @@ bool TransactionSession::lock(TableId table, Bytes key, LockMode mode) {
          lock(lock_name(table, key), mode);
 }
 
-/// Once a transaction and table, but for a look at what this thread wrote itself. Or rolls back: false.
+/// Notes the intention. Within a transaction, only the first call for a table does more than read the thread's own slot. False:
+/// the transaction has been rolled back.
 bool TransactionSession::intend(TableId table, TableLocks::Intent intent) {
-  if (table >= BufferManager::kMaxTables) return true;  // refused later
+  if (table >= BufferManager::kMaxTables) return true;  // the operation refuses it later
   if (engine_.table_locks.intends(worker_, table, intent)) return true;
   if (engine_.table_locks.intend(worker_, table, intent)) return true;
   return lock(intent == TableLocks::Intent::read ? readers_name(table) : writers_name(table), LockMode::add);
@@ -163,7 +164,7 @@ Status TransactionSession::lock_table(TableId table, LockMode mode) {
   return Status::ok;
 }
 
-/// False: some are still there when the time is over.
+/// Waits until no other worker has the intention. False: the time was over before.
 bool TransactionSession::await_others(TableId table, TableLocks::Intent intent) {
   const auto until = std::chrono::steady_clock::now() + engine_.options.deadlock.timeout;
   for (Backoff backoff; engine_.table_locks.others_intend(worker_, table, intent); backoff.pause()) {
@@ -217,7 +218,7 @@ Status TransactionSession::insert_between_locks(TableId table, Bytes key, Bytes 
   }
 }
 
-/// Asks for no lock that it would have to wait for: the leaf is latched. The insertion waits later and tries again.
+/// Waits for no lock, since the leaf is latched. insert_between_locks() waits for a refused lock later, and tries again.
 bool TransactionSession::may_insert(TableId table, Bytes key, const Bytes* successor) {
   const LockName name = successor != nullptr ? gap_name(table, *successor) : end_gap_name(table);
   if (versions_) mark_insertion(table, key, name);
@@ -227,14 +228,14 @@ bool TransactionSession::may_insert(TableId table, Bytes key, const Bytes* succe
     return engine_.locks.try_acquire(locks_, wanted, mode);
   };
   if (gap_.name != name) {
-    if (gap_.name != 0) leave_gap();  // while it waited, another key came between
+    if (gap_.name != 0) leave_gap();  // while this waited, another transaction inserted a key in between
     gap_ = {name, locks_.mode_of(name)};
   }
   if (!try_lock(name, LockMode::add)) return false;
   return !gap_.before || try_lock(gap_name(table, key), LockMode::shared);
 }
 
-/// The record is in its page, or will not come: the gap is as it was.
+/// The record is in its page, or will not come. Gives the gap's lock the mode that it had before.
 void TransactionSession::leave_gap() {
   const Gap gap = std::exchange(gap_, {});
   const std::optional<LockMode> now = locks_.mode_of(gap.name);
@@ -256,7 +257,7 @@ Status TransactionSession::remove(TableId table, Bytes key) {
   return mark_write(table, key, engine_.tables.get(table).remove(key, *this));
 }
 
-/// The other levels may have somebody beside them who wants the value before, which the log has not.
+/// At other levels a transaction beside this one may need the value before, which an increment's record does not hold.
 Status TransactionSession::increment(TableId table, Bytes key, std::size_t offset, std::int64_t by) {
   if (level_ != Isolation::two_phase_locking) return Session::increment(table, key, offset, by);
   if (!lock(table, key, LockMode::add)) return Status::deadlock;
@@ -273,8 +274,8 @@ Status TransactionSession::scan(TableId table, Bytes from,
                                              : scan_serializable(table, from, visit);
 }
 
-/// Where the tree has changed before the locks were there, it is read again from the last record on. What then comes first, and
-/// was locked before, needs no second look: nothing has come before it or changed it.
+/// If the tree has changed before the scan had the locks, the scan reads it again from the last record on. A record that comes
+/// first then and was locked before needs no second check: no transaction can have changed it or inserted a key before it.
 Status TransactionSession::scan_serializable(TableId table, Bytes from,
                                              const std::function<bool(Bytes, Bytes)>& visit) {
   const BTree& tree = engine_.tables.get(table);
@@ -299,7 +300,7 @@ Status TransactionSession::scan_serializable(TableId table, Bytes from,
     } else {
       done = !visit(record.key, record.value);
     }
-    return active_ && !done;  // visit() may have been the victim of an operation of its own
+    return active_ && !done;  // an operation of visit() may have rolled the transaction back
   };
   while (!done) {
     const bool came_to_end = tree.scan(last, std::ref(meet));
@@ -312,7 +313,7 @@ Status TransactionSession::scan_serializable(TableId table, Bytes from,
   return Status::ok;
 }
 
-/// Each record under its lock, which is let go before it is shown.
+/// Reads each record under its lock, and releases the lock before it shows the record.
 Status TransactionSession::scan_committed(TableId table, Bytes from,
                                           const std::function<bool(Bytes, Bytes)>& visit) {
   const BTree& tree = engine_.tables.get(table);
@@ -385,7 +386,8 @@ void TransactionSession::reclaim_ghosts() noexcept {
   }
 }
 
-/// Behind a transaction. Under Isolation::serial ghosts wait for the next (own_partitions()): others have the partition by now.
+/// After a transaction. Under Isolation::serial ghosts wait for the next transaction (own_partitions()): by now another session
+/// may have the partition.
 void TransactionSession::tidy_up() noexcept {
   if (versions_) versions_->collect_if_due();  // before the ghosts, which they keep
   if (level_ != Isolation::serial && ghosts_.is_due()) reclaim_ghosts();
@@ -435,7 +437,7 @@ void TransactionSession::roll_back() {
     throw;
   }
   if (versions_) engine_.versions.roll_back(versions_->written());
-  if (member_ != nullptr) engine_.serialization.roll_back(*member_);
+  if (member_ != nullptr) roll_back_marks();
   engine_.locks.release_all(locks_, 0);
   finish();
   if (changed) tidy_up();
@@ -443,6 +445,7 @@ void TransactionSession::roll_back() {
 
 bool TransactionSession::prepare() {
   require_transaction();
+  require_no_procedure();
   if (member_ == nullptr || is_prepared_) return true;
   return is_prepared_ = may_commit();
 }
@@ -462,7 +465,8 @@ Savepoint TransactionSession::savepoint() const {
 void TransactionSession::roll_back_to(const Savepoint& savepoint) {
   require_transaction();
   if (savepoint.transaction != transactions_ || savepoint.changes > undo_.size())
-    throw std::logic_error("roll_back_to: the savepoint is of another transaction, or was gone back behind");
+    throw std::logic_error(
+        "roll_back_to: the savepoint is of another transaction, or this one has gone back behind it");
   try {
     Undo undo(engine_.log, worker_, transaction_, last_, this);
     take_back(undo, savepoint.changes);
@@ -499,7 +503,7 @@ void TransactionSession::commit_in_log(Callback callback, void* context) {
                         : engine_.log.append_mark(worker_, transaction_, last_, RecordType::commit).end;
     if (versions_) written = versions_->written();
     finish();
-    // Nobody waits: the session's next transaction is to see it.
+    // The session does not wait for the log here, and its next transaction has to see this commit.
     const bool early = engine_.options.early_lock_release || policy_ == CommitPolicy::async;
     if (early || pipelined) show_commit(std::exchange(written, {}), end);
     if (early) {
@@ -510,7 +514,7 @@ void TransactionSession::commit_in_log(Callback callback, void* context) {
     if (pipelined) return acknowledge_later(*pending, end, held);
     if (policy_ != CommitPolicy::async) engine_.log.wait_for_commit(worker_, end, policy_);
   } catch (...) {
-    // The engine has failed and tells everybody: nobody takes for committed what these locks have hidden.
+    // The engine has failed, and every session learns it: none takes for committed what these locks have hidden.
     if (active_) {
       // Before the locks go: no commit record, and nothing taken back.
       engine_.fail(std::current_exception());
@@ -549,7 +553,7 @@ void TransactionSession::acknowledge_later(Pending& pending, Lsn end, LockReques
   engine_.log.acknowledge_later(worker_, pending);
 }
 
-/// In the log's own thread: takes bucket latches for moments, and who has one never waits for the log.
+/// In the log's own thread. It takes bucket latches for moments; a thread that holds one never waits for the log.
 void TransactionSession::on_durable(PendingCommit& commit, bool durable) noexcept {
   auto& pending = static_cast<Pending&>(commit);
   TransactionSession& session = *pending.session;

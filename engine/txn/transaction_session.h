@@ -17,32 +17,34 @@ class Undo;
 
 /// A session over an Engine.
 ///
-/// Locks      A record's lock is taken before the tree is touched, whether the record is there or not. Shared ones go when the commit record is in
-///            the log buffer: the next to write those records commits behind it. Exclusive ones go at the same
-///            moment with early lock release and for `async`, else when the commit is durable: after the wait,
-///            or from the log's drainer for `pipelined`.
-/// Versions   Levels beside which some read versions write them: linked before the page changes, stamped when the commit may
-///            be seen, before the exclusive locks go. That is once the commit record is in the log buffer with early lock
-///            release, for `async` and `pipelined`, else once it is durable. See versions.h.
-/// Gaps       A scan locks each record that it meets, ghosts too, and the gap below it, both shared, and at the table's end the gap
-///            there; then it looks whether what it has read is still so. An insertion locks the gap that its key goes into
-///            with LockMode::add, under the leaf's latch, until the record is in the page. Whoever has locked that gap
-///            shared itself makes it exclusive for as long, and locks the new key's gap shared, too. A key that is not
-///            there needs no gap: its own lock keeps others from inserting it. A ghost whose lock is free may go, and its gap
-///            becomes a part of the next one: whoever has locked that gap has locked the ghost, too.
+/// Locks      An operation takes a record's lock before it touches the tree, whether the record is there or not. Shared locks
+///            go when the commit record is in the log buffer: the next writer of those records commits behind it. Exclusive
+///            locks go at the same moment with early lock release and for `async`, else when the commit is durable: after
+///            the wait, or from the log's drainer for `pipelined`.
+/// Versions   A level writes versions if sessions that read versions may run beside it. The session links a version before the
+///            page changes. It stamps its versions when readers may see the commit, before the exclusive locks go: once the
+///            commit record is in the log buffer with early lock release and for `async` and `pipelined`, else once the
+///            commit is durable. See versions.h.
+/// Gaps       A scan takes shared locks on each record that it meets, ghosts too, and on the gap below it, and at the table's
+///            end on the gap there. Then it checks that what it has read has not changed. An inserter locks the gap that its
+///            key goes into with LockMode::add, under the leaf's latch, until the record is in the page. If its own
+///            transaction has locked that gap shared, the lock becomes exclusive until then, and the inserter locks the new
+///            key's gap shared, too. A read of an absent key locks no gap: the key's own lock keeps other transactions from
+///            inserting it. A ghost whose lock is free may go, and its gap becomes a part of the next one. A scan that has
+///            locked the ghost's gap has locked the ghost, too, so the ghost stays.
 /// Counters   An increment under two-phase locking takes LockMode::add, so that transactions that add to one number do not wait
-///            for each other. It is taken back by subtracting.
-/// Tables     Whoever reads or writes in a table says so before (table_locks.h). Where somebody has locked the table, that
-///            is done by a lock of LockMode::add on the table's readers or writers instead, which waits for that somebody. Who locks
-///            a table locks those names, and then waits for those who came before; that wait is none in the graph, and ends
-///            after a time.
-/// Read committed  A read's lock is let go with the read, a scan's record by record, and there are none on gaps but those of
-///            insertions, which a scan of a serializable transaction waits for.
-/// Marks      A serializable snapshot transaction marks what it reads and writes, asks at its commit whether it may, and takes its
-///            timestamp through the graph. See serialization_graph.h.
-///            Under Isolation::serial a transaction has its partitions' locks from the start, and none else
+///            for each other. Undo subtracts what was added.
+/// Tables     A transaction notes that it reads or writes in a table before it does (table_locks.h). If another transaction has
+///            locked the table, it waits for a lock of LockMode::add on the table's readers' or writers' name instead. A
+///            transaction that locks a table locks these names, and then waits for transactions that came before. That wait
+///            is no edge of the graph, and ends after a time.
+/// Read committed  With engine.read_committed = locks, a read releases its lock at once, and a scan releases each record's
+///            lock before it goes on. Neither locks gaps. Insertions do: scans of two-phase locking wait for them.
+/// Marks      A serializable snapshot transaction marks what it reads and writes, asks the graph at its commit whether it may
+///            commit, and takes its timestamp through the graph. See serialization_graph.h.
+/// Partitions Under Isolation::serial a transaction has its partitions' locks from the start, and takes no others
 ///            (serial_session.cpp).
-/// Undo       from a list in memory, not from the log: restart alone reads the log.
+/// Undo       reads a list in memory, not the log: restart alone reads the log.
 /// Ghosts     A removal, and an insertion that is taken back, leave a ghost with the record's lock, which scans wait for as
 ///            for any other. The session takes it away after a transaction, once the lock is free and what it
 ///            protected is durable; what it leaves behind, another one's scan finds, or a record that needs room.
@@ -112,7 +114,7 @@ class TransactionSession final : public Session, private ChangeLog {
   Status scan_versions(TableId table, Bytes from, const std::function<bool(Bytes key, Bytes value)>& visit);
   bool show(const SessionVersions::Reading& reading, TableId table, const TreeRecord& record,
             const std::function<bool(Bytes key, Bytes value)>& visit);
-  /// Locks exclusively, or rolls back: deadlock, or conflict with one that has committed first.
+  /// Locks exclusively, or rolls back: after a deadlock, or a conflict with a transaction that has committed first.
   Status lock_for_write(TableId table, Bytes key);
 
   // serializable_snapshot.cpp
@@ -122,6 +124,7 @@ class TransactionSession final : public Session, private ChangeLog {
   Status mark_write(TableId table, Bytes key, Status status);
   void mark_insertion(TableId table, Bytes key, LockName gap);
   bool may_commit();
+  void roll_back_marks();
   void show_commit(const WrittenVersions& written, Lsn end);
   void collect_marks();
 
@@ -172,14 +175,14 @@ class TransactionSession final : public Session, private ChangeLog {
   const Isolation level_;
   const WorkerId worker_;
   LockHolder locks_;
-  std::optional<SessionVersions> versions_;  // of levels that write them
+  std::optional<SessionVersions> versions_;  // at levels that write versions
   const bool reads_versions_;
-  SerializationMember* member_ = nullptr;       // of serializable_snapshot, else null
-  SerializableTransaction* decided_ = nullptr;  // of this transaction, once it may commit
+  SerializationMember* member_ = nullptr;       // at serializable_snapshot, else null
+  SerializableTransaction* decided_ = nullptr;  // this transaction, if it wrote, once it may commit
   bool active_ = false;
-  std::uint64_t transactions_ = 0;  // that have begun
+  std::uint64_t transactions_ = 0;  // how many have begun
   bool waits_for_locks_ = true;     // this transaction
-  bool is_read_only_ = false;       // likewise: it has said so
+  bool is_read_only_ = false;       // this transaction, by begin_read_only()
   bool was_victim_ = false;         // the transaction before
   bool is_registered_ = false;      // in engine_.active
   bool is_prepared_ = false;        // prepare() has said that it may commit
@@ -192,19 +195,19 @@ class TransactionSession final : public Session, private ChangeLog {
   GhostList ghosts_;
   KnownProcedures procedures_;
   bool in_procedure_ = false;
-  PartitionSet partitions_;  // that the transaction names, of Isolation::serial
+  PartitionSet partitions_;  // under Isolation::serial: the partitions that the transaction has named
   bool owns_partitions_ = false;
-  std::exception_ptr refusal_;      // of a partition that it had not named
+  std::exception_ptr refusal_;      // the procedure touched a partition that it had not named
   std::vector<std::byte> scanned_;  // a scan's record, read again
 
-  /// Of an insertion on its way: the gap that it has locked, and how it was held before.
+  /// The gap that the insertion under way has locked, and how the transaction held it before.
   struct Gap {
     LockName name = 0;
     std::optional<LockMode> before;
   };
   Gap gap_;
-  std::vector<std::pair<TableId, TableLocks::Intent>>
-      guarded_;  // tables that it has locked, and against whom
+  /// Tables that the transaction has locked, and whether against readers or writers.
+  std::vector<std::pair<TableId, TableLocks::Intent>> guarded_;
   struct Wish {
     LockName name = 0;
     LockMode mode = LockMode::shared;
@@ -214,8 +217,8 @@ class TransactionSession final : public Session, private ChangeLog {
   Lsn last_pending_ = 0;  // acknowledgements are asked for in this order
   Pending* free_ = nullptr;
   std::deque<Pending> pendings_;
-  alignas(kCacheLine) std::atomic<Pending*> returned_{
-      nullptr};  // pushed by the drainer, taken by the session
+  /// The drainer pushes, the session takes.
+  alignas(kCacheLine) std::atomic<Pending*> returned_{nullptr};
 };
 
 }  // namespace muster

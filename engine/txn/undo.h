@@ -11,8 +11,8 @@ namespace muster {
 /// takes are logged on their own.
 class Undo : private ChangeLog {
  public:
-  /// `last`: the transaction's newest record. `session`: whose transaction it is, and who
-  /// knows which ghosts may go; none at restart, where no other transaction runs.
+  /// `last`: the transaction's newest record. `session`: the transaction's own, which knows which ghosts may go; null at
+  /// restart, where no other transaction runs.
   Undo(LogManager& log, WorkerId worker, TransactionId transaction, Lsn last, ChangeLog* session)
       : log_(log), worker_(worker), transaction_(transaction), session_(session), last_(last) {}
 

@@ -12,7 +12,7 @@ void raise(std::atomic<Lsn>& end, Lsn to) {
   while (now < to && !end.compare_exchange_weak(now, to, std::memory_order_relaxed)) {}
 }
 
-/// Versions lie behind each other, each where one may begin.
+/// Versions lie one after the other, each at an address that is aligned for one.
 constexpr std::size_t rounded(std::size_t bytes) {
   return (bytes + alignof(Version) - 1) / alignof(Version) * alignof(Version);
 }
@@ -96,7 +96,7 @@ void VersionQueue::collect(Timestamp horizon) {
   }
   left_ = linked_;
   if (first == first_linked_) return;
-  // Whoever stands on them, or is about to, has a snapshot that is no younger.
+  // A reader that stands on one of them, or is about to, has a snapshot that is no younger.
   const Timestamp now = store_.clock_.pass();
   for (Version* version = first; version != first_linked_; version = version->written_next)
     version->retired = now;
@@ -176,7 +176,7 @@ void VersionStore::collect(VersionQueue& queue) {
   queue.collect(horizon);
   if (!has_left_.load(std::memory_order_relaxed)) return;
   const std::unique_lock guard(sessions_, std::try_to_lock);
-  if (!guard.owns_lock()) return;  // somebody else is at it, or at worse
+  if (!guard.owns_lock()) return;  // another session collects, joins or leaves
   for (const auto& each : left_) each->collect(horizon);
   std::erase_if(left_, [](const auto& each) { return each->empty(); });
   has_left_.store(!left_.empty(), std::memory_order_relaxed);
@@ -198,7 +198,8 @@ Version* VersionStore::keep(VersionQueue& queue, const RecordChange& change, Sta
   const std::lock_guard guard(bucket.latch);  // [latch]
   std::atomic<Version*>* const link = link_to(bucket, name, change.table, change.key);
   Version* const newest = link->load(std::memory_order_relaxed);  // relaxed: the latch
-  if (newest != nullptr && newest->overwritten.load(std::memory_order_relaxed) == by) return nullptr;
+  if (newest != nullptr && newest->overwritten.load(std::memory_order_relaxed) == by)
+    return nullptr;  // [stamp]
   Version& version = queue.add(name, change, by);
   if (newest != nullptr) {
     newest->newer = &version;
@@ -209,7 +210,8 @@ Version* VersionStore::keep(VersionQueue& queue, const RecordChange& change, Sta
   return &version;
 }
 
-/// With all older ones, which are overwritten longer ago. Others' unlink() finds them unlinked.
+/// Unlinks the version with all older ones of its record, which were overwritten longer ago. When another session comes to
+/// one of these, it finds it unlinked.
 void VersionStore::unlink(Version& version) {
   Bucket& bucket = bucket_of(*owned_, version.name);
   const std::lock_guard guard(bucket.latch);  // [latch]
@@ -220,13 +222,14 @@ void VersionStore::unlink(Version& version) {
     link_to(bucket, version.name, version.table, version.key())
         ->store(version.next_record.load(std::memory_order_relaxed), std::memory_order_release);  // [link]
   }
+  // relaxed: the latch keeps all links as they are.
   for (Version* each = &version; each != nullptr; each = each->older.load(std::memory_order_relaxed))
     each->linked = false;
 }
 
 void VersionStore::stamp(const WrittenVersions& written, Stamp stamp, Lsn end) {
   Version* version = written.first;
-  // The last one's link is not read: its session may have written on.
+  // Does not read the last one's link: its session may have written on.
   for (std::size_t left = written.count; left > 0; --left) {
     version->overwritten.store(stamp, std::memory_order_relaxed);  // [stamp]
     if (end != 0) raise(bucket_of(*owned_, version->name).end, end);
@@ -316,7 +319,7 @@ VersionStatistics VersionStore::statistics() const {
   for (const auto& queue : left_) add(*queue);
   all.memory_bytes = memory_.load(std::memory_order_relaxed);
   all.memory_bytes_peak = memory_peak_.load(std::memory_order_relaxed);
-  const Timestamp horizon = snapshots_.horizon();  // first: what is visible may only have risen meanwhile
+  const Timestamp horizon = snapshots_.horizon();  // before visible(), which can only have risen since
   all.oldest_snapshot_age = clock_.visible() - horizon;
   return all;
 }

@@ -23,8 +23,9 @@ KINDS = {  # the keys of each, beside `text`, `panel`, `at` and `needs`
 }
 COMMON = {"kind", "text", "panel", "at", "needs"}
 LEAST, MOST = "least", "most"  # values of a key: the smallest and the largest that was measured
-NEAR, FAR = "near", "far"  # of the NUMA nodes that were measured the first and the other
-NEEDS = {  # what a claim may want of a machine: how much there is
+NEAR, FAR = "near", "far"  # of the two NUMA nodes that were measured, the first and the second
+SIBLINGS = "siblings"  # of placements: the one that is a list of units
+NEEDS = {  # what a claim may need of a machine, and how much of it a machine has
     "units": ("processing units", lambda machine: machine["processing_units"]),
     "nodes": ("NUMA nodes", lambda machine: machine.get("numa_nodes", 1)),
     "siblings": ("processing units a core", lambda machine: 2 if machine.get("smt") else 1),
@@ -54,6 +55,8 @@ class Table:
             if value in (NEAR, FAR):
                 nodes = sorted({one for one in there if str(one).startswith("node:")}, key=lambda one: int(one[5:]))
                 value = dict(zip((NEAR, FAR), nodes)).get(value, value)
+            if value == SIBLINGS:
+                value = next((one for one in there if isinstance(one, tuple)), value)
             found = [point for point in found if point.get(key) == value]
         return found
 

@@ -23,7 +23,7 @@ PART_KEYS = ("base", "axes", "zip", "skip")
 THREADS_MAX = 8  # values of "powers of two"
 NODE_KEYS = {"placement", "flusher.placement", "memory.ring", "memory.workers", "memory.buffers", "memory.locks"}
 PAGES = ("small", "transparent", "huge")
-SMALLEST = {"workload": "append", "algorithm": "null"}  # a run that asks for nothing but the pages of its ring
+SMALLEST = {"workload": "append", "algorithm": "null"}  # a run that needs nothing but the pages of its ring
 DIGITS_MAX = 40  # of an integer; more is a mistake, and Python takes long over them
 DEPTH_MAX = 20
 SEED_END = 1 << 64
@@ -275,7 +275,7 @@ def _names(muster):
 
 
 def values_of(key, values, muster):
-    """An axis' values, its words replaced by what they stand for on this machine."""
+    """An axis' values; words give way to what they stand for on this machine."""
     if key == "algorithm":
         if values == "all":
             return _names(muster)
@@ -296,9 +296,11 @@ def values_of(key, values, muster):
     if key == "log_buffer.pages" and values == "granted":
         return [pages for pages in PAGES if muster.check([{**SMALLEST, "log_buffer": {"pages": pages}}])[0]["ok"]]
     if key in NODE_KEYS and isinstance(values, list):
-        nodes = {"near": muster.near_node, "far": muster.far_node}
-        named = [f"node:{nodes[value]}" if value in nodes else value for value in values]
-        return [value for value, node in zip(named, values) if nodes.get(node, 0) is not None]
+        words = {"near": f"node:{muster.near_node}", "far": muster.far_node if muster.far_node is None else f"node:{muster.far_node}"}
+        if key == "placement":
+            words["siblings"] = muster.siblings
+        places = [(value, words.get(value, value) if isinstance(value, str) else value) for value in values]
+        return [place for value, place in places if place is not None or value is None]
     if isinstance(values, str):
         words = {"algorithm": '"all", "engine" or a list', "threads": '"powers of two", "one and all", "one node", "all" or a list',
                  "log_buffer.pages": '"granted" or a list'}

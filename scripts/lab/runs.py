@@ -75,12 +75,23 @@ class Muster:
 
     @functools.cached_property
     def far_node(self):
-        """Of the nodes with units and memory behind near_node the furthest from it; None where there is one node."""
+        """The node with units and memory that is furthest from near_node; None where there is one node."""
         with_units = {unit["node"] for unit in self.topology["units"]} & set(self.topology["nodes_with_memory"])
         nodes = self.topology["nodes"]
         distances = next(node["distances"] for node in nodes if node["number"] == self.near_node)
         distance = dict(zip((node["number"] for node in nodes), distances))
         return max(with_units - {self.near_node}, key=lambda node: (distance.get(node, 0), -node), default=None)
+
+    @functools.cached_property
+    def siblings(self):
+        """A placement: two units of one core, then one of another core of its node. None where no core has two units."""
+        units = self.topology["units"]
+        second = next((unit for unit in units if unit["sibling"] == 1), None)
+        if second is None:
+            return None
+        first = next(unit for unit in units if unit["core"] == second["core"] and unit["sibling"] == 0)
+        others = [unit for unit in units if unit["node"] == second["node"] and unit["core"] != second["core"]]
+        return [unit["number"] for unit in (first, second, *others[:1])]
 
     @functools.cached_property
     def algorithms(self):

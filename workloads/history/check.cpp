@@ -11,7 +11,7 @@ namespace {
 
 using Kind = Operation::Kind;
 
-/// Whatever satisfies `stronger` satisfies `weaker`.
+/// Whether each history that satisfies `stronger` satisfies `weaker`.
 bool implies(Level stronger, Level weaker) {
   if (stronger == weaker || weaker == Level::read_committed) return true;
   switch (stronger) {
@@ -42,13 +42,13 @@ struct Description {
 constexpr std::array<Description, kFlaws> kFlawDescriptions{{
     {"G1a", "aborted read", Level::read_committed},
     {"G1b", "intermediate read", Level::read_committed},
-    {"dirty-update", "a committed version on one that was rolled back", Level::read_committed},
+    {"dirty-update", "a committed version made of one that was rolled back", Level::read_committed},
     {"internal", "a transaction does not see its own write", Level::read_committed},
     {"future-read", "a transaction sees its own write before it is made", Level::read_committed},
     {"fuzzy-read", "a transaction reads a key twice and differently; Elle's internal", Level::snapshot},
     {"lost-update", "two updates of one version", Level::snapshot},
     {"incompatible-order", "lists that contradict each other", Level::read_committed},
-    {"duplicate-elements", "a value twice in a list", Level::read_committed},
+    {"duplicate-elements", "a list that holds a value twice", Level::read_committed},
     {"cyclic-versions", "versions that come before themselves", Level::read_committed},
 }};
 
@@ -68,7 +68,7 @@ Level ordered(Level violated, Order order) {
   return serializable ? Level::strict_serializable : Level::strong_snapshot;
 }
 
-/// Why each step of a cycle is there.
+/// Says why each step of a cycle is there.
 class Words {
  public:
   explicit Words(const Versions& versions) : versions_(versions), history_(versions.history()) {}
@@ -110,10 +110,10 @@ class Words {
     while (at > 0 && !versions_.is_of(order[at - 1], step.from)) --at;
     const Value before = at > 0 ? history_.operations()[order[at - 1]].value : 0;
     return fmt::format("T{}'s {} comes after T{}'s {}{}", step.to, words(write), step.from, before,
-                       unread ? ", the last that anybody read" : "");
+                       unread ? ", the last that any transaction read" : "");
   }
 
-  /// The write of the target that follows what was read.
+  /// The target's write that made the version after the one that was read.
   std::string next_write(const Step& step) const {
     const Operation& read = history_.operations()[step.operation];
     const Transaction& writer = history_.transactions()[step.to];
@@ -175,7 +175,7 @@ std::string describe(const History& history, TransactionIndex t) {
   return fmt::format("T{} (process {}{}{}): {}", t, transaction.process,
                      transaction.line == 0 ? "" : fmt::format(", line {}", transaction.line),
                      transaction.outcome == Outcome::fail   ? ", rolled back"
-                     : transaction.outcome == Outcome::info ? ", nobody knows whether it was committed"
+                     : transaction.outcome == Outcome::info ? ", outcome unknown"
                                                             : "",
                      fmt::join(operations, " "));
 }

@@ -6,8 +6,9 @@
 
 namespace muster::history {
 
-/// The strongly connected component of each node, from 0, a component's number being lower than of any that leads to it
-/// (Tarjan, SIAM J. Comput. 1(2), 1972, with a stack of its own: a path may be as long as the graph).
+/// The strongly connected component of each node, numbered from 0. A component's number is lower than the number of any other
+/// that leads to it. Tarjan, SIAM J. Comput. 1(2), 1972, with a stack of its own instead of recursion: a path may be as long as
+/// the graph.
 ///
 /// `view` has nodes(), degree(node) and target(node, i), which is a node or kNoTarget where that edge does not count.
 inline constexpr std::uint32_t kNoTarget = ~std::uint32_t{0};
@@ -20,9 +21,10 @@ std::vector<std::uint32_t> components_of(const View& view) {
   };
   const std::uint32_t nodes = view.nodes();
   std::vector<std::uint32_t> component(nodes, kNoTarget);
-  std::vector<std::uint32_t> low(nodes,
-                                 0);  // 0: not seen; else when it was, or the earliest that it leads back to
-  std::vector<std::uint32_t> open;    // seen, without a component
+  std::vector<std::uint32_t> low(
+      nodes,
+      0);  // 0: not seen; else its order, or the earliest order that it leads back to
+  std::vector<std::uint32_t> open;  // seen, without a component
   std::vector<Visit> path;
   std::uint32_t seen = 0, components = 0;
   const auto visit = [&](std::uint32_t node) {

@@ -19,13 +19,14 @@ constexpr unsigned kRw = bit(Because::rw);
 constexpr unsigned kOrders = bit(Because::session) | bit(Because::realtime);
 constexpr unsigned kThrough = bit(Because::through);
 
-/// Edges that the search for one kind may look at in one component, and those that one way back may take of them.
+/// Edges that the search for one kind may look at in one component, and how many of them one way back may use up.
 constexpr std::uint64_t kPatience = 20'000'000;
 constexpr std::uint64_t kPatienceOfOne = kPatience / 16;
 /// A prime above 2^32: multiples of it, modulo a smaller number, visit all places far from each other.
 constexpr std::uint64_t kScatter = 4'294'967'311;
 
-/// The graph with some edges only. Apart: a state is a node and whether the last edge was rw, and no rw follows another.
+/// The graph with only some kinds of edges. With `apart`, no rw edge follows another one: a state is a node, and whether an rw
+/// edge led to it.
 class View {
  public:
   View(const Graph& graph, unsigned edges, bool apart)
@@ -64,8 +65,9 @@ bool has_two_rw_in_a_row(const Cycle& cycle) {
   return false;
 }
 
-/// A walk that comes back and may meet a transaction twice, without two rw in a row: a part of it that is a cycle. Where it
-/// is cut in two at a transaction, one part at least has no two rw in a row either: not both can begin or end by one.
+/// Takes a closed walk without two rw in a row, which may meet a transaction twice. Returns a part of it that is a cycle. The
+/// walk is cut in two where it meets a transaction again. At least one part has no two rw in a row: the walk has none, so the
+/// two parts cannot both begin and end with rw.
 Cycle without_repetition(Cycle walk) {
   for (;;) {
     std::map<TransactionIndex, std::size_t> met;
@@ -83,7 +85,7 @@ Cycle without_repetition(Cycle walk) {
   }
 }
 
-/// Ways back in one view of one component's graph.
+/// Searches for ways back in one view of one component's graph.
 class Search {
  public:
   explicit Search(const View& view)
@@ -91,8 +93,8 @@ class Search {
 
   std::uint64_t edges_seen() const { return edges_seen_; }
 
-  /// The shortest way from one of the states to another one, past the node `avoid`, of at most `most` steps, if it is
-  /// found within `edges` that are looked at.
+  /// The shortest way from one of the states `from` to the state `to`, around the node `avoid`, of at most `most` steps. Gives
+  /// up after looking at `edges` edges.
   std::optional<Cycle> way(const std::vector<std::uint32_t>& from, std::uint32_t to, std::uint32_t avoid,
                            std::size_t most, std::uint64_t edges) {
     ++this_round_;
@@ -108,7 +110,7 @@ class Search {
         if (next == kNoTarget) continue;
         const std::uint32_t node = view_.node_of(next);
         if (node == avoid || round_[next] == this_round_) continue;
-        // A step ends at a transaction; points in time on its way cost nothing.
+        // A step ends at a transaction; points in time on the way do not count.
         const std::size_t length = steps + (node < view_.graph().transactions ? 1 : 0);
         if (length > most) continue;
         reach(next, state, i, length);
@@ -147,8 +149,8 @@ class Search {
 
   const View& view_;
   std::vector<std::uint32_t> came_from_;
-  std::vector<std::uint32_t> came_by_;  // the edge's place among those of came_from_
-  std::vector<std::uint32_t> round_;    // reached in this search
+  std::vector<std::uint32_t> came_by_;  // the edge's place among the edges of came_from_
+  std::vector<std::uint32_t> round_;    // the search that reached the state last
   std::uint32_t this_round_ = 0;
   std::deque<std::pair<std::uint32_t, std::size_t>> front_;
   std::uint64_t edges_seen_ = 0;
@@ -184,7 +186,7 @@ class Knot {
   Graph graph_;
 };
 
-/// Looks through one component after the other.
+/// Looks for cycles in one component after the other.
 class Finder {
  public:
   explicit Finder(Cycles& found) : found_(found) {}
@@ -198,7 +200,7 @@ class Finder {
   }
 
  private:
-  enum class Way : std::uint8_t { any, rw_first };  // rw_first: the edge is rw, and another one follows
+  enum class Way : std::uint8_t { any, rw_first };  // rw_first: the edge is rw, and so is the next
 
   void look(unsigned orders) {
     search(CycleKind::g0, kWw, kWw | orders, false, true);
@@ -209,8 +211,8 @@ class Finder {
     search(CycleKind::g2_item, kRw, kWw | kWr | kRw | orders, false, false, Way::rw_first);
   }
 
-  /// Cycles through each edge of the kind `own`, with a way back over `others`. Within: both ends are in one component of
-  /// these, so that there is one.
+  /// Looks for cycles: an edge of the kind `own`, and a way back over edges of the kinds `others`. With `within`, it tries only
+  /// edges whose two ends are in one component of `others`, so that a way back exists.
   void search(CycleKind kind, unsigned own, unsigned others, bool apart, bool within, Way way = Way::any) {
     const bool ordered = (others & kOrders) != 0;
     if (steps_of(kind, ordered) == 2 || (ordered && place_of(kind, false))) return;
@@ -222,7 +224,7 @@ class Finder {
     for (std::uint32_t node = 0; node < graph.transactions; ++node) {
       for (const Edge& edge : graph.of(node)) {
         if (bit(edge.because()) != own) continue;
-        // An rw edge that is followed by another kind is followed by it in the component where no rw has come before.
+        // With `apart`, an rw edge leads to the state after rw, and the way back to a state not after rw: no two rw in a row.
         const std::uint32_t from = view.state_of(node, false);
         const std::uint32_t to = view.state_of(edge.to(), edge.because() == Because::rw);
         if (!within || component[from] == component[to]) starts.emplace_back(node, edge);
@@ -236,7 +238,7 @@ class Finder {
       const std::uint32_t to = view.state_of(edge.to(), first.because == Because::rw);
       const std::size_t shortest = steps_of(kind, ordered);
       if (shortest == 2) return;
-      // Where there has to be a way, the first one is looked for to its end.
+      // Where a way has to exist, the first search goes on until it finds it: this keeps find_cycles() exact.
       const std::uint64_t patience =
           within && i == 0 ? std::numeric_limits<std::uint32_t>::max() : kPatienceOfOne;
       if (way == Way::rw_first) {
@@ -250,7 +252,7 @@ class Finder {
     }
   }
 
-  /// Of at most `most` steps.
+  /// Offers a cycle that begins with `first` and another rw, of at most `most` steps.
   void through_two_rw(Search& search, const View& view, const Step& first, std::size_t most) {
     std::vector<std::uint32_t> after;
     for (const Edge& second : view.graph().of(first.to)) {
@@ -274,13 +276,13 @@ class Finder {
     return (ordered ? found_.ordered : found_.plain)[static_cast<std::size_t>(kind)];
   }
 
-  /// Of the shortest cycle so far.
+  /// The length of the shortest cycle so far.
   std::size_t steps_of(CycleKind kind, bool ordered) {
     const auto& so_far = place_of(kind, ordered);
     return so_far ? so_far->size() : std::numeric_limits<std::size_t>::max();
   }
 
-  /// A search may find a cycle of another kind than the one it is for.
+  /// Keeps the cycle if it is the shortest of its kind; a search may find another kind than it looks for.
   void offer(Cycle cycle) {
     const CycleKind kind = kind_of(cycle);
     std::optional<Cycle>& place = place_of(kind, has_order(cycle));
@@ -310,7 +312,7 @@ Cycles find_cycles(const Graph& graph) {
   const View all(graph, ~0U, false);
   const std::vector<std::uint32_t> component = components_of(all);
   std::vector<std::pair<std::uint32_t, std::uint32_t>>
-      members;  // component, node: of those with more than one
+      members;  // component, node: of components of several transactions
   {
     std::vector<std::uint32_t> size(graph.nodes(), 0);
     for (std::uint32_t node = 0; node < graph.transactions; ++node) ++size[component[node]];

@@ -11,9 +11,9 @@ namespace {
 using Kind = Operation::Kind;
 using Version = Versions::Version;
 
-constexpr std::uint32_t kMany = 4;
+constexpr std::uint32_t kMany = 4;  // see dependencies()
 
-/// Pairs by their first, each second in the order in which it came.
+/// Members by their group, each group in the order in which its members came.
 class Groups {
  public:
   void add(std::uint32_t group, std::uint32_t member) { pairs_.emplace_back(group, member); }
@@ -26,7 +26,7 @@ class Groups {
   std::vector<std::pair<std::uint32_t, std::uint32_t>> pairs_;
 };
 
-/// Says all edges, as often as it is asked: emit(from, to, because, operation).
+/// Calls emit(from, to, because, operation) for each edge, as often as it is asked to.
 class Inference {
  public:
   explicit Inference(const Versions& versions) : versions_(versions), history_(versions.history()) {
@@ -44,7 +44,7 @@ class Inference {
 
   template <class Emit>
   void each_edge(const Emit& emit) const {
-    // Of a list's last version that was read, or of a register's: how many readers there were so far.
+    // Readers so far: by key, of the last version that was read of a list; by version, of a register.
     std::vector<std::uint32_t> readers(history_.model() == Model::list_append ? history_.key_names().size()
                                                                               : versions_.version_count());
     each_operation([&](TransactionIndex t, OperationIndex i, const Operation& o) {
@@ -59,7 +59,7 @@ class Inference {
   }
 
  private:
-  /// Of transactions that were not rolled back.
+  /// Operations of transactions that were not rolled back.
   template <class F>
   void each_operation(const F& f) const {
     for (TransactionIndex t = 0; t < history_.transactions().size(); ++t) {
@@ -67,7 +67,7 @@ class Inference {
       if (transaction.outcome == Outcome::fail) continue;
       for (OperationIndex i = transaction.operations_begin; i < transaction.operations_end; ++i) {
         const Operation& o = history_.operations()[i];
-        // What a transaction returned of which nobody knows whether it was committed is not known either.
+        // If a transaction's outcome is unknown, what it read is unknown as well.
         if (o.kind == Kind::write || transaction.outcome == Outcome::ok) f(t, i, o);
       }
     }
@@ -93,7 +93,7 @@ class Inference {
     if (!versions_.is_of(write, t)) emit(t, versions_.transaction_of(write), Because::rw, read);
   }
 
-  /// By each of those that come next: see kMany.
+  /// Overwritten by each write that may come next: see dependencies.h on kMany.
   template <class Emit>
   void overwritten_by_all(TransactionIndex t, OperationIndex read, std::uint32_t version,
                           std::uint32_t& readers, const Emit& emit) const {
@@ -149,7 +149,8 @@ class Inference {
 
   const Versions& versions_;
   const History& history_;
-  Groups next_;  // lists: by key, appends that nobody has read; registers: by version, the writes of the next
+  Groups
+      next_;  // lists: by key, the appends that no read shows; registers: by version, the writes of the next
 };
 
 template <class Emit>
@@ -159,7 +160,7 @@ void each_session_edge(const History& history, const Emit& emit) {
   std::iota(order.begin(), order.end(), 0);
   std::ranges::stable_sort(order, {},
                            [&](TransactionIndex t) { return std::pair(all[t].process, all[t].invoked); });
-  TransactionIndex last = kNone;  // that was committed, of the process
+  TransactionIndex last = kNone;  // the process's last committed one
   for (std::size_t i = 0; i < order.size(); ++i) {
     const Transaction& t = all[order[i]];
     if (i == 0 || all[order[i - 1]].process != t.process) last = kNone;
@@ -169,7 +170,7 @@ void each_session_edge(const History& history, const Emit& emit) {
   }
 }
 
-/// Events of committed transactions in their order; of one that nobody knows, its invocation.
+/// Events in their order: of a committed transaction both, of one with an unknown outcome the invocation.
 class Timeline {
  public:
   explicit Timeline(const History& history) {
@@ -185,8 +186,8 @@ class Timeline {
   /// Points are numbered from `first`. Returns how many there are.
   template <class Emit>
   std::uint32_t each_edge(std::uint32_t first, const Emit& emit) const {
-    std::uint32_t point = kNone;  // the last one, which completions up to there lead to
-    std::size_t completed = 0;    // events up to here have been led to a point
+    std::uint32_t point = kNone;  // the last one; earlier completions lead to it
+    std::size_t completed = 0;    // of the events below this one, completions have an edge to a point
     for (std::size_t i = 0; i < events_.size(); ++i) {
       if (events_[i].completes) continue;
       bool is_new = false;

@@ -8,21 +8,21 @@
 
 namespace muster::history {
 
-/// Which order beside that of versions counts.
+/// Which order counts beside the order of versions.
 enum class Order : std::uint8_t {
   none,
-  session,   ///< a process's transactions, one after the other
-  realtime,  ///< what was completed before another was invoked
+  session,   ///< each process runs its transactions one after the other
+  realtime,  ///< a transaction that completed before another was invoked comes first
 };
 
 /// Why a transaction comes before another one, after Adya.
 enum class Because : std::uint8_t {
   ww,  ///< it wrote the version before
-  wr,  ///< it wrote what the other read
-  rw,  ///< it read what the other overwrote
+  wr,  ///< it wrote the version that the other read
+  rw,  ///< it read a version that the other overwrote
   session,
   realtime,
-  through,  ///< from a point in time: no reason of its own
+  through,  ///< from a point in time on; the edge to that point gives the reason
 };
 
 /// An edge of the graph, to its target.
@@ -43,7 +43,7 @@ class Edge {
 
 /// A directed graph whose edges lie together by their source.
 struct Graph {
-  std::uint32_t transactions = 0;    ///< nodes below are transactions, the others points in time
+  std::uint32_t transactions = 0;    ///< nodes below this number are transactions, the others points in time
   std::vector<std::uint32_t> begin;  ///< of each node's edges, and the end
   std::vector<Edge> edges;
 
@@ -53,11 +53,12 @@ struct Graph {
   }
 };
 
-/// The dependencies of committed transactions and of those of which nobody knows. There are about as many as operations.
+/// The dependencies of transactions that committed or whose outcome is unknown. There are about as many as operations.
 ///
-/// Of a version with many readers and many that may come next, only the first kMany readers have edges to all of these,
-/// and the first kMany of these from all readers: each edge is right, and their number does not grow as the square.
-/// In real time a transaction leads to a point in time, each point to the next, and to what was invoked right after.
+/// A version may have many readers and many writes that may come next. Then only the first kMany readers have edges to all of
+/// these writes, and the other readers to the first kMany writes. Each edge is right, and their number does not grow as the
+/// square. In real time a transaction leads to a point in time, and each point to the next one and to the transactions that
+/// were invoked right after it.
 Graph dependencies(const Versions& versions, Order order);
 
 }  // namespace muster::history

@@ -13,7 +13,7 @@
 
 namespace muster::history {
 
-/// What a key holds, and what operations there are.
+/// What a key holds, and which operations there are.
 enum class Model : std::uint8_t {
   list_append,  ///< a list: append a value, read all of it
   rw_register,  ///< a value: write it, read it
@@ -27,16 +27,16 @@ inline constexpr std::uint32_t kNone = ~std::uint32_t{0};
 
 enum class Outcome : std::uint8_t {
   ok,    ///< committed
-  fail,  ///< rolled back: nobody may ever see what it wrote
-  info,  ///< nobody knows: it may have been committed, or may yet be
+  fail,  ///< rolled back: no transaction may ever see what it wrote
+  info,  ///< unknown: the database may have committed it, or may yet do so
 };
 
 struct Operation {
   enum class Kind : std::uint8_t {
     write,         ///< `value` is written, or appended
     read,          ///< register: of `value`. list: of the first `value` of the key's order()
-    read_nothing,  ///< register: nobody had written it
-    read_other,    ///< list: of others()[value], which is no beginning of the key's order()
+    read_nothing,  ///< register: it had not been written
+    read_other,    ///< list: of others()[value], with which the key's order() does not begin
     read_unknown,  ///< what it returned is not known
   };
   Kind kind = Kind::write;
@@ -57,7 +57,7 @@ struct Transaction {
   OperationIndex operations_end = 0;
 };
 
-/// What could not be a history of any database: a value that is written twice, or read and never written.
+/// No database can have such a history: a value is written twice, or read and never written.
 class BadHistory : public DamageError {
  public:
   BadHistory(TransactionIndex transaction, const std::string& reason)
@@ -68,10 +68,10 @@ class BadHistory : public DamageError {
   TransactionIndex transaction_;
 };
 
-/// Transactions that ran, and what they saw of each other. Filled by one thread: add(), then its operations; seal() ends it.
+/// Transactions that ran, and what they saw of each other. One thread fills it: add(), then its operations; seal() ends it.
 ///
-/// Memory  A list that is read is kept as a length, as long as it begins like the longest one that was read of its key: that
-///         is the order in which values were appended, as far as anybody saw it.
+/// Memory  The longest list that was read of a key is the order of its appends, as far as any read proves it. A list with which
+///         that one begins is kept as a length.
 class History {
  public:
   explicit History(Model model) : model_(model) {}

@@ -15,7 +15,7 @@ namespace {
 
 using Kind = Operation::Kind;
 
-/// What a line is wrong with.
+/// A line that is wrong, and the reason.
 class Bad : public std::runtime_error {
  public:
   Bad(std::uint32_t line, const std::string& reason) : std::runtime_error(reason), line_(line) {}
@@ -38,12 +38,12 @@ struct Token {
     nil
   };
   Kind kind = Kind::end;
-  std::string_view text{};  // of a word, without what marks it
+  std::string_view text{};  // of a word, without its quotes or colon
   Value integer = 0;
 };
 
-/// EDN and JSON, as far as histories need them, by one set of rules: what JSON has between two tokens is empty space, a keyword
-/// and a text are words, a tag of EDN is skipped.
+/// Scans EDN and JSON, as far as histories need them, by one set of rules: JSON's commas and colons are empty space, keywords
+/// and texts are words, and EDN's tags are skipped.
 class Scanner {
  public:
   Scanner(std::string_view text, Syntax syntax) : text_(text), syntax_(syntax) {}
@@ -79,14 +79,14 @@ class Scanner {
       case '#':
         ++at_;
         if (at_ < text_.size() && text_[at_] == '{') return ++at_, Token{Token::Kind::open_map};
-        bare();  // a tag, of what follows
+        bare();  // a tag of the value that follows
         return next();
       default:
         return number_or_word();
     }
   }
 
-  /// The value that begins with `token`.
+  /// Skips the value that begins with `token`.
   void skip(const Token& token) {
     if (token.kind != Token::Kind::open_map && token.kind != Token::Kind::open_list) return;
     const std::uint32_t begin = line_;
@@ -151,18 +151,18 @@ class Scanner {
   std::uint32_t line_ = 1;
 };
 
-/// A map of EDN begins with a keyword, one of JSON with a text.
+/// The first map begins with a keyword in EDN, with a text in JSON.
 Syntax syntax_in(std::string_view text) {
   const std::size_t mark = text.find_first_of(":\"");
   return mark != std::string_view::npos && text[mark] == '"' ? Syntax::json : Syntax::edn;
 }
 
-/// An event as its map says it.
+/// An event as its map describes it.
 struct Event {
   enum class Type : std::uint8_t { none, invoke, ok, fail, info };
   Type type = Type::none;
   std::uint32_t line = 0;
-  bool is_client = true;  // no nemesis
+  bool is_client = true;  // false: the nemesis
   std::int64_t process = 0;
   std::optional<Value> index;
   std::optional<Scanner::Place> value;
@@ -202,7 +202,7 @@ class Reader {
     std::optional<Scanner::Place> value;
   };
 
-  /// Behind the { of its map.
+  /// Reads on after the { of the event's map.
   Event event() {
     Event event;
     event.line = scanner_.line();
@@ -298,7 +298,7 @@ class Reader {
     }
   }
 
-  /// Behind its [.
+  /// Reads on after the [ of the operation.
   void operation(Outcome outcome) {
     const Token name = scanner_.next();
     const bool lists = history_.model() == Model::list_append;
@@ -358,7 +358,7 @@ class Reader {
   std::vector<Value> list_;
 };
 
-/// Lists, unless a write comes before any append.
+/// Lists, unless a write comes before the first append.
 Model model_in(std::string_view text) {
   const auto first = [&](std::string_view edn, std::string_view json) {
     return std::min(text.find(edn), text.find(json));

@@ -22,7 +22,7 @@ class Judge {
     for (t_ = 0; t_ < history_.transactions().size(); ++t_) {
       const Transaction& transaction = history_.transactions()[t_];
       if (transaction.outcome != Outcome::ok)
-        continue;  // what others returned is not known, or does not matter
+        continue;  // other transactions' reads are unknown, or do not matter
       for (OperationIndex i = transaction.operations_begin; i < transaction.operations_end; ++i) {
         const Operation& o = history_.operations()[i];
         if (o.kind == Kind::write || o.kind == Kind::read_unknown) continue;
@@ -102,7 +102,7 @@ class Judge {
     }
   }
 
-  /// Against what the transaction did to the key before, and does to it later.
+  /// Compares a read with what its transaction did to the key before, and does to it later.
   void look_within(OperationIndex i, const Operation& o, std::span<const Value> list) {
     const Transaction& transaction = history_.transactions()[t_];
     OperationIndex last = kNone;  // read
@@ -160,7 +160,8 @@ class Judge {
   }
 
   void look_for_cyclic_versions() {
-    std::vector<std::uint32_t> walk_of(history_.operations().size(), kNone);  // that came by first
+    std::vector<std::uint32_t> walk_of(history_.operations().size(),
+                                       kNone);  // by operation: the start of the walk that reached it first
     for (OperationIndex start = 0; start < history_.operations().size(); ++start) {
       OperationIndex at = start;
       const auto goes_on = [&] {
@@ -172,8 +173,7 @@ class Judge {
         if (!goes_on()) break;
         at = versions_.before(at);
       }
-      if (walk_of[at] != start || !goes_on())
-        continue;  // it came to an end, or to where another walk had been
+      if (walk_of[at] != start || !goes_on()) continue;  // the walk ended, or met an earlier walk
       std::vector<TransactionIndex> transactions;
       std::string values = std::to_string(operation(at).value);
       const OperationIndex first = at;
@@ -213,7 +213,7 @@ class Judge {
           [&] { return fmt::format("T{} read {} before its own {}", t_, words(read), words(write)); });
   }
 
-  /// The version that a committed transaction reads of a key before it writes it.
+  /// Two committed transactions that read one version of a key before they write it.
   void look_for_lost_updates() {
     struct Update {
       std::uint64_t version;
@@ -251,7 +251,7 @@ class Judge {
 
   const Versions& versions_;
   const History& history_;
-  TransactionIndex t_ = 0;                   // that is looked at
+  TransactionIndex t_ = 0;                   // whose reads are judged now
   std::vector<std::uint32_t> first_failed_;  // by key: where in its order the first rolled back append is
   Flaws flaws_;
 };

@@ -11,16 +11,16 @@ namespace muster::history {
 
 /// What is wrong with single reads and writes, found without a graph.
 enum class Flaw : std::uint8_t {
-  aborted_read,        ///< G1a: a value that was rolled back
-  intermediate_read,   ///< G1b: a value that its transaction wrote over
-  dirty_update,        ///< a version that was rolled back, and a committed one made of it
+  aborted_read,        ///< G1a: a transaction read a value that was rolled back
+  intermediate_read,   ///< G1b: it read a value that its writer then wrote over
+  dirty_update,        ///< a committed version was made of one that was rolled back
   internal,            ///< a transaction does not see what it wrote itself
   future_read,         ///< it sees what it writes only later
-  fuzzy_read,          ///< it reads a key twice, and not the same, without having written it in between
-  lost_update,         ///< two read the same version of a key, and both wrote the next
-  incompatible_order,  ///< lists of a key neither of which begins with the other
-  duplicate_elements,  ///< a value twice in a list
-  cyclic_versions,  ///< versions of a register each of which comes before the next, and the last before the first
+  fuzzy_read,          ///< it reads a key twice without a write of its own in between, and the values differ
+  lost_update,         ///< two transactions read the same version of a key, and both wrote the next
+  incompatible_order,  ///< two lists of a key were read, and neither begins with the other
+  duplicate_elements,  ///< a list holds a value twice
+  cyclic_versions,     ///< each version of a register comes before the next, and the last before the first
 };
 inline constexpr std::size_t kFlaws = 10;
 

@@ -73,7 +73,8 @@ void Versions::want_written() const {
         transaction_of_[read],
         fmt::format("{}: nobody wrote {}", history_.in_words(history_.operations()[read]), value));
   };
-  std::vector<std::uint32_t> looked_at(history_.key_names().size());  // of each order, so many are written
+  std::vector<std::uint32_t> looked_at(
+      history_.key_names().size());  // by key: so many values of its order are known to be written
   for (OperationIndex i = 0; i < history_.operations().size(); ++i) {
     const Operation& o = history_.operations()[i];
     if (o.kind != Kind::read && o.kind != Kind::read_other) continue;
@@ -113,7 +114,7 @@ void Versions::order_registers() {
       if (!is_final_[write]) continue;
       const Key key = history_.operations()[write].key;
       before_[write] = empty(key);
-      // What the transaction did to the key first: was it a read from outside?
+      // A first operation that reads the key saw another transaction's version.
       OperationIndex first = t.operations_begin;
       while (history_.operations()[first].key != key) ++first;
       const Operation& read = history_.operations()[first];

@@ -9,17 +9,17 @@
 
 namespace muster::history {
 
-/// Who wrote which value, and which version of a key follows which, as far as a history proves it. Values are unique within
-/// a key, so that a value that is read names its write.
+/// Which transaction wrote which value, and which version of a key follows which, as far as a history proves it. Values are
+/// unique within a key, so that a value that is read names its write.
 ///
-/// Lists      The longest list that was read of a key is the order of its versions. An append that nobody has read comes
+/// Lists      The longest list that was read of a key is the order of its versions. An append that no transaction read comes
 ///            after all of it.
-/// Registers  The empty register comes before all. A transaction that reads a key, and then writes it, writes a version
-///            that comes after the one it read: were it otherwise, the two would form a cycle of kind G1c, and this
-///            assumption hides none. Nothing else is assumed: not that registers are linearizable, nor that they follow
-///            the order of sessions.
+/// Registers  The empty register comes before all. A transaction that reads a key and then writes it makes a version after
+///            the one it read. If it were otherwise, the two transactions would form a cycle of kind G1c, so that this
+///            assumption hides none. The check assumes nothing else: neither that registers are linearizable, nor that
+///            they follow the order of sessions.
 ///
-/// Throws BadHistory where a value is written twice, or read and not written by anybody.
+/// Throws BadHistory where a value is written twice, or read and never written.
 class Versions {
  public:
   explicit Versions(const History& history);
@@ -32,14 +32,14 @@ class Versions {
   }
   /// The write of a value; kNone: there is none.
   OperationIndex find(Key key, Value value) const;
-  /// Its transaction writes the key no more.
+  /// Whether the transaction does not write the key again after it.
   bool is_final(OperationIndex write) const { return is_final_[write]; }
 
   /// Of lists: the appends in the order of a key's versions.
   std::span<const OperationIndex> order(Key key) const {
     return std::span(order_).subspan(order_begin_[key], order_begin_[key + 1] - order_begin_[key]);
   }
-  /// Of lists: where an append stands in that order; kNone: nobody has read it.
+  /// Of lists: where an append stands in that order; kNone: no transaction read it.
   std::uint32_t place(OperationIndex append) const { return place_[append]; }
 
   /// Of registers: a version is the write that made it, or a key's empty register.
@@ -53,10 +53,10 @@ class Versions {
   Version version_read(const Operation& read) const {
     return read.kind == Operation::Kind::read_nothing ? empty(read.key) : find(read.key, read.value);
   }
-  /// The version that comes before a write's, the empty one where no other is known; kNone: the write makes none that
-  /// others might see after its transaction, or it was rolled back.
+  /// The version before the one that a write makes; the empty one where no other is known. kNone: the transaction wrote the
+  /// key again later, or was rolled back.
   Version before(OperationIndex write) const { return before_[write]; }
-  /// The read by which before() is known; kNone: it is not known by one.
+  /// The read that proves before(); kNone: no read does.
   OperationIndex known_by(OperationIndex write) const { return known_by_[write]; }
 
  private:

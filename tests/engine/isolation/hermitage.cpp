@@ -2,16 +2,11 @@
 
 #include <algorithm>
 
-#include "engine/error.h"
-
 namespace muster::isolation {
 namespace {
 
 const Rows kRows{{"1", "10"}, {"2", "20"}};
 
-int number(std::string_view value) {
-  return std::stoi(std::string(value));
-}
 /// Predicates.
 auto is(int wanted) {
   return [wanted](std::string_view value) { return number(value) == wanted; };
@@ -103,7 +98,7 @@ bool observed_transaction_vanishes(Stage& stage) {
   const Step& fourth = t3.read("1");
   t3.commit();
   stage.end();
-  // Whose value each read saw: nobody's, T1's or T2's. It must not fall.
+  // The writer whose value each read saw: 0, none; 1, T1; 2, T2. It must not fall.
   const auto writer = [](const Step* step) {
     if (step->saw("10") || step->saw("20")) return 0;
     return step->saw("11") || step->saw("19") ? 1 : 2;
@@ -275,8 +270,6 @@ std::span<const Schedule> schedules() {
 
 std::string_view name_of(Outcome outcome) {
   switch (outcome) {
-    case Outcome::not_built:
-      return "-";
     case Outcome::allowed:
       return "**allowed**";
     case Outcome::waits:
@@ -290,16 +283,10 @@ std::string_view name_of(Outcome outcome) {
 }
 
 Outcome outcome_of(const Schedule& schedule, const Level& level) {
-  std::optional<Stage> stage;
-  try {
-    stage.emplace(level, kRows);
-  } catch (const ConfigError& error) {
-    if (error.key() != "engine.isolation") throw;
-    return Outcome::not_built;
-  }
-  if (schedule.play(*stage)) return Outcome::allowed;
-  if (stage->somebody_was_refused()) return Outcome::aborts;
-  return stage->somebody_waited() ? Outcome::waits : Outcome::versions;
+  Stage stage(level, kRows);
+  if (schedule.play(stage)) return Outcome::allowed;
+  if (stage.some_actor_was_refused()) return Outcome::aborts;
+  return stage.some_actor_waited() ? Outcome::waits : Outcome::versions;
 }
 
 }  // namespace muster::isolation

@@ -20,11 +20,10 @@ std::span<const Schedule> schedules();
 
 /// What became of a schedule at a level.
 enum class Outcome {
-  not_built,
   allowed,
   waits,     ///< prevented: a transaction waited until it could do no harm
   aborts,    ///< prevented: the engine rolled one back
-  versions,  ///< prevented: a reader saw what was there before, and nobody waited or was rolled back
+  versions,  ///< prevented: a reader saw what was there before, and no transaction waited or was rolled back
 };
 std::string_view name_of(Outcome outcome);
 Outcome outcome_of(const Schedule& schedule, const Level& level);

@@ -4,9 +4,10 @@
 namespace muster::isolation {
 namespace {
 
-/// Whether each level, in the order of kLevels, allows each schedule, in the order of schedules(): a, or prevents it.
-/// read_committed as what Hermitage found of SQL Server's by locks and PostgreSQL's by versions; snapshot as PostgreSQL's
-/// repeatable read; the three that are serializable as its serializable.
+/// One row a schedule, in the order of schedules(); one column a level, in the order of kLevels. a: the level allows the
+/// anomaly; a dot: it prevents it. The source is what Hermitage found: for read_committed by locks of SQL Server's read
+/// committed, by versions of PostgreSQL's; for snapshot of PostgreSQL's repeatable read; for the three that are serializable
+/// of its serializable.
 constexpr std::array<std::string_view, 14> kAllowed{
     "......",  // G0
     "......",  // G1a
@@ -33,7 +34,6 @@ TEST_CASE("Hermitage: each level allows what its definition allows, and prevents
       const Schedule& schedule = schedules()[row];
       INFO(schedule.anomaly << " " << schedule.variant << " at " << kLevels[column].name);
       const Outcome outcome = outcome_of(schedule, kLevels[column]);
-      if (outcome == Outcome::not_built) continue;
       CHECK((outcome == Outcome::allowed) == (kAllowed[row][column] == 'a'));
     }
   }
@@ -44,7 +44,6 @@ TEST_CASE("Hermitage: an outcome is the same whenever the schedule is played") {
     for (const Schedule& schedule : schedules()) {
       INFO(schedule.anomaly << " " << schedule.variant << " at " << level.name);
       const Outcome first = outcome_of(schedule, level);
-      if (first == Outcome::not_built) continue;
       for (int i = 0; i < 5; ++i) CHECK(outcome_of(schedule, level) == first);
     }
   }

@@ -12,13 +12,17 @@ namespace {
 
 constexpr std::chrono::seconds kHangs{60};
 
-/// One that nobody ends would else hang for ever.
+/// Ends the program: a step that no transaction ends would hang for ever.
 [[noreturn]] void die(const char* what) {
   std::fprintf(stderr, "isolation: %s\n", what);
   std::abort();
 }
 
 }  // namespace
+
+int number(std::string_view value) {
+  return std::stoi(std::string(value));
+}
 
 Status read(Session& session, TableId table, std::string_view key, std::string& value) {
   std::vector<std::byte> bytes;
@@ -207,7 +211,7 @@ Stage::Stage(const Level& level, const Rows& rows) : level_(level) {
   if (!session->commit()) die("the rows cannot be committed");
 }
 
-/// All of them are asked first: one may wait for what another gives back as it leaves.
+/// All actors are asked first: one may wait for what another gives back as it leaves.
 Stage::~Stage() {
   for (const auto& actor : actors_) actor->ask_to_leave();
 }
@@ -218,14 +222,15 @@ Actor& Stage::actor() {
   return *actors_.back();
 }
 
-/// Twice in a row: an actor that was seen to wait may have been let go by one that was seen to run behind it.
-void Stage::wait_until_nobody_runs() {
+/// Looks until no actor runs, twice in a row: an actor that was seen to wait may have been let go by one that was seen to run
+/// later in the same round.
+void Stage::wait_until_no_actor_runs() {
   const auto deadline = std::chrono::steady_clock::now() + kHangs;
   Backoff backoff;
   for (int quiet = 0; quiet < 2; backoff.pause()) {
-    bool somebody_runs = false;
-    for (const auto& actor : actors_) somebody_runs = actor->is_running() || somebody_runs;
-    quiet = somebody_runs ? 0 : quiet + 1;
+    bool one_runs = false;
+    for (const auto& actor : actors_) one_runs = actor->is_running() || one_runs;
+    quiet = one_runs ? 0 : quiet + 1;
     if (std::chrono::steady_clock::now() > deadline)
       die("a step neither happens nor waits for another transaction");
   }
@@ -242,17 +247,17 @@ Actor* Stage::next_to_start() {
 }
 
 void Stage::settle() {
-  wait_until_nobody_runs();
+  wait_until_no_actor_runs();
   while (Actor* const next = next_to_start()) {
     next->start_next();
-    wait_until_nobody_runs();
+    wait_until_no_actor_runs();
   }
 }
 
 const Rows& Stage::end() {
   if (rows_at_the_end_) return *rows_at_the_end_;
   for (const auto& actor : actors_) {
-    if (actor->waits()) die("a step waits for ever: nobody is left who would end what it waits for");
+    if (actor->waits()) die("a step waits for ever: no actor is left that would end what it waits for");
   }
   for (const auto& actor : actors_) actor->leave();
   rows_at_the_end_.emplace();
@@ -263,10 +268,10 @@ const Rows& Stage::end() {
   return *rows_at_the_end_;
 }
 
-bool Stage::somebody_waited() const {
+bool Stage::some_actor_waited() const {
   return waited_;
 }
-bool Stage::somebody_was_refused() const {
+bool Stage::some_actor_was_refused() const {
   return refused_;
 }
 

@@ -36,8 +36,8 @@ inline constexpr std::array<Level, 6> kLevels{{
 
 using Rows = std::map<std::string, std::string>;
 
-/// What one operation of one transaction came to. It may not have happened yet: its actor waits in it, or before it. The last
-/// word is there when the stage is over.
+/// What one operation of one transaction came to. It may not have happened yet: its actor waits in it, or before it. It is
+/// final when the stage is over.
 struct Step {
   std::function<Status(Session&, Step&)> act;
   bool begins = false;
@@ -76,8 +76,8 @@ class Actor {
   const Step& scan(std::function<bool(std::string_view value)> wanted = {});
   const Step& commit();
   const Step& abort();
-  /// What an application does that looks before it writes. Its operations are one step: nobody comes in between unless it
-  /// waits.
+  /// What an application does that looks before it writes. Its operations are one step: no other actor comes in between
+  /// unless it waits.
   const Step& then(std::function<Status(Session&, Step&)> act);
 
   /// Whether the step that it was told last has not happened.
@@ -119,7 +119,6 @@ class Actor {
 /// in which they are told, whatever the threads' speed: whether a step has happened or waits is asked, not timed.
 class Stage {
  public:
-  /// Throws ConfigError where the level is not built.
   Stage(const Level& level, const Rows& rows);
   ~Stage();
   Stage(const Stage&) = delete;
@@ -129,18 +128,18 @@ class Stage {
   TableId table() const { return table_; }
   Actor& actor();
 
-  /// After the last step: the rows that are there. Nobody is told anything any more.
+  /// After the last step: the rows that are there. No actor is told anything any more.
   const Rows& end();
 
-  bool somebody_waited() const;
-  bool somebody_was_refused() const;
+  bool some_actor_waited() const;
+  bool some_actor_was_refused() const;
 
  private:
   friend class Actor;
-  /// Until every actor has done all it was told, or waits. Of those that need not wait any more each ends its step; then one
-  /// step happens at a time, the one that was told first.
+  /// Until every actor has done all it was told, or waits. First, every actor that need not wait any more ends its step. Then
+  /// one step happens at a time, the one that was told first.
   void settle();
-  void wait_until_nobody_runs();
+  void wait_until_no_actor_runs();
   Actor* next_to_start();
 
   const Level level_;
@@ -153,6 +152,9 @@ class Stage {
   bool waited_ = false;
   bool refused_ = false;
 };
+
+/// The number that a value shows.
+int number(std::string_view value);
 
 /// For steps of Actor::then.
 Status read(Session& session, TableId table, std::string_view key, std::string& value);

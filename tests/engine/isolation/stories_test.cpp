@@ -1,39 +1,21 @@
 #include <algorithm>
 #include <numeric>
 
-#include "engine/error.h"
 #include "tests/catch.h"
 #include "tests/engine/isolation/stage.h"
 
 // What goes wrong between people who share data, told as it happens to them, at every level; and what helps. The order of
-// events is fixed: what a person is told to do happens at once, or when nobody else is in the way any more.
+// events is fixed: what a person is told to do happens at once, or when no other person is in the way any more.
 // Source of most: Kleppmann, Designing Data-Intensive Applications, 2017, chapter 7.
 
 namespace muster::isolation {
 namespace {
-
-std::vector<Level> built_levels() {
-  std::vector<Level> built;
-  for (const Level& level : kLevels) {
-    try {
-      const Stage stage(level, {});
-      built.push_back(level);
-    } catch (const ConfigError& error) {
-      if (error.key() != "engine.isolation") throw;
-    }
-  }
-  return built;
-}
 
 bool is_read_committed(const Level& level) {
   return level.isolation == Isolation::read_committed;
 }
 bool is_serializable(const Level& level) {
   return !is_read_committed(level) && level.isolation != Isolation::snapshot;
-}
-
-int number(std::string_view value) {
-  return std::stoi(std::string(value));
 }
 
 int sum_of(const Rows& rows) {
@@ -51,10 +33,8 @@ auto equals(std::string_view wanted) {
 
 }  // namespace
 
-TEST_CASE(
-    "The car: two buyers press the button at once, and the invoice goes to the one who is listed as the "
-    "buyer") {
-  for (const Level& level : built_levels()) {
+TEST_CASE("The car: two buyers press the button at once, and the invoice goes to the buyer who is listed") {
+  for (const Level& level : kLevels) {
     INFO(level.name);
     Stage stage(level, {{"buyer", "nobody"}, {"invoice to", "nobody"}});
     Actor &alice = stage.actor(), &bob = stage.actor();
@@ -73,7 +53,7 @@ TEST_CASE(
 }
 
 TEST_CASE("The missing 100: Alice looks at her two accounts while 100 go from one to the other") {
-  for (const Level& level : built_levels()) {
+  for (const Level& level : kLevels) {
     INFO(level.name);
     Stage stage(level, {{"current", "500"}, {"savings", "500"}});
     Actor &alice = stage.actor(), &transfer = stage.actor();
@@ -92,7 +72,7 @@ TEST_CASE("The missing 100: Alice looks at her two accounts while 100 go from on
 
 TEST_CASE("The backup: copied account by account while money moves, it holds what there was at one moment") {
   const Rows before{{"a", "100"}, {"b", "100"}, {"c", "100"}, {"d", "100"}};
-  for (const Level& level : built_levels()) {
+  for (const Level& level : kLevels) {
     INFO(level.name);
     Stage stage(level, before);
     Actor &backup = stage.actor(), &teller = stage.actor();
@@ -124,16 +104,17 @@ TEST_CASE("The backup: copied account by account while money moves, it holds wha
       CHECK(sum_of(restored) == 380);  // both payments have left, and neither has arrived
     } else {
       CHECK(restored == before);
-      // The price: who locks what it has copied lets no payment through, who looks at a snapshot lets all.
+      // The price: a backup that locks what it has copied lets no payment through. One that looks at a snapshot lets all
+      // through.
       const bool by_versions =
           level.isolation == Isolation::snapshot || level.isolation == Isolation::serializable_snapshot;
-      CHECK(stage.somebody_waited() == !by_versions);
+      CHECK(stage.some_actor_waited() == !by_versions);
     }
   }
 }
 
 TEST_CASE("The integrity check: it adds up all accounts twice, and a payment goes through in between") {
-  for (const Level& level : built_levels()) {
+  for (const Level& level : kLevels) {
     INFO(level.name);
     Stage stage(level, {{"a", "100"}, {"b", "100"}});
     Actor &check = stage.actor(), &owner = stage.actor();
@@ -153,14 +134,14 @@ namespace {
 
 const Rows kDoctors{{"Alice", "on call"}, {"Bob", "on call"}};
 
-/// Goes home if two are on call, as the doctor has seen.
+/// The doctor goes home if the scan has shown two on call.
 const Step& goes_home(Stage& stage, Actor& doctor, std::string_view name, const Step& seen) {
   return doctor.then([&stage, name, &seen](Session& session, Step&) {
     return seen.rows.size() < 2 ? Status::ok : update(session, stage.table(), name, "at home");
   });
 }
 
-/// Looks who is on call, and lets nobody change it.
+/// The doctor looks which doctors are on call, and keeps others from changing it.
 const Step& looks_for_update(Stage& stage, Actor& doctor) {
   return doctor.then([&stage](Session& session, Step& step) {
     for (const auto& [name, unused] : kDoctors) {
@@ -176,7 +157,7 @@ const Step& looks_for_update(Stage& stage, Actor& doctor) {
 }  // namespace
 
 TEST_CASE("The doctors on call: both feel unwell, both see that two are there, both go home") {
-  for (const Level& level : built_levels()) {
+  for (const Level& level : kLevels) {
     INFO(level.name);
     Stage stage(level, kDoctors);
     Actor &alice = stage.actor(), &bob = stage.actor();
@@ -193,7 +174,7 @@ TEST_CASE("The doctors on call: both feel unwell, both see that two are there, b
 }
 
 TEST_CASE("The doctors on call, remedy: reading for update, one stays at every level") {
-  for (const Level& level : built_levels()) {
+  for (const Level& level : kLevels) {
     INFO(level.name);
     Stage stage(level, kDoctors);
     Actor &alice = stage.actor(), &bob = stage.actor();
@@ -219,7 +200,7 @@ namespace {
 
 constexpr std::string_view kNoon = "room 1 at 12:00";
 
-/// Books the room if nobody has, as was seen.
+/// The actor books the room if the scan has shown no booking.
 const Step& books(Stage& stage, Actor& actor, std::string_view booking, const Step& seen) {
   return actor.then([&stage, booking, &seen](Session& session, Step&) {
     return seen.rows.empty() ? insert(session, stage.table(), booking, kNoon) : Status::ok;
@@ -229,7 +210,7 @@ const Step& books(Stage& stage, Actor& actor, std::string_view booking, const St
 }  // namespace
 
 TEST_CASE("The meeting room: two look whether it is free at noon, and both book it") {
-  for (const Level& level : built_levels()) {
+  for (const Level& level : kLevels) {
     INFO(level.name);
     Stage stage(level, {{"booking 1", "room 2 at 12:00"}});
     Actor &alice = stage.actor(), &bob = stage.actor();
@@ -247,7 +228,7 @@ TEST_CASE("The meeting room: two look whether it is free at noon, and both book 
 
 TEST_CASE(
     "The meeting room: reading for update does not help, since there is no booking that could be locked") {
-  for (const Level& level : built_levels()) {
+  for (const Level& level : kLevels) {
     if (is_serializable(level)) continue;
     INFO(level.name);
     Stage stage(level, {{"booking 1", "room 2 at 12:00"}});
@@ -277,7 +258,7 @@ TEST_CASE(
 TEST_CASE(
     "The meeting room, remedy: a row for each slot, read for update, gives the conflict something to be "
     "about") {
-  for (const Level& level : built_levels()) {
+  for (const Level& level : kLevels) {
     INFO(level.name);
     Stage stage(level, {{"booking 1", "room 2 at 12:00"}, {"slot: room 1 at 12:00", "slot"}});
     Actor &alice = stage.actor(), &bob = stage.actor();
@@ -285,7 +266,7 @@ TEST_CASE(
     bob.begin();
     alice.read_for_update("slot: room 1 at 12:00");
     bob.read_for_update("slot: room 1 at 12:00");
-    // Under snapshot the row has to be written as well: who only holds its lock leaves no newer version behind.
+    // Under snapshot the row has to be written as well: a transaction that only locks it leaves no newer version behind.
     alice.update("slot: room 1 at 12:00", "slot, looked at by Alice");
     const Step& seen_by_alice = alice.scan(equals(kNoon));
     books(stage, alice, "booking 2", seen_by_alice);
@@ -298,7 +279,7 @@ TEST_CASE(
 }
 
 TEST_CASE("The user name: two people claim it at once; as a key it is given once, at every level") {
-  for (const Level& level : built_levels()) {
+  for (const Level& level : kLevels) {
     INFO(level.name);
     Stage stage(level, {});
     Actor &alice = stage.actor(), &bob = stage.actor();
@@ -316,7 +297,7 @@ TEST_CASE("The user name: two people claim it at once; as a key it is given once
 }
 
 TEST_CASE("The user name: as a value, looked for before it is taken, it is given twice below serializable") {
-  for (const Level& level : built_levels()) {
+  for (const Level& level : kLevels) {
     INFO(level.name);
     Stage stage(level, {{"user 1", "tiger"}});
     Actor &alice = stage.actor(), &bob = stage.actor();
@@ -339,8 +320,8 @@ TEST_CASE("The user name: as a value, looked for before it is taken, it is given
 
 namespace {
 
-/// Two people press "like"; each program reads the counter, by `look`, adds one and writes. Who is refused tries again. Returns
-/// what the counter shows, from 42.
+/// Two people press "like". Each program reads the counter, by `look`, adds one and writes; if it is refused, it tries again.
+/// Returns what the counter shows, from 42.
 template <class Look>
 int likes_after_two(const Level& level, Look look) {
   Stage stage(level, {{"likes", "42"}});
@@ -370,7 +351,7 @@ int likes_after_two(const Level& level, Look look) {
 }  // namespace
 
 TEST_CASE("The counter: two add one to what they have read, and one of them is lost under read committed") {
-  for (const Level& level : built_levels()) {
+  for (const Level& level : kLevels) {
     INFO(level.name);
     const int likes = likes_after_two(level, [](Actor& actor) -> const Step& { return actor.read("likes"); });
     CHECK(likes == (is_read_committed(level) ? 43 : 44));
@@ -378,7 +359,7 @@ TEST_CASE("The counter: two add one to what they have read, and one of them is l
 }
 
 TEST_CASE("The counter, remedy: read for update, both count at every level") {
-  for (const Level& level : built_levels()) {
+  for (const Level& level : kLevels) {
     INFO(level.name);
     const int likes =
         likes_after_two(level, [](Actor& actor) -> const Step& { return actor.read_for_update("likes"); });

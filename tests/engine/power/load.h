@@ -39,7 +39,8 @@ struct WrongAnswer : std::runtime_error {
 /// One transaction in eight only scans a table: whose insertions, changes and removals it has seen is thereby promised,
 /// too, once it is acknowledged. Any other moves an amount between two accounts (their sum is always 0), reads a third, inserts, changes
 /// or removes a few records of any length, and inserts its number into the journal; one in four is rolled back. Under
-/// Isolation::snapshot a scan of the accounts has to show the sum 0, and whoever reads what another wrote may not outlive it.
+/// Isolation::snapshot a scan of the accounts has to show the sum 0, and a transaction that reads what another wrote may not
+/// outlive it.
 class Load {
  public:
   /// Told of every transaction that asks to be committed, and of every promise. Called by any thread.

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -8,6 +10,7 @@
 #include <system_error>
 #include <vector>
 
+#include "algorithms/backoff.h"
 #include "engine/database.h"
 #include "engine/error.h"
 #include "tests/engine/log/log_testing.h"
@@ -29,6 +32,16 @@ inline DatabaseOptions memory_database(const std::filesystem::path& directory) {
   DatabaseOptions options = small_database(directory);
   options.log.device = "memory";
   return options;
+}
+
+/// Waits until the condition holds, such as that a session in another thread waits. False after ten seconds: a failure, and
+/// not a hang.
+inline bool comes_true(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  for (Backoff backoff; std::chrono::steady_clock::now() < deadline; backoff.pause()) {
+    if (condition()) return true;
+  }
+  return false;
 }
 
 /// When each file was last written.

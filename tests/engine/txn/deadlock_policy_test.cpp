@@ -22,8 +22,8 @@ DeadlockOptions deadlock_by(DeadlockPolicy policy) {
   return {policy, std::chrono::milliseconds(5)};
 }
 
-/// Runs `transaction(holder, number)` in as many threads, each until it has succeeded `rounds` times. One that is refused keeps
-/// its age.
+/// Runs `transaction(holder, number)` in as many threads, each until it has succeeded `rounds` times. A transaction that is
+/// refused keeps its age.
 template <class Transaction>
 void run_all(LockManager& locks, std::size_t threads_count, int rounds, Transaction transaction) {
   std::vector<std::thread> threads;
@@ -36,7 +36,7 @@ void run_all(LockManager& locks, std::size_t threads_count, int rounds, Transact
         locks.begins(holder, again);
         again = !transaction(holder, i);
         locks.release_all(holder, 0);
-        // A random pause, or those who never wait meet over and over.
+        // A random pause. Without it, threads that never wait would meet over and over.
         if (again) std::this_thread::sleep_for(std::chrono::microseconds(random() % 300));
         done += again ? 0 : 1;
       }
@@ -45,6 +45,16 @@ void run_all(LockManager& locks, std::size_t threads_count, int rounds, Transact
   }
   for (auto& thread : threads) thread.join();
 }
+
+/// Two transactions, of which one began first.
+struct Pair {
+  explicit Pair(DeadlockPolicy policy) : locks(nullptr, deadlock_by(policy)) {
+    locks.begins(older, false);
+    locks.begins(younger, false);
+  }
+  LockManager locks;
+  LockHolder older, younger;
+};
 
 }  // namespace
 
@@ -125,7 +135,7 @@ TEST_CASE("deadlock policy: many threads over few locks in all modes exclude eac
   CHECK(wrong.load() == 0);
 }
 
-TEST_CASE("no_wait: nobody waits") {
+TEST_CASE("no_wait: a request that would have to wait is refused") {
   LockManager locks(nullptr, deadlock_by(DeadlockPolicy::no_wait));
   LockHolder a, b;
   REQUIRE(locks.acquire(a, 7, kRead));
@@ -140,10 +150,8 @@ TEST_CASE("no_wait: nobody waits") {
 TEST_CASE(
     "wait_die: an older one waits for a younger one, which is rolled back where it would wait for the "
     "older") {
-  LockManager locks(nullptr, deadlock_by(DeadlockPolicy::wait_die));
-  LockHolder older, younger;
-  locks.begins(older, false);
-  locks.begins(younger, false);
+  Pair pair(DeadlockPolicy::wait_die);
+  auto& [locks, older, younger] = pair;
   REQUIRE(locks.acquire(older, 1, kWrite));
   REQUIRE(locks.acquire(younger, 2, kWrite));
   Asking waiting(locks, older, 2, kRead);
@@ -155,27 +163,24 @@ TEST_CASE(
   locks.release_all(older, 0);
 }
 
-TEST_CASE("wait_die: one that waits is older than those who wait before it, too") {
-  LockManager locks(nullptr, deadlock_by(DeadlockPolicy::wait_die));
-  LockHolder first, second, third;
-  locks.begins(first, false);
-  locks.begins(second, false);
-  locks.begins(third, false);
-  REQUIRE(locks.acquire(third, 1, kRead));
-  Asking writer(locks, first, 1, kWrite);
-  await_waiting(first);
-  CHECK_FALSE(
-      locks.acquire(second, 1, kRead));  // older than the holder, but not than the first, which comes next
-  locks.release_all(third, 0);
+TEST_CASE("wait_die: a transaction that waits is older than the transactions that wait before it, too") {
+  Pair pair(DeadlockPolicy::wait_die);
+  auto& [locks, older, younger] = pair;
+  LockHolder youngest;
+  locks.begins(youngest, false);
+  REQUIRE(locks.acquire(youngest, 1, kRead));
+  Asking writer(locks, older, 1, kWrite);
+  await_waiting(older);
+  // It is older than the holder, but not than the writer, which comes next.
+  CHECK_FALSE(locks.acquire(younger, 1, kRead));
+  locks.release_all(youngest, 0);
   CHECK(writer.granted());
-  locks.release_all(first, 0);
+  locks.release_all(older, 0);
 }
 
 TEST_CASE("wait_die: one that was rolled back keeps its age, and in the end waits instead") {
-  LockManager locks(nullptr, deadlock_by(DeadlockPolicy::wait_die));
-  LockHolder a, victim;
-  locks.begins(a, false);
-  locks.begins(victim, false);
+  Pair pair(DeadlockPolicy::wait_die);
+  auto& [locks, a, victim] = pair;
   REQUIRE(locks.acquire(a, 1, kWrite));
   CHECK_FALSE(locks.acquire(victim, 1, kWrite));
   locks.release_all(victim, 0);
@@ -197,10 +202,8 @@ TEST_CASE("wait_die: one that was rolled back keeps its age, and in the end wait
 }
 
 TEST_CASE("wound_wait: a younger one waits for an older one") {
-  LockManager locks(nullptr, deadlock_by(DeadlockPolicy::wound_wait));
-  LockHolder older, younger;
-  locks.begins(older, false);
-  locks.begins(younger, false);
+  Pair pair(DeadlockPolicy::wound_wait);
+  auto& [locks, older, younger] = pair;
   REQUIRE(locks.acquire(older, 1, kWrite));
   Asking waiting(locks, younger, 1, kWrite);
   await_waiting(younger);
@@ -213,10 +216,8 @@ TEST_CASE("wound_wait: a younger one waits for an older one") {
 TEST_CASE(
     "wound_wait: a wounded one learns of it when it asks for its next lock, and is not wounded any more "
     "after") {
-  LockManager locks(nullptr, deadlock_by(DeadlockPolicy::wound_wait));
-  LockHolder older, younger;
-  locks.begins(older, false);
-  locks.begins(younger, false);
+  Pair pair(DeadlockPolicy::wound_wait);
+  auto& [locks, older, younger] = pair;
   REQUIRE(locks.acquire(younger, 1, kWrite));
   Asking waiting(locks, older, 1, kWrite);
   await_waiting(older);
@@ -250,7 +251,7 @@ TEST_CASE("wound_wait: a wounded one that waits is woken") {
   locks.release_all(oldest, 0);
 }
 
-TEST_CASE("timeout: one that waits for long is refused, and those behind it go on") {
+TEST_CASE("timeout: a request that waits for long is refused, and the requests behind it go on") {
   constexpr std::chrono::seconds kTimeout(2);
   LockManager locks(nullptr, {DeadlockPolicy::timeout, kTimeout});
   LockHolder a, b, c;
@@ -350,8 +351,8 @@ TEST_CASE("deadlock policy: a session that was a victim begins again with the ag
     std::vector<std::byte> its_value;
     of_victim.store(victim->read_for_update(table, as_bytes("n"), its_value));
   });
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  CHECK(of_victim.load() == Status::ok);  // waits
+  CHECK(comes_true([&] { return victim->waits(); }));
+  CHECK(of_victim.load() == Status::ok);  // it has not returned
   quick->commit();
   waiting.join();
   CHECK(of_victim.load() == Status::not_found);

@@ -229,7 +229,7 @@ TEST_CASE("ghost: another transaction inserts what was removed, and its rollback
   CHECK(slots_of(f).ghosts == 0);
 }
 
-TEST_CASE("ghost: it stays as long as somebody holds the lock of its name") {
+TEST_CASE("ghost: it stays as long as a transaction holds the lock of its name") {
   Gate gate;
   Fixture f(50, {.gate = &gate});
   f.leave_ghosts(gate, {key_of(7), key_of(8)});
@@ -313,7 +313,7 @@ TEST_CASE("ghost: insertions and removals over and over leave a table as small a
 TEST_CASE("ghost: a scan beside insertions and removals never misses what only rollbacks have removed") {
   const bool early = GENERATE(false, true);
   const auto policy = GENERATE(CommitPolicy::durable, CommitPolicy::pipelined);
-  constexpr std::uint64_t kKeys = 60;  // every third is only removed by those who roll back
+  constexpr std::uint64_t kKeys = 60;  // every third is only removed by transactions that roll back
   Fixture f(kKeys, {.early_lock_release = early});
   std::atomic<int> wrong{0};
   std::atomic<int> working{3};

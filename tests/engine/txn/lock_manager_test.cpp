@@ -108,7 +108,8 @@ TEST_CASE("LockManager: who asks for shared does not overtake a waiting exclusiv
   locks.release_all(c, 0);
 }
 
-TEST_CASE("LockManager: an upgrade is granted at once to the only holder, and else before those who wait") {
+TEST_CASE(
+    "LockManager: an upgrade is granted at once to the only holder, and else before the holders that wait") {
   LockManager locks;
   LockHolder a, b, c, d;
   REQUIRE(locks.acquire(a, 7, kShared));
@@ -182,7 +183,7 @@ TEST_CASE("LockManager: a cycle of any length has one victim, who closes it") {
   }
 }
 
-TEST_CASE("LockManager: a cycle through somebody who waits behind a waiter is found") {
+TEST_CASE("LockManager: a cycle through a holder that waits behind a waiter is found") {
   LockManager locks;
   LockHolder a, b, c;
   REQUIRE(locks.acquire(a, 1, kShared));
@@ -342,14 +343,14 @@ TEST_CASE("LockManager: many threads over few locks never hold one that excludes
   CHECK(committed.load() > deadlocks.load());
 }
 
-TEST_CASE("LockManager: those who add hold a lock together, with nobody else") {
+TEST_CASE("LockManager: holders that add have a lock together, and no reader or writer beside them") {
   LockManager locks;
   LockHolder a, b, c;
   REQUIRE(locks.acquire(a, 7, kAdd));
   REQUIRE(locks.acquire(b, 7, kAdd));
   CHECK_FALSE(locks.try_acquire(c, 7, kShared));
   CHECK_FALSE(locks.try_acquire(c, 7, kExclusive));
-  CHECK_FALSE(locks.try_acquire(a, 7, kShared));  // for that it had to be alone
+  CHECK_FALSE(locks.try_acquire(a, 7, kShared));  // to read, it would have to be alone
   Asking reader(locks, c, 7, kShared);
   await_waiting(c);
   CHECK(locks.acquire(a, 7, kAdd));  // it has it
@@ -362,7 +363,9 @@ TEST_CASE("LockManager: those who add hold a lock together, with nobody else") {
   locks.release_all(c, 0);
 }
 
-TEST_CASE("LockManager: who adds outlives the transaction as a writer does, and makes others depend on it") {
+TEST_CASE(
+    "LockManager: a lock to add outlives its transaction as a writer's does, and the next holder depends on "
+    "it") {
   LockManager locks;
   LockHolder a, b;
   REQUIRE(locks.acquire(a, 7, kAdd));
@@ -379,7 +382,7 @@ TEST_CASE("LockManager: a lock that is released early is free, and the others st
   LockManager locks;
   LockHolder a, b;
   constexpr LockName kLocks = 200;
-  // Names that meet in the holder's table: each is found across the places of those that are gone.
+  // Names that meet in the holder's table: each is found across the places of names that are gone.
   for (LockName n = 1; n <= kLocks; ++n) REQUIRE(locks.acquire(a, n % 8 + n * 4096, kShared));
   for (LockName n = 2; n <= kLocks; n += 2) locks.release_early(a, n % 8 + n * 4096);
   for (LockName n = 1; n <= kLocks; ++n) {
@@ -393,7 +396,7 @@ TEST_CASE("LockManager: a lock that is released early is free, and the others st
   locks.release_all(b, 0);
 }
 
-TEST_CASE("LockManager: an early release lets those in who wait") {
+TEST_CASE("LockManager: an early release lets a waiting holder in") {
   LockManager locks;
   LockHolder a, b;
   REQUIRE(locks.acquire(a, 7, kExclusive));

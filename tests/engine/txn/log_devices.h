@@ -41,7 +41,7 @@ inline std::unique_ptr<LogDevice> make_holding_device(const LogOptions& log, Lsn
       std::make_unique<FileLogDevice>(lock_log(log.directory), begin, log.segment_bytes));
 }
 
-/// Where syncs stop until somebody opens it.
+/// Where syncs stop until the test opens it.
 class Gate {
  public:
   void open() { set(true); }

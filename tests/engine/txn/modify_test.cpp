@@ -155,7 +155,7 @@ TEST_CASE("increment: two that add to one number do not wait for each other, and
   CHECK(f.session->increment(f.table, as_bytes("n"), 1, 5) == Status::ok);
   other->begin_without_waiting();
   CHECK(other->increment(f.table, as_bytes("n"), 1, 30) == Status::ok);
-  // Nobody reads or writes the record meanwhile, nor do they.
+  // Until both have ended, no transaction reads or writes the record.
   std::vector<std::byte> value;
   third->begin_without_waiting();
   CHECK(third->read(f.table, as_bytes("n"), value) == Status::deadlock);
@@ -174,7 +174,7 @@ TEST_CASE("increment: two that add to one number do not wait for each other, and
   CHECK(f.value() == "<" + number_text(7 + (first_aborts ? 0 : 5) + (second_aborts ? 0 : 30)) + ">");
 }
 
-TEST_CASE("increment: whoever has added and then reads is alone with the record") {
+TEST_CASE("increment: a transaction that has added and then reads is alone with the record") {
   Fixture f;
   const auto other = f.database->attach(kDurable);
   f.session->begin();

@@ -33,7 +33,7 @@ struct Fixture {
     if (!was_rolled_back(status)) other->abort();
     return was_rolled_back(status);
   }
-  /// Which of these keys others would have to wait for.
+  /// The keys, of these, whose insertion would make another transaction wait.
   std::set<std::string> kept_out(const std::vector<std::string>& keys) const {
     std::set<std::string> found;
     for (const std::string& key : keys) {
@@ -151,8 +151,8 @@ TEST_CASE("phantom: an insertion that waited for a scan goes into the gap that i
     inserted.store(true);
     if (status == Status::ok) f.other->commit();
   });
-  REQUIRE(f.insert(*f.scanner, "c2") == Status::ok);  // between c1 and what the other waits for
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  CHECK(comes_true([&] { return f.other->waits(); }));
+  CHECK(f.insert(*f.scanner, "c2") == Status::ok);  // between c1 and what the other waits for
   CHECK_FALSE(inserted.load());
   f.scanner->commit();
   inserting.join();
@@ -217,7 +217,7 @@ TEST_CASE("phantom: ranges stay closed across the leaves of a tree that is split
     if (f.waits(key_of(i))) found.insert(key_of(i));
   }
   CHECK(found == expected);
-  // The same with other leaves: those around are split, and emptied.
+  // The same with other leaves: the leaves around the range are split, and emptied.
   f.other->begin();
   for (std::uint64_t i = 201; i < 400; i += 2)
     REQUIRE(f.other->insert(f.table, as_bytes(key_of(i)), as_bytes(value)) == Status::ok);

@@ -9,9 +9,9 @@
 
 namespace muster::testing {
 
-/// A table of predicate locks, as the textbook has them: what a reader has asked for stays here until its transaction ends, and
-/// every writer asks each predicate of others whether the record satisfies it. For measuring what that costs; the engine
-/// locks ranges of an index instead.
+/// A table of predicate locks, as the textbook has them. What a reader has asked for stays here until its transaction ends.
+/// Every writer asks each predicate of the other transactions whether its record satisfies it. For measuring what that costs;
+/// the engine locks ranges of an index instead.
 /// Source: Eswaran, Gray, Lorie, Traiger, CACM 19(11), 1976.
 class PredicateLocks {
  public:
@@ -22,7 +22,7 @@ class PredicateLocks {
     const std::lock_guard guard(mutex_);
     predicates_.emplace_back(owner, std::move(predicate));
   }
-  /// Whether nobody else has read what this record belongs to.
+  /// Whether the record belongs to nothing that another owner has read.
   bool may_write(Owner owner, const std::string& key, const std::string& value) {
     const std::lock_guard guard(mutex_);
     for (const auto& [reader, predicate] : predicates_) {

@@ -39,7 +39,7 @@ double median_ns(Call call) {
 }  // namespace
 
 TEST_CASE(
-    "PredicateLocks: a writer waits for those who have read what the record belongs to, and only for them") {
+    "PredicateLocks: a writer waits for the readers whose predicate its record satisfies, and for no other") {
   PredicateLocks locks;
   locks.read(1, range("b", "d"));
   locks.read(2, [](const std::string&, const std::string& value) { return value == "free"; });

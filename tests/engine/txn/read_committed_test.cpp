@@ -55,7 +55,7 @@ TEST_CASE("read committed, locks: what was read may change before the transactio
   f.reader->commit();
 }
 
-TEST_CASE("read committed, locks: nobody reads what is not committed") {
+TEST_CASE("read committed, locks: a reader waits for what is not committed") {
   Fixture f;
   f.writer->begin();
   REQUIRE(f.update(*f.writer, "b", "2") == Status::ok);
@@ -73,7 +73,7 @@ TEST_CASE("read committed, locks: nobody reads what is not committed") {
     f.reader->commit();
     done.store(true);
   });
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  CHECK(comes_true([&] { return f.reader->waits(); }));
   CHECK_FALSE(done.load());
   const bool commits = GENERATE(false, true);
   commits ? static_cast<void>(f.writer->commit()) : f.writer->abort();

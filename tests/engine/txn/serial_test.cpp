@@ -34,7 +34,7 @@ struct Fixture {
                                   Isolation level = Isolation::serial) {
     return database->attach(policy, level);
   }
-  /// Whose partitions are those of the keys in its arguments, one byte each.
+  /// A procedure whose arguments are keys of one byte each. It names the partitions of these keys.
   void add(std::string_view name, std::function<Status(Session&)> run) {
     database->register_procedure(name,
                                  {.partitions =
@@ -43,6 +43,17 @@ struct Fixture {
                                           touched.add(table, keys.subspan(i, 1));
                                       },
                                   .run = [run](Session& session, Bytes, Result&) { return run(session); }});
+  }
+  /// A procedure "slow" that stays inside until it is let go, and then writes the key.
+  struct Slow {
+    std::atomic<bool> let_go{false}, inside{false};
+  };
+  void add_slow(Slow& slow, const char* key) {
+    add("slow", [this, &slow, key](Session& session) {
+      slow.inside.store(true);
+      comes_true([&] { return slow.let_go.load(); });
+      return put(session, key, "slow");
+    });
   }
   Status put(Session& session, std::string_view key, std::string_view value) const {
     const Status status = session.update(table, as_bytes(key), as_bytes(value));
@@ -54,15 +65,6 @@ struct Fixture {
   TableId table = 0;
   Result result;
 };
-
-/// False after ten seconds.
-bool comes_true(const std::function<bool()>& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  for (Backoff backoff; std::chrono::steady_clock::now() < deadline; backoff.pause()) {
-    if (condition()) return true;
-  }
-  return false;
-}
 
 /// A call in a thread of its own.
 class Calling {
@@ -125,16 +127,12 @@ TEST_CASE("Serial: two procedures of different partitions run at once") {
 
 TEST_CASE("Serial: a slow procedure stalls its own partitions, and no other") {
   Fixture f;
-  std::atomic<bool> let_go{false}, inside{false};
-  f.add("slow", [&](Session& session) {
-    inside.store(true);
-    comes_true([&] { return let_go.load(); });
-    return f.put(session, "0", "slow");
-  });
+  Fixture::Slow procedure;
+  f.add_slow(procedure, "0");
   f.add("fast", [&](Session&) { return Status::ok; });
   const auto a = f.attach(), b = f.attach(), c = f.attach();
   Calling slow(*a, "slow", "0");
-  CHECK(comes_true([&] { return inside.load(); }));
+  CHECK(comes_true([&] { return procedure.inside.load(); }));
   for (int i = 0; i < 100; ++i) CHECK(c->call("fast", as_bytes("123"), f.result) == Status::ok);
   Calling same(*b, "fast", "10");
   CHECK(comes_true([&] { return b->waits(); }));
@@ -142,23 +140,19 @@ TEST_CASE("Serial: a slow procedure stalls its own partitions, and no other") {
   // Partitions are taken in rising order: what waits for 0 has not taken 1.
   CHECK(c->call("fast", as_bytes("1"), f.result) == Status::ok);
   CHECK(!same.returned());
-  let_go.store(true);
+  procedure.let_go.store(true);
   CHECK(slow.join() == Status::ok);
   CHECK(same.join() == Status::ok);
 }
 
 TEST_CASE("Serial: an interactive transaction waits until it is alone, and procedures wait for it") {
   Fixture f;
-  std::atomic<bool> let_go{false}, inside{false};
-  f.add("slow", [&](Session& session) {
-    inside.store(true);
-    comes_true([&] { return let_go.load(); });
-    return f.put(session, "3", "slow");
-  });
+  Fixture::Slow procedure;
+  f.add_slow(procedure, "3");
   f.add("fast", [&](Session& session) { return f.put(session, "0", "fast"); });
   const auto a = f.attach(), b = f.attach(), c = f.attach();
   Calling slow(*a, "slow", "3");
-  CHECK(comes_true([&] { return inside.load(); }));
+  CHECK(comes_true([&] { return procedure.inside.load(); }));
   std::atomic<bool> begun{false}, ends{false};
   std::string seen;
   std::thread interactive([&] {
@@ -170,7 +164,7 @@ TEST_CASE("Serial: an interactive transaction waits until it is alone, and proce
   });
   CHECK(comes_true([&] { return b->waits(); }));
   CHECK(!begun.load());
-  let_go.store(true);
+  procedure.let_go.store(true);
   CHECK(comes_true([&] { return begun.load(); }));
   Calling fast(*c, "fast", "0");
   CHECK(comes_true([&] { return c->waits(); }));
@@ -257,7 +251,7 @@ TEST_CASE("Serial: a scan needs the partitions of all that lies between its keys
   };
   REQUIRE(session->call("fill", as_bytes("013"), f.result) == Status::ok);
   CHECK(count("0123") == "013");
-  CHECK_THROWS_AS(count("013"), ConfigError);  // nobody else may insert a "2" meanwhile
+  CHECK_THROWS_AS(count("013"), ConfigError);  // another session may insert a "2" meanwhile
   CHECK_THROWS_AS(count("012"), ConfigError);
   met_max = 2;
   CHECK(count("01") == "01");
@@ -322,7 +316,7 @@ TEST_CASE("Serial: bad requests are refused in a line, and nothing has begun") {
   session->begin();  // nothing was left behind
   CHECK_THROWS_AS(session->call("nowhere", {}, f.result), std::logic_error);
   session->commit();
-  // Nobody runs beside one who takes no locks.
+  // No other level runs beside serial, which takes no locks.
   CHECK_THROWS_AS(f.attach(CommitPolicy::durable, Isolation::two_phase_locking), ConfigError);
   TemporaryDirectory other;
   for (const PartitionNumber partitions : {PartitionNumber{0}, kPartitionsMax + 1}) {

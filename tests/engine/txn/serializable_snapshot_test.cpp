@@ -15,7 +15,7 @@ using Records = std::map<std::string, std::string>;
 const auto kSerializable = Isolation::serializable_snapshot;
 
 struct Fixture {
-  explicit Fixture(const std::map<std::string, std::string>& records = {}, bool early_lock_release = false) {
+  explicit Fixture(const Records& records = {}, bool early_lock_release = false) {
     DatabaseOptions options = memory_database(directory.path());
     options.early_lock_release = early_lock_release;
     database = Database::open(options);
@@ -67,11 +67,23 @@ struct Fixture {
 
 using Keys = std::vector<std::string>;
 
+const Records kDoctors{{"alice", "on"}, {"bob", "on"}};
+
+/// Each of two doctors sees that the other is on call, and then goes off call. No commit yet.
+void go_off_call(Fixture& f, Session& alice, Session& bob) {
+  alice.begin();
+  bob.begin();
+  CHECK(f.read(alice, "bob") == "on");
+  CHECK(f.read(bob, "alice") == "on");
+  REQUIRE(f.update(alice, "alice", "off") == Status::ok);
+  REQUIRE(f.update(bob, "bob", "off") == Status::ok);
+}
+
 }  // namespace
 
 TEST_CASE(
     "Serializable snapshot: a stale MVCC read, of what a concurrent transaction has written, is found") {
-  Fixture f({{"alice", "on"}, {"bob", "on"}});
+  Fixture f(kDoctors);
   const auto a = f.attach(), b = f.attach();
   a->begin();
   b->begin();
@@ -87,14 +99,9 @@ TEST_CASE(
 }
 
 TEST_CASE("Serializable snapshot: a write that affects a prior read of a concurrent transaction is found") {
-  Fixture f({{"alice", "on"}, {"bob", "on"}});
+  Fixture f(kDoctors);
   const auto a = f.attach(), b = f.attach();
-  a->begin();
-  b->begin();
-  CHECK(f.read(*a, "bob") == "on");
-  CHECK(f.read(*b, "alice") == "on");
-  REQUIRE(f.update(*a, "alice", "off") == Status::ok);
-  REQUIRE(f.update(*b, "bob", "off") == Status::ok);
+  go_off_call(f, *a, *b);
   REQUIRE(a->commit());
   CHECK_FALSE(b->commit());
   CHECK(f.all() == Records{{"alice", "off"}, {"bob", "on"}});
@@ -111,7 +118,7 @@ TEST_CASE("Serializable snapshot: one of two doctors stays on call; under snapsh
     return count;
   };
   for (const Isolation level : {Isolation::snapshot, kSerializable}) {
-    Fixture f({{"alice", "on"}, {"bob", "on"}});
+    Fixture f(kDoctors);
     const auto a = f.attach(level), b = f.attach(level), after = f.attach(level);
     a->begin();
     b->begin();
@@ -218,14 +225,9 @@ TEST_CASE(
 }
 
 TEST_CASE("Serializable snapshot: neither a read nor a write is refused while the other may still abort") {
-  Fixture f({{"alice", "on"}, {"bob", "on"}});
+  Fixture f(kDoctors);
   const auto a = f.attach(), b = f.attach();
-  a->begin();
-  b->begin();
-  CHECK(f.read(*a, "bob") == "on");
-  CHECK(f.read(*b, "alice") == "on");
-  REQUIRE(f.update(*a, "alice", "off") == Status::ok);
-  REQUIRE(f.update(*b, "bob", "off") == Status::ok);
+  go_off_call(f, *a, *b);
   CHECK(f.read(*a, "bob") == "on");
   CHECK(f.read(*b, "alice") == "on");
   a->abort();
@@ -235,14 +237,9 @@ TEST_CASE("Serializable snapshot: neither a read nor a write is refused while th
 
 TEST_CASE(
     "Serializable snapshot: a transaction that cannot commit any more learns it from its next operation") {
-  Fixture f({{"alice", "on"}, {"bob", "on"}});
+  Fixture f(kDoctors);
   const auto a = f.attach(), b = f.attach();
-  a->begin();
-  b->begin();
-  CHECK(f.read(*a, "bob") == "on");
-  CHECK(f.read(*b, "alice") == "on");
-  REQUIRE(f.update(*a, "alice", "off") == Status::ok);
-  REQUIRE(f.update(*b, "bob", "off") == Status::ok);
+  go_off_call(f, *a, *b);
   CHECK(a->commit());
   std::vector<std::byte> value;
   CHECK(b->read(f.table, as_bytes("alice"), value) == Status::conflict);
@@ -282,7 +279,7 @@ TEST_CASE("Serializable snapshot: a transaction that says that it only reads may
   CHECK(session->commit());
 }
 
-TEST_CASE("Serializable snapshot: one after the other nobody is refused") {
+TEST_CASE("Serializable snapshot: of transactions that run one after the other none is refused") {
   const bool early_lock_release = GENERATE(false, true);
   Fixture f(Records(), early_lock_release);
   const CommitPolicy policy = GENERATE(CommitPolicy::durable, CommitPolicy::pipelined, CommitPolicy::async);
@@ -342,7 +339,8 @@ TEST_CASE("Serializable snapshot: ghosts go once no scan that counts has met the
   CHECK(reader->commit());
 }
 
-TEST_CASE("Serializable snapshot: a ghost stays as long as somebody has to meet a scan that ended there") {
+TEST_CASE(
+    "Serializable snapshot: a ghost stays as long as a writer may have to meet a scan that ended there") {
   Fixture f(Records{{"a", "1"}, {"m", "1"}, {"r", "1"}, {"z", "1"}});
   const auto reader = f.attach(), writer = f.attach(), remover = f.attach(Isolation::snapshot);
   reader->begin();
@@ -361,7 +359,7 @@ TEST_CASE("Serializable snapshot: a ghost stays as long as somebody has to meet 
 
 namespace {
 
-/// Threads that each take from one of two accounts as long as the sum allows; returns how often a sum fell below zero.
+/// Threads that each take from one of two accounts as long as the sum allows. Returns how often a sum below zero was seen.
 int overdrawn(Isolation level, CommitPolicy policy, bool early_lock_release, int transactions) {
   constexpr std::uint64_t kPairs = 4;
   std::map<std::string, std::string> accounts;
@@ -394,7 +392,7 @@ int overdrawn(Isolation level, CommitPolicy policy, bool early_lock_release, int
       }
     });
   }
-  // A sum is only ever taken down to zero: whoever finds it lower has found two that did so at once.
+  // A transaction takes a sum down to zero at most. A lower sum shows two that did so at once.
   std::atomic<bool> done{false};
   int below = 0;
   std::thread auditor([&] {
@@ -420,7 +418,8 @@ int overdrawn(Isolation level, CommitPolicy policy, bool early_lock_release, int
   return below;
 }
 
-/// Threads that each book where they have counted fewer than two, and cancel; returns how often there were more.
+/// Threads that each book a room where they have counted fewer than two bookings, and cancel some. Returns how often a thread
+/// counted more than two.
 int overbooked(Isolation level, int transactions) {
   constexpr std::uint64_t kRooms = 3, kMost = 2;
   Fixture f;
@@ -459,7 +458,7 @@ int overbooked(Isolation level, int transactions) {
   return over.load();
 }
 
-/// `count()` again until it has counted some: threads may happen to run one after the other.
+/// Calls `count()` until it has counted something: threads may happen to run one after the other.
 template <class Count>
 bool is_seen(Count count) {
   for (int i = 0; i < 50; ++i) {

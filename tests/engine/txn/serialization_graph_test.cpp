@@ -24,27 +24,27 @@ struct Fixture {
     for (SerializationMember*& member : members) member = &graph.join();
   }
 
-  void begin(std::size_t who, bool read_only = false) {
+  void begin(std::size_t member, bool read_only = false) {
     graph.begin(
-        *members[who], [&] { return clock; }, read_only);
+        *members[member], [&] { return clock; }, read_only);
   }
-  void read(std::size_t who, LockName name) { graph.read(*members[who], name); }
-  void write(std::size_t who, LockName name) { graph.write(*members[who], name); }
-  bool is_doomed(std::size_t who) { return SerializationGraph::is_doomed(members[who]->current()); }
+  void read(std::size_t member, LockName name) { graph.read(*members[member], name); }
+  void write(std::size_t member, LockName name) { graph.write(*members[member], name); }
+  bool is_doomed(std::size_t member) { return SerializationGraph::is_doomed(members[member]->current()); }
   /// Decides; true as long as stamp() is not called.
-  bool decide(std::size_t who) {
-    nodes[who] = &members[who]->current();
-    wrote[who] = nodes[who]->wrote.load();
-    if (graph.decide(*members[who])) return true;
-    graph.roll_back(*members[who]);
+  bool decide(std::size_t member) {
+    nodes[member] = &members[member]->current();
+    wrote[member] = nodes[member]->wrote.load();
+    if (graph.decide(*members[member])) return true;
+    graph.roll_back(*members[member]);
     return false;
   }
-  void stamp(std::size_t who) {
-    if (wrote[who]) graph.commit(*members[who], *nodes[who], [&] { return ++clock; });
+  void stamp(std::size_t member) {
+    if (wrote[member]) graph.commit(*members[member], *nodes[member], [&] { return ++clock; });
   }
-  bool commit(std::size_t who) {
-    if (!decide(who)) return false;
-    stamp(who);
+  bool commit(std::size_t member) {
+    if (!decide(member)) return false;
+    stamp(member);
     return true;
   }
 
@@ -80,7 +80,8 @@ Total run_histories(SerializationRules rules, SerializationGraph::Limits limits,
 
 }  // namespace
 
-TEST_CASE("SerializationGraph: of two that each did not see what the other wrote the second is refused") {
+TEST_CASE(
+    "SerializationGraph: of two transactions that each miss what the other wrote the second is refused") {
   Fixture f;
   for (const bool second_decides_before_first_commits : {false, true}) {
     for (const bool reads_come_first : {false, true}) {
@@ -107,7 +108,7 @@ TEST_CASE("SerializationGraph: of two that each did not see what the other wrote
   }
 }
 
-TEST_CASE("SerializationGraph: a single edge, or two that do not meet in one transaction, refuse nobody") {
+TEST_CASE("SerializationGraph: a single edge refuses no transaction, nor do two edges that meet in none") {
   Fixture f;
   f.begin(0);
   f.begin(1);
@@ -126,22 +127,22 @@ TEST_CASE("SerializationGraph: the pivot is refused once the last of the chain h
   Fixture f;
   for (const std::size_t first_of_the_three : {0, 1, 2}) {
     // 0 -> 1 -> 2
-    for (std::size_t who : {0, 1, 2}) f.begin(who);
+    for (std::size_t member : {0, 1, 2}) f.begin(member);
     f.read(0, kX);
     f.write(0, kZ);
     f.write(1, kX);
     f.read(1, kY);
     f.write(2, kY);
     CHECK(f.commit(first_of_the_three));
-    for (std::size_t who : {2, 0, 1}) {
-      if (who != first_of_the_three) CHECK(f.commit(who) == (who != 1 || first_of_the_three != 2));
+    for (std::size_t member : {2, 0, 1}) {
+      if (member != first_of_the_three) CHECK(f.commit(member) == (member != 1 || first_of_the_three != 2));
     }
   }
 }
 
 TEST_CASE("SerializationGraph: the first of the chain is refused where the pivot has committed") {
   Fixture f;
-  for (std::size_t who : {0, 1, 2}) f.begin(who);
+  for (std::size_t member : {0, 1, 2}) f.begin(member);
   f.write(1, kX);
   f.read(1, kY);
   f.write(2, kY);
@@ -157,18 +158,18 @@ TEST_CASE("SerializationGraph: of three that decide before one commits exactly o
   Fixture f;
   std::array<std::size_t, 3> order{0, 1, 2};
   do {
-    for (std::size_t who : order) f.begin(who);
+    for (std::size_t member : order) f.begin(member);
     f.read(0, kX);
     f.write(0, kZ);
     f.write(1, kX);
     f.read(1, kY);
     f.write(2, kY);
     std::vector<std::size_t> decided;
-    for (std::size_t who : order) {
-      if (f.decide(who)) decided.push_back(who);
+    for (std::size_t member : order) {
+      if (f.decide(member)) decided.push_back(member);
     }
     CHECK(decided.size() == 2);
-    for (std::size_t who : decided) f.stamp(who);
+    for (std::size_t member : decided) f.stamp(member);
   } while (std::next_permutation(order.begin(), order.end()));
 }
 
@@ -228,23 +229,24 @@ TEST_CASE("SerializationGraph: a snapshot without a writer on its way is safe, a
   f.stamp(2);
   f.begin(3, true);
   CHECK(SerializationGraph::is_safe(f.members[3]->current()));
-  for (std::size_t who : {0, 1, 3}) CHECK(f.commit(who));
+  for (std::size_t member : {0, 1, 3}) CHECK(f.commit(member));
 }
 
-TEST_CASE("SerializationGraph: one after the other none is refused, whatever they read and write") {
+TEST_CASE(
+    "SerializationGraph: of transactions that run one after the other none is refused, whatever they do") {
   Fixture f({.kept_max = 2, .kept_marks_max = 4, .marks_max = 3});
   for (std::size_t i = 0; i < 1000; ++i) {
-    const std::size_t who = i % f.members.size();
-    f.graph.collect(*f.members[who], f.clock);
-    f.begin(who, i % 5 == 0);
-    for (LockName name : {kX, kY, kZ}) f.read(who, name + i % 3);
-    if (i % 5 != 0) f.write(who, i % 2 == 0 ? kX : kY);
-    CHECK_FALSE(f.is_doomed(who));
-    CHECK(f.commit(who));
+    const std::size_t member = i % f.members.size();
+    f.graph.collect(*f.members[member], f.clock);
+    f.begin(member, i % 5 == 0);
+    for (LockName name : {kX, kY, kZ}) f.read(member, name + i % 3);
+    if (i % 5 != 0) f.write(member, i % 2 == 0 ? kX : kY);
+    CHECK_FALSE(f.is_doomed(member));
+    CHECK(f.commit(member));
   }
 }
 
-TEST_CASE("SerializationGraph: what was rolled back counts for nobody") {
+TEST_CASE("SerializationGraph: what was rolled back counts for no transaction") {
   Fixture f;
   f.begin(0);
   f.begin(1);
@@ -276,7 +278,7 @@ TEST_CASE("SerializationGraph: marks stay for a transaction that runs, in bounde
   f.read(0, kZ);
   f.write(0, kX);
   CHECK_FALSE(f.commit(0));
-  for (std::size_t who : {0, 1}) f.graph.collect(*f.members[who], f.clock);
+  for (std::size_t member : {0, 1}) f.graph.collect(*f.members[member], f.clock);
   CHECK(f.graph.statistics().marks == 0);
 }
 
@@ -311,14 +313,14 @@ TEST_CASE("SerializationGraph: a key that comes into a gap meets its marks, and 
   f.write(0, kX + 8);
   CHECK(f.commit(0));
   CHECK_FALSE(f.commit(1));
-  for (std::size_t who : {0, 1}) f.graph.collect(*f.members[who], f.clock);
+  for (std::size_t member : {0, 1}) f.graph.collect(*f.members[member], f.clock);
   CHECK(f.graph.is_free(below_a));
   CHECK(f.graph.statistics().marks == 0);
 }
 
 TEST_CASE(
-    "SerializationGraph: a scan that did not see an insertion meets who revives the key, if that was rolled "
-    "back") {
+    "SerializationGraph: a scan that missed an insertion meets the writer that revives its key after a "
+    "rollback") {
   Fixture f;
   f.begin(0);
   f.begin(1);
@@ -351,7 +353,7 @@ TEST_CASE("SerializationGraph: likewise where hardly anything is kept") {
 
 namespace {
 
-/// Accounts of which each thread takes from one of two as long as the sum allows. Returns how often a sum below zero was seen.
+/// Threads that each take from one of two accounts as long as the sum allows. Returns how often a sum below zero was seen.
 int overdrawn(SerializationRules rules) {
   constexpr std::size_t kThreads = 4, kPairs = 2;
   constexpr int kTransactions = 5000;
@@ -418,7 +420,7 @@ int overdrawn(SerializationRules rules) {
 
 TEST_CASE("SerializationGraph: threads that each take from one of two accounts do not overdraw both") {
   CHECK(overdrawn({}) == 0);
-  // Again until it is seen: threads may happen to run one after the other.
+  // On until it is seen: threads may happen to run one after the other.
   int seen = 0;
   for (int i = 0; i < 100 && seen == 0; ++i)
     seen = overdrawn({.stale_reads = false, .writes_after_reads = false});

@@ -13,14 +13,14 @@
 
 namespace muster {
 
-/// Random histories of small transactions under snapshot isolation over a tiny versioned table, in one thread: which of them
-/// commit, the graph under test says; whether those that did could have run one after the other, the full graph of their
-/// dependencies says.
+/// Random histories of small transactions under snapshot isolation over a tiny versioned table, in one thread. The graph under
+/// test says which transactions commit. The full graph of their dependencies says whether these could have run one after the
+/// other.
 class SnapshotHistories {
  public:
   struct Outcome {
     int committed = 0;
-    int refused = 0;  ///< by the graph; not those that wrote what another had written
+    int refused = 0;  ///< by the graph; not a transaction that wrote what another had written
     bool serializable = true;
   };
 
@@ -34,7 +34,7 @@ class SnapshotHistories {
   SnapshotHistories(const SnapshotHistories&) = delete;
   SnapshotHistories& operator=(const SnapshotHistories&) = delete;
 
-  /// One history, of a table where some keys have never been. All is over in the end.
+  /// Plays one history, of a table that some keys have never been in. At its end no transaction is open.
   Outcome run(std::uint64_t seed, int steps) {
     random_.seed(seed);
     outcome_ = {};
@@ -64,7 +64,7 @@ class SnapshotHistories {
     Timestamp at = 0;
     bool committed = false;
     bool read_only = false;
-    std::map<Key, Id> read;  // whose version of what
+    std::map<Key, Id> read;  // the writer of the version that was read
     std::set<Key> written;
   };
   struct Version {
@@ -189,7 +189,7 @@ class SnapshotHistories {
     session.transaction = -1;
   }
 
-  /// Of those that have decided any may be the first that the log has.
+  /// Any of the transactions that have decided may come next in the log.
   void stamp() {
     const auto which = decided_.begin() + any(static_cast<int>(decided_.size()));
     const Commit commit = *which;
@@ -202,7 +202,7 @@ class SnapshotHistories {
     stamped_.push_back(commit);
   }
 
-  /// From now on new snapshots show it, once they show those before it.
+  /// New snapshots show the commit from now on, once they show the commits before it.
   void finish() {
     const auto which = stamped_.begin() + any(static_cast<int>(stamped_.size()));
     for (const Key key : transactions_[static_cast<std::size_t>(which->transaction)].written)

@@ -91,7 +91,7 @@ TEST_CASE("Commit clock: what is visible rises over finished commits only, and c
   CHECK(clock.visible() == kThreads * kEach);
 }
 
-TEST_CASE("Versions: a snapshot is shown what the first of those that it does not show has overwritten") {
+TEST_CASE("Versions: a snapshot is shown what the first writer that it does not show has overwritten") {
   VersionStore store(4, nullptr);
   Writer writer(store, 0), other(store, 1);
   const Timestamp at_0 = store.snapshots().enter(2);
@@ -99,7 +99,7 @@ TEST_CASE("Versions: a snapshot is shown what the first of those that it does no
   writer.overwrite("k", "0");
   CHECK(text(store.look(kTable, as_bytes("k"), at_0, kNobody)) == "0");
   CHECK(store.look(kTable, as_bytes("k"), at_0, writer.stamp()).shows == Shows::own);
-  writer.overwrite("k", "0.5");  // its own, which nobody sees
+  writer.overwrite("k", "0.5");  // between two writes of one transaction: no other transaction sees it
   writer.commit();
   const Timestamp at_1 = store.clock().visible();
   other.overwrite("k", "1");
@@ -191,7 +191,7 @@ TEST_CASE("Versions: a new snapshot's reader looks at one, however many there ar
   store.snapshots().leave(2);
 }
 
-TEST_CASE("Versions: those that no snapshot needs go, and their memory is used again") {
+TEST_CASE("Versions: versions that no snapshot needs go, and their memory is used again") {
   VersionStore store(4, nullptr);
   Writer writer(store, 0);
   for (int i = 0; i < 100000; ++i) {
@@ -245,7 +245,7 @@ TEST_CASE(
   CHECK(now.memory_bytes_peak >= held.memory_bytes);
 }
 
-TEST_CASE("Versions: what a session leaves goes later, with whoever collects, and all with the last one") {
+TEST_CASE("Versions: what a session leaves goes when another collects, and all of it with the last session") {
   VersionStore store(4, nullptr);
   {
     Writer last(store, 1);
@@ -307,7 +307,8 @@ TEST_CASE("Versions: readers find what they need while writers link, unlink and 
   }
   int before = 0;
   std::optional<Writer> reader(std::in_place, store, 2);  // that writes nothing
-  for (int round = 0; round < 20000; ++round) {
+  // On until the writers have written: the reader may happen to be done before they begin.
+  for (int round = 0; round < 20000 || before == 0; ++round) {
     const Timestamp snapshot = store.snapshots().enter(2);
     int first = -1;
     for (std::size_t i = 0; i < kRecords; ++i) {

@@ -218,7 +218,7 @@ TEST_CASE("check: what Elle's documentation and tests say of a history is what i
   CHECK(checked(committed({"[:append z 1] [:append x 1] [:append y 1]", "[:r x [1]] [:append y 2]",
                            "[:r y [1 2]] [:append z 3]", "[:r z [1 3]]"}))
             .anomalies.empty());
-  // What nobody has read comes after what was read last.
+  // What was never read comes after what was read last.
   CHECK(names_of(checked(committed({"[:append x 1] [:append y 1]", "[:append x 2] [:append y 2]",
                                     "[:append x 3] [:append y 3]", "[:r x [1 2]]", "[:r y [2]]"}))) ==
         Names{"G0", "G-single"});
@@ -249,7 +249,7 @@ TEST_CASE("check: what Elle's documentation and tests say of a history is what i
                          event("ok", 1, "[:append 0 6] [:r 0 nil]"))) == Names{"internal"});
 }
 
-TEST_CASE("check: a transaction of which nobody knows may have happened, and what it read is not known") {
+TEST_CASE("check: a transaction whose outcome is unknown may have happened, and what it read is not known") {
   // Its nil is no read of the empty list: otherwise a cycle.
   CHECK(checked(event("info", 0, "[:append x 2] [:r y nil]") +
                 committed({"[:append x 1] [:append y 1]", "[:r x [1 2]] [:r y [1]]"}))
@@ -260,13 +260,13 @@ TEST_CASE("check: a transaction of which nobody knows may have happened, and wha
   // An invocation without an end is one.
   CHECK(names_of(checked(event("invoke", 9, "[:append x 1] [:append y 1]") +
                          one_by_one({{0, "[:r x [1]] [:r y []]"}}))) == Names{"G-single"});
-  // It was never seen and never ends: neither before nor after anybody.
+  // It was never seen and never ends: it comes neither before nor after another.
   CHECK(checked(event("invoke", 9, "[:append x 1]") + one_by_one({{0, "[:r x []]"}, {1, "[:r x []]"}}),
                 Order::realtime)
             .anomalies.empty());
 }
 
-TEST_CASE("check: what was rolled back is no version: those before and after it follow each other") {
+TEST_CASE("check: what was rolled back is no version: the versions before and after it follow each other") {
   const std::string failed = event("fail", 9, "[:append x 2]");
   CHECK(names_of(checked(failed + committed({"[:append x 1]", "[:r x [1]] [:r y [1]]",
                                              "[:append x 3] [:append y 1]", "[:r x [1 2 3]]"}))) ==
@@ -275,7 +275,7 @@ TEST_CASE("check: what was rolled back is no version: those before and after it 
                                              "[:r x [1 2 3]]"}))) == Names{"G1a", "dirty-update", "G1c"});
 }
 
-TEST_CASE("check: in its session nothing comes after a transaction of which nobody knows") {
+TEST_CASE("check: in its session nothing comes after a transaction whose outcome is unknown") {
   const std::string edn = event("invoke", 0, "[:append x 1]") + event("info", 0, "[:append x 1]") +
                           one_by_one({{0, "[:r x []]"}, {1, "[:r x [1]]"}});
   CHECK(checked(edn, Order::session).anomalies.empty());

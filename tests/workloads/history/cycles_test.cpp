@@ -95,7 +95,7 @@ TEST_CASE("find_cycles: agrees with a walk over all cycles of random small graph
       const auto because = random.uniform() < rw ? Because::rw : static_cast<Because>(random.below(kinds));
       if (from < to || (from > to && because != Because::session)) arrows.push_back({from, to, because});
     }
-    // Transactions below one lead to the point, those from there on follow it: time, as sessions, goes forwards only.
+    // Transactions before a point lead to it; transactions from there on follow it: time, as sessions, goes forwards only.
     for (std::uint32_t point = 0; point < points; ++point) {
       const std::uint64_t now = (point + 1) * transactions / (points + 1);
       for (std::uint32_t t = 0; t < transactions; ++t) {

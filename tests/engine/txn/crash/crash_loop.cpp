@@ -27,6 +27,7 @@
 #include "algorithms/registry.h"
 #include "engine/error.h"
 #include "engine/io/file.h"
+#include "tests/engine/txn/crash/crash_testing.h"
 #include "tests/engine/txn/crash/load.h"
 
 namespace muster::crash {
@@ -55,7 +56,7 @@ class Child {
     process_ = fork();
     if (process_ < 0) throw std::system_error(errno, std::generic_category(), "fork");
     if (process_ == 0) {
-      prctl(PR_SET_PDEATHSIG, SIGKILL);  // nobody may go on in the folder when the supervisor has gone
+      prctl(PR_SET_PDEATHSIG, SIGKILL);  // no process may go on in the folder when the supervisor has gone
       execv("/proc/self/exe", argv.data());
       _exit(127);
     }
@@ -91,7 +92,7 @@ class Child {
   pid_t process_ = -1;
   std::thread reader_;
   std::vector<Report> reports_;
-  // For the one who waits; the reports themselves are read when the reader has been joined.
+  // For the thread that waits. The reports themselves are read when the reader has been joined.
   std::atomic<bool> acknowledged_{false}, ended_{false};
 };
 
@@ -140,7 +141,8 @@ class Loop {
     std::this_thread::sleep_for(time);
     child.kill();
     const int status = child.wait();
-    if (!WIFSIGNALED(status)) problem_ = fmt::format("the load ended by itself, with status {}", status);
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+      problem_ = fmt::format("the load ended by itself, with status {}", status);
     for (const Report& report : child.reports()) {
       for (const auto& [group, version] :
            {std::pair(report.group, report.version), std::pair(report.other_group, report.other_version)}) {
@@ -300,13 +302,5 @@ int run(int argc, char** argv) {
 }  // namespace muster::crash
 
 int main(int argc, char** argv) {
-  try {
-    return muster::crash::run(argc, argv);
-  } catch (const std::invalid_argument& error) {  // ConfigError among them
-    fmt::print(stderr, "crash_loop: {}\n", error.what());
-    return 2;
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "crash_loop: {}\n", error.what());
-    return 3;
-  }
+  return muster::crash::exit_code_of("crash_loop", [&] { return muster::crash::run(argc, argv); });
 }

@@ -1,7 +1,6 @@
 #include "tests/engine/txn/crash/load.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -12,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/engine/txn/crash/crash_testing.h"
 #include "tests/engine/txn/log_devices.h"
 
 namespace muster::crash {
@@ -64,8 +64,7 @@ struct Counter {
 };
 
 void send(int descriptor, const Report& report) {
-  // One write of at most PIPE_BUF bytes is never torn. When the supervisor is gone there is nobody to tell.
-  if (::write(descriptor, &report, sizeof report) != sizeof report) std::_Exit(3);
+  write_at_once(descriptor, &report, sizeof report);
 }
 
 /// What an acknowledgement needs after the transaction is gone.
@@ -193,15 +192,8 @@ class Worker {
 }  // namespace
 
 DatabaseOptions database_options(const LoadOptions& options) {
-  DatabaseOptions database;
-  database.directory = options.directory;
-  database.algorithm = options.algorithm;
-  database.log_buffer.capacity = 64 << 10;
-  database.log_buffer.max_workers = options.threads + 1;
-  database.log.segment_bytes = 512 << 10;
-  database.checkpoint_bytes = database.log.segment_bytes;
-  database.frames = 96;  // a fraction of the data: pages with uncommitted changes are written and read back
-  database.early_lock_release = options.early_lock_release;
+  DatabaseOptions database =
+      small_database(options.directory, options.algorithm, options.threads, options.early_lock_release);
   database.make_log_device = [plant = options.plant](const LogOptions& log, Lsn begin) {
     return make_device(log, begin, plant);
   };
@@ -236,7 +228,7 @@ int verify(const LoadOptions& options, int descriptor) {
       return true;
     });
     session->commit();
-    if (status != Status::ok) return fail("the scan met a deadlock where nobody else is");
+    if (status != Status::ok) return fail("the scan met a deadlock where no other transaction is");
   }
   for (const auto& [key, value] : records) {
     if (value.empty() || value.front() == kAborted)

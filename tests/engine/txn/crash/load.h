@@ -10,13 +10,13 @@ namespace muster::crash {
 
 /// The load and what can be checked about it.
 ///
-/// Records come in groups: a counter, which holds the group's version and who wrote it, and members, whose
+/// Records come in groups: a counter, which holds the group's version and the group that it got there with, and members, whose
 /// presence, length and content follow from group and version alone. A transaction takes one or two groups to
 /// their next version by inserting, updating and removing. So after a crash
 ///   whole        a group's members are exactly what its counter's version says;
-///   together     whoever moved two groups moved both: each names the other in its counter;
+///   together     a transaction that moved two groups moved both: each names the other in its counter;
 ///   durable      no group is behind what was acknowledged;
-///   not made up  no group is ahead of what somebody began to commit, and nothing that was aborted is there
+///   not made up  no group is ahead of what a session began to commit, and nothing that was aborted is there
 ///                (an aborted transaction writes values that say so).
 inline constexpr std::uint32_t kGroups = 400;
 

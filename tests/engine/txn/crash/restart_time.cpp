@@ -27,6 +27,7 @@
 
 #include "engine/database.h"
 #include "engine/io/file.h"
+#include "tests/engine/txn/crash/crash_testing.h"
 
 namespace muster {
 namespace {
@@ -281,13 +282,5 @@ int main(int argc, char** argv) {
   app.add_flag("--cold", request.cold, "drop the files from the page cache first");
   app.add_option("--directory", request.directory, "for the database (restart-time)");
   CLI11_PARSE(app, argc, argv);
-  try {
-    return muster::run(request);
-  } catch (const std::invalid_argument& error) {  // ConfigError among them
-    fmt::print(stderr, "restart_time: {}\n", error.what());
-    return 2;
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "restart_time: {}\n", error.what());
-    return 3;
-  }
+  return muster::crash::exit_code_of("restart_time", [&] { return muster::run(request); });
 }
