@@ -20,6 +20,10 @@ const Choices& distributions() {
   static const Choices names{"uniform", "zipf", "partitioned", "same_page"};
   return names;
 }
+const Choices& modifications() {
+  static const Choices names{"update", "increment"};
+  return names;
+}
 const Choices& latencies() {
   static const Choices names{"commit", "begin"};
   return names;
@@ -67,6 +71,12 @@ std::vector<ConfigKey> keys() {
               "microseconds that a transaction sleeps after its reads and before its writes; 0: it reads and writes in the order drawn"),
       choice_of("ycsb.latency_from", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).latency_from; }, latencies(),
                 "what commit_latency of a closed loop covers: commit the call, of transactions that wrote; begin all transactions from their first begin on, tries that were rolled back included"),
+      choice_of("ycsb.modify", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).modify; }, modifications(),
+                "how F's read-modify-writes add 1: update, they read for update and then update; increment, the engine adds, and two on one record need not wait for each other"),
+      integer("ycsb.readers", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).readers; }, 0, 4096,
+              "of the threads, so many run long transactions that only read"),
+      integer("ycsb.reader_operations", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).reader_operations; }, 1, 10'000'000,
+              "reads of a transaction of these; ycsb.readers"),
   };
   // clang-format on
 }
@@ -83,6 +93,15 @@ void check_mix(const Configuration& c) {
   if (options.latency_from == LatencyFrom::begin && c.load.is_open()) {
     throw ConfigError("ycsb.latency_from", "\"begin\"",
                       "want \"commit\": in an open loop latency counts from when a transaction was due");
+  }
+  if (options.modify == YcsbModify::increment && options.mix != YcsbMix::f) {
+    throw ConfigError("ycsb.modify", "\"increment\"",
+                      fmt::format("want \"update\", or \"ycsb.mix\": \"F\": {} adds nothing up", mix));
+  }
+  if (options.readers >= c.threads && options.readers != 0) {
+    throw ConfigError(
+        "ycsb.readers", std::to_string(options.readers),
+        fmt::format("want less than threads, {}: a worker that writes is left then", c.threads));
   }
   const std::string_view distribution = distributions()[static_cast<std::size_t>(options.distribution)];
   if (options.distribution != KeyDistribution::uniform && options.mix == YcsbMix::load) {

@@ -42,7 +42,8 @@ struct WorkerResult {
 ///
 /// Ordering  An entry is written under its record's exclusive lock, after the transaction is prepared (so that
 ///           nothing can undo it) and before its commit, and read once all workers have been joined: the
-///           locks order the writes, so that relaxed ones will do.
+///           locks order the writes, so that relaxed ones will do. Session::increment()'s locks are shared: add() counts
+///           atomically, and nothing is read through the count.
 class Stamps {
  public:
   explicit Stamps(std::uint64_t records) : stamps_(records) {}
@@ -50,6 +51,7 @@ class Stamps {
   /// Has the entry at hand when the locks are about to be given up: a commit waits for its stores.
   void prefetch(std::uint64_t key) const { __builtin_prefetch(&stamps_[key], 1); }
   void increment(std::uint64_t key) { set(key, (*this)[key] + 1); }
+  void add(std::uint64_t key) { stamps_[key].fetch_add(1, std::memory_order_relaxed); }
   std::uint64_t operator[](std::uint64_t key) const { return stamps_[key].load(std::memory_order_relaxed); }
 
  private:
@@ -92,6 +94,9 @@ class YcsbExecution {
         if (status == Status::ok) stamp_read(shared, operation.key);
       } else if (operation.kind == YcsbOperation::Kind::update) {
         status = write(shared, session, operation.key, key, next_stamp++);
+      } else if (operation.kind == YcsbOperation::Kind::increment) {
+        status = session.increment(shared.table, key, YcsbValue::kStampOffset, 1);
+        if (status == Status::ok) written_.emplace_back(operation.key, kInsertedStamp);
       } else {
         status = session.read_for_update(shared.table, key, value_);
         if (status == Status::ok)
@@ -109,6 +114,10 @@ class YcsbExecution {
   /// Notes what verification has to find at the end. Called while the transaction holds its locks and nothing can undo it.
   void note_written(Shared& shared) const {
     if (shared.options.mix == YcsbMix::load) return;  // verification finds a record by its number
+    if (shared.options.modify == YcsbModify::increment) {
+      for (const auto& [key, stamp] : written_) shared.stamps.add(key);
+      return;
+    }
     for (const auto& [key, stamp] : written_) {
       // Increments are counted apart from the values: two transactions that read the same value would otherwise agree with it.
       shared.options.mix == YcsbMix::f ? shared.stamps.increment(key) : shared.stamps.set(key, stamp);
@@ -197,9 +206,10 @@ class YcsbWorker {
         session_(session),
         transactions_(transactions),
         calls_(isolation == Isolation::serial),
+        is_reader_(worker < shared.options.readers),
         operations_(shared.options, seed, stream, worker, workers),
         next_stamp_(stream << 40 | 1) {
-    if (shared.options.latency_from == LatencyFrom::begin) transactions.time_from_start();
+    if (shared.options.latency_from == LatencyFrom::begin && !is_reader_) transactions.time_from_start();
   }
 
   WorkerResult run(const RunControl& control, WorkerProgress& progress) {
@@ -234,7 +244,7 @@ class YcsbWorker {
   /// False where the run was stopped before the engine accepted the transaction.
   bool execute_until_done(const RunControl& control) {
     for (Backoff backoff;; backoff.pause()) {
-      session_.begin();
+      is_reader_ ? session_.begin_read_only() : session_.begin();
       const Status status = execution_.execute(shared_, session_, transaction_, next_stamp_);
       if (status == Status::ok && session_.prepare()) return true;
       ++result_.measured.aborted;
@@ -277,6 +287,7 @@ class YcsbWorker {
   Session& session_;
   TimedTransactions& transactions_;
   const bool calls_;
+  const bool is_reader_;
   YcsbOperations operations_;
   std::uint64_t next_stamp_;
   std::vector<YcsbOperation> transaction_;
@@ -301,7 +312,8 @@ class Ycsb final : public Workload {
   Ycsb(const YcsbOptions& options, const EngineRun& run, DatabaseOpener open)
       : open_(std::move(open)),
         run_(run),
-        shared_{options, 0, YcsbValue(options.value_bytes, run.seed), Stamps(options.records)},
+        shared_{options, 0, YcsbValue(options.value_bytes, run.seed, options.modify == YcsbModify::increment),
+                Stamps(options.records)},
         results_(run.threads),
         measurement_(run) {
     run_.database.log_buffer.max_workers = run.threads + 1;  // one more thread loads and verifies

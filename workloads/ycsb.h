@@ -27,10 +27,16 @@ enum class KeyDistribution : std::uint8_t {
   same_page,  ///< uniform over some keys that lie on one leaf page
 };
 
+/// How F adds 1 to a record's stamp.
+enum class YcsbModify : std::uint8_t {
+  update,     ///< read_for_update(), then update(): two such transactions on one record wait for each other
+  increment,  ///< Session::increment(): reads nothing, and two on one record need not wait
+};
+
 /// What the latency of a closed loop's transaction covers.
 enum class LatencyFrom : std::uint8_t {
   commit,  ///< Session::commit(), of transactions that wrote
-  begin,   ///< of all transactions, from the first begin on: tries that were rolled back count as well
+  begin,  ///< of all transactions but `readers`', from the first begin on: tries that were rolled back count as well
 };
 
 struct YcsbOptions {
@@ -45,6 +51,10 @@ struct YcsbOptions {
   /// A transaction reads first, then sleeps for so long, then writes. 0: it reads and writes in the order drawn.
   std::chrono::microseconds think{0};
   LatencyFrom latency_from = LatencyFrom::commit;
+  YcsbModify modify = YcsbModify::update;
+  /// Of the workers, so many run read-only transactions of `reader_operations` reads each, beside the others.
+  std::uint32_t readers = 0;
+  std::uint32_t reader_operations = 1000;
 };
 
 /// YCSB over the engine: one table, one session a worker. The engine may roll a transaction back, as a deadlock's victim or

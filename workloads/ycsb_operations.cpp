@@ -29,7 +29,8 @@ YcsbOperations::Mix YcsbOperations::mix_of(const YcsbOptions& options) {
     case YcsbMix::c:
       return {1.0, Kind::read};
     case YcsbMix::f:
-      return {options.reads.value_or(0.5), Kind::read_modify_write};
+      return {options.reads.value_or(0.5),
+              options.modify == YcsbModify::increment ? Kind::increment : Kind::read_modify_write};
     case YcsbMix::load:
       break;
   }
@@ -48,10 +49,19 @@ YcsbOperations::Range YcsbOperations::range_of(const YcsbOptions& options, std::
   return {0, options.records};
 }
 
+YcsbOptions YcsbOperations::options_of(const YcsbOptions& options, std::uint32_t worker) {
+  YcsbOptions its = options;
+  if (worker < options.readers) {
+    its.mix = YcsbMix::c;
+    its.operations = options.reader_operations;
+  }
+  return its;
+}
+
 YcsbOperations::YcsbOperations(const YcsbOptions& options, std::uint64_t seed, std::uint64_t stream,
                                std::uint32_t worker, std::uint32_t workers)
-    : options_(options),
-      mix_(mix_of(options)),
+    : options_(options_of(options, worker)),
+      mix_(mix_of(options_)),
       range_(range_of(options, worker, workers)),
       random_(seed, stream),
       scatter_(options.records),

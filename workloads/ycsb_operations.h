@@ -11,7 +11,7 @@
 namespace muster {
 
 struct YcsbOperation {
-  enum class Kind : std::uint8_t { read, update, read_modify_write, insert };
+  enum class Kind : std::uint8_t { read, update, read_modify_write, increment, insert };
   Kind kind = Kind::read;
   std::uint64_t key = 0;  ///< its number
 };
@@ -24,7 +24,7 @@ constexpr std::uint64_t ycsb_insertion(std::uint64_t stream, std::uint64_t index
 /// One worker's stream of operations; the seed and the stream's number, from 1, repeat it.
 class YcsbOperations {
  public:
-  /// `worker` of `workers`, from 0, is whose stream it is: what partitioned keys are shared by.
+  /// `worker` of `workers`, from 0, is whose stream it is: what partitioned keys are shared by. The first `readers` of them read.
   YcsbOperations(const YcsbOptions& options, std::uint64_t seed, std::uint64_t stream,
                  std::uint32_t worker = 0, std::uint32_t workers = 1);
 
@@ -45,6 +45,7 @@ class YcsbOperations {
     double reads;  // share
     YcsbOperation::Kind otherwise;
   };
+  static YcsbOptions options_of(const YcsbOptions& options, std::uint32_t worker);
   static Mix mix_of(const YcsbOptions& options);
 
   const YcsbOptions options_;

@@ -1,6 +1,7 @@
 #include "workloads/ycsb_value.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 #include "workloads/random.h"
@@ -13,7 +14,7 @@ struct Head {
   std::uint64_t stamp = 0;
   std::uint64_t checksum = 0;
 };
-static_assert(sizeof(Head) == YcsbValue::kMinBytes);
+static_assert(sizeof(Head) == YcsbValue::kMinBytes && offsetof(Head, stamp) == YcsbValue::kStampOffset);
 
 /// A word times an odd number is a bijection of it, so that no single word can change unnoticed; each has another
 /// number, so that none can change places. The products do not wait for each other.
@@ -53,15 +54,17 @@ std::optional<std::uint64_t> ycsb_number(Bytes key) {
   return number;
 }
 
-YcsbValue::YcsbValue(std::uint32_t bytes, std::uint64_t seed) : bytes_(bytes), filler_(kPlaces + bytes) {
+YcsbValue::YcsbValue(std::uint32_t bytes, std::uint64_t seed, bool is_counter)
+    : bytes_(bytes), is_counter_(is_counter), filler_(kPlaces + bytes) {
   Random random(seed, ~std::uint64_t{0});  // a stream that no worker has
   std::generate(filler_.begin(), filler_.end(), [&] { return static_cast<std::byte>(random.next()); });
 }
 
 void YcsbValue::write(std::uint64_t key, std::uint64_t stamp, std::span<std::byte> into) const {
   const std::span<std::byte> filler = into.subspan(sizeof(Head));
-  std::memcpy(filler.data(), filler_.data() + mix(stamp) % kPlaces, filler.size());
-  const Head head{key, stamp, checksum(key, stamp, filler)};
+  const std::uint64_t covered = is_counter_ ? 0 : stamp;
+  std::memcpy(filler.data(), filler_.data() + mix(covered) % kPlaces, filler.size());
+  const Head head{key, stamp, checksum(key, covered, filler)};
   std::memcpy(into.data(), &head, sizeof head);
 }
 
@@ -69,7 +72,8 @@ std::optional<std::uint64_t> YcsbValue::stamp(std::uint64_t key, Bytes value) co
   if (value.size() != bytes_) return std::nullopt;
   Head head;
   std::memcpy(&head, value.data(), sizeof head);
-  if (head.key != key || head.checksum != checksum(key, head.stamp, value.subspan(sizeof head)))
+  const std::uint64_t covered = is_counter_ ? 0 : head.stamp;
+  if (head.key != key || head.checksum != checksum(key, covered, value.subspan(sizeof head)))
     return std::nullopt;
   return head.stamp;
 }

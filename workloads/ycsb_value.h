@@ -18,12 +18,15 @@ std::optional<std::uint64_t> ycsb_number(Bytes key);
 
 /// A value says whose it is, which write it comes from, and whether it is whole:
 ///   key number | stamp | checksum of all else | filler, which depends on the stamp
+/// Of a value that transactions count in, checksum and filler do not depend on the stamp.
 class YcsbValue {
  public:
   static constexpr std::uint32_t kMinBytes = 24;
   static constexpr std::uint32_t kMaxBytes = 1024;
 
-  YcsbValue(std::uint32_t bytes, std::uint64_t seed);
+  static constexpr std::size_t kStampOffset = 8;
+
+  YcsbValue(std::uint32_t bytes, std::uint64_t seed, bool is_counter = false);
 
   /// Writes the value that (key, stamp) has to have; `into` has bytes() bytes.
   void write(std::uint64_t key, std::uint64_t stamp, std::span<std::byte> into) const;
@@ -34,6 +37,7 @@ class YcsbValue {
  private:
   static constexpr std::uint64_t kPlaces = 4096;
   std::uint32_t bytes_;
+  bool is_counter_;
   std::vector<std::byte> filler_;
 };
 

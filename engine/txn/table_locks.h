@@ -9,6 +9,7 @@
 #include "algorithms/backoff.h"
 #include "algorithms/log_buffer.h"
 #include "engine/storage/buffer_manager.h"
+#include "engine/txn/asymmetric_barrier.h"
 #include "engine/types.h"
 
 namespace muster {
@@ -20,8 +21,9 @@ namespace muster {
 ///            have locked the table. If there is none, the intention stands. A transaction that locks the table counts itself
 ///            in, and then looks at the slots. The caller decides which of the two gives way, and how it waits
 ///            (TransactionSession::lock_table).
-/// Ordering   [intent] The worker's store to its slot and load of the guards, and the locker's count and load of the slots,
-///                     are sequentially consistent: at least one of the two sees the other.
+/// Ordering   [intent] Between the worker's store to its slot and its load of the guards lies the light half of an asymmetric
+///                     barrier, between the locker's count and its loads of the slots the heavy half: at least one of
+///                     the two sees the other.
 ///            [left]   The worker releases its slot when its transaction is over; a locker acquires it, and so sees what
 ///                     that transaction has written. A locker releases the count when it leaves; a worker that then finds no
 ///                     guard acquires it.
@@ -41,9 +43,10 @@ class TableLocks {
   bool intend(WorkerId worker, TableId table, Intent intent) {
     std::atomic<std::uint64_t>& its = word(worker, table, intent);
     const std::uint64_t before = its.load(std::memory_order_relaxed);  // relaxed: its own
-    its.store(before | bit(table), std::memory_order_seq_cst);         // [intent]
+    its.store(before | bit(table), std::memory_order_relaxed);         // [intent]: light() orders it
     slots_[worker].is_empty = false;
-    if (guards(table, intent).load(std::memory_order_seq_cst) == 0) return true;  // [intent], [left]
+    AsymmetricBarrier::light();                                                   // [intent]
+    if (guards(table, intent).load(std::memory_order_acquire) == 0) return true;  // [left]
     its.store(before, std::memory_order_release);                                 // [left]
     return false;
   }
@@ -58,7 +61,8 @@ class TableLocks {
   }
 
   void guard(TableId table, Intent against) {
-    guards(table, against).fetch_add(1, std::memory_order_seq_cst);  // [intent]
+    guards(table, against).fetch_add(1, std::memory_order_relaxed);  // [intent]: heavy() orders it
+    AsymmetricBarrier::heavy();                                      // [intent]
   }
   void unguard(TableId table, Intent against) {
     guards(table, against).fetch_sub(1, std::memory_order_release);  // [left]
@@ -67,7 +71,7 @@ class TableLocks {
   bool others_intend(WorkerId self, TableId table, Intent intent) const {
     for (WorkerId worker = 0; worker < workers_; ++worker) {
       const std::uint64_t tables =
-          word(worker, table, intent).load(std::memory_order_seq_cst);  // [intent], [left]
+          word(worker, table, intent).load(std::memory_order_acquire);  // [left]; guard() has passed heavy()
       if (worker != self && (tables & bit(table)) != 0) return true;
     }
     return false;

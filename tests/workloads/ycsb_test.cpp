@@ -12,6 +12,7 @@
 #include "tests/temporary_directory.h"
 #include "tests/workloads/drive_workload.h"
 #include "tests/workloads/erring_database.h"
+#include "workloads/ycsb_operations.h"
 
 namespace {
 
@@ -59,14 +60,17 @@ Ran run(const YcsbOptions& options, const DatabaseOptions& database, CommitPolic
   return ran;
 }
 
-std::string error(YcsbMix mix, Fault fault) {
+std::string error(const YcsbOptions& options, Fault fault) {
   const TemporaryDirectory folder;
   try {
-    run(small(mix), in_memory(folder), CommitPolicy::async, 1, fault);
+    run(options, in_memory(folder), CommitPolicy::async, 1, fault);
   } catch (const VerificationError& e) {
     return e.what();
   }
   return "none";
+}
+std::string error(YcsbMix mix, Fault fault) {
+  return error(small(mix), fault);
 }
 
 TEST_CASE("YCSB: every policy runs over every mix, and what it did is verified") {
@@ -132,6 +136,42 @@ TEST_CASE("YCSB: hot keys and long transactions meet in deadlocks, whose victims
   const Ran ran = run(options, in_memory(folder), CommitPolicy::durable, 4);
   CHECK(ran.report.transactions->committed > 0);
   CHECK(ran.report.transactions->aborted == ran.report.transactions->deadlocks);
+}
+
+TEST_CASE("YCSB: increments of hot keys add up at every level, and one that is lost is found") {
+  YcsbOptions options = small(YcsbMix::f);
+  options.reads = 0.2;
+  options.operations = 3;
+  options.distribution = KeyDistribution::same_page;
+  options.modify = YcsbModify::increment;
+  for (const Isolation level : {Isolation::read_committed, Isolation::snapshot, Isolation::two_phase_locking,
+                                Isolation::serializable_snapshot, Isolation::serial}) {
+    INFO("level " << static_cast<int>(level));
+    const TemporaryDirectory folder;
+    const Ran ran = run(options, in_memory(folder), CommitPolicy::async, 3, Fault::none, {}, level);
+    CHECK(ran.report.transactions->committed > 0);
+    CHECK(ran.checks.at(1).count == 200);
+  }
+  CHECK(error(options, Fault::loses_updates).find("expected the committed update") != std::string::npos);
+}
+
+TEST_CASE("YCSB: some workers only read, in long transactions") {
+  YcsbOptions options = small(YcsbMix::a);
+  options.reads = 0;
+  options.readers = 1;
+  options.reader_operations = 300;
+  std::vector<YcsbOperation> drawn;
+  YcsbOperations(options, 3, 1, 0, 2).next(drawn);
+  CHECK(drawn.size() == 300);
+  CHECK(std::ranges::all_of(drawn, [](const auto& one) { return one.kind == YcsbOperation::Kind::read; }));
+  YcsbOperations(options, 3, 2, 1, 2).next(drawn);
+  CHECK(drawn.size() == options.operations);
+  CHECK(drawn.front().kind == YcsbOperation::Kind::update);
+  for (const Isolation level : {Isolation::two_phase_locking, Isolation::serializable_snapshot}) {
+    const TemporaryDirectory folder;
+    const Ran ran = run(options, in_memory(folder), CommitPolicy::async, 2, Fault::none, {}, level);
+    CHECK(ran.checks.at(0).count >= 300);  // values that were read
+  }
 }
 
 TEST_CASE("YCSB: early lock release changes no result") {

@@ -78,6 +78,16 @@ TEST_CASE("Disk: what was synced with its name stays, what was not may go") {
   CHECK(without_sync.outcomes("file") == Outcomes{"", "kept", std::string(4, '\0')});
 }
 
+TEST_CASE("Disk: a relative path and an absolute one are the same directory") {
+  const Recorded kept([](const auto& root) {
+    File file = File::open(root / "file", O_RDWR | O_CREAT);
+    write(file, 0, "synced");
+    file.sync_data();
+    sync_directory(std::filesystem::relative(root));
+  });
+  CHECK(kept.outcomes("file") == Outcomes{"synced"});
+}
+
 TEST_CASE("Disk: each subset of a few writes, in their order where they overlap") {
   const Recorded recorded([](const auto& root) {
     File file = File::open(root / "file", O_RDWR | O_CREAT);

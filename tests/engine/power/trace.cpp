@@ -46,6 +46,11 @@ std::uint64_t this_thread() {
   return number;
 }
 
+/// The engine may call one directory by a relative path and by an absolute one.
+std::filesystem::path whole(const std::filesystem::path& path) {
+  return std::filesystem::absolute(path).lexically_normal();
+}
+
 bool is_sync(Kind kind) {
   return kind == Kind::sync || kind == Kind::sync_directory;
 }
@@ -70,7 +75,7 @@ std::string parent_of(const std::string& name) {
 }
 
 Recorder::Recorder(std::filesystem::path root, Names names, FileId next)
-    : root_(std::move(root)), names_(std::move(names)), next_(next) {
+    : root_(whole(root)), names_(std::move(names)), next_(next) {
   observe_files(this);
 }
 
@@ -94,7 +99,7 @@ Trace Recorder::stop() {
 }
 
 std::string Recorder::name_of(const std::filesystem::path& path) const {
-  const std::string& all = path.native();
+  const std::string all = whole(path).native();
   const std::string& root = root_.native();
   if (!all.starts_with(root)) return {};
   return all.size() > root.size() ? all.substr(root.size() + 1) : ".";
