@@ -39,6 +39,20 @@ TEST_CASE("Hermitage: each level allows what its definition allows, and prevents
   }
 }
 
+TEST_CASE("Hermitage: the log buffer changes no outcome") {
+  for (const Level& level : kLevels) {
+    for (const Schedule& schedule : schedules()) {
+      const Outcome first = outcome_of(schedule, level);
+      for (const std::string_view algorithm : {"mutex", "consolidation", "eleda"}) {
+        INFO(schedule.anomaly << " " << schedule.variant << " at " << level.name << " over " << algorithm);
+        Level other = level;
+        other.algorithm = algorithm;
+        CHECK(outcome_of(schedule, other) == first);
+      }
+    }
+  }
+}
+
 TEST_CASE("Hermitage: an outcome is the same whenever the schedule is played") {
   for (const Level& level : kLevels) {
     for (const Schedule& schedule : schedules()) {

@@ -201,6 +201,7 @@ const Step& Actor::then(std::function<Status(Session&, Step&)> act) {
 Stage::Stage(const Level& level, const Rows& rows) : level_(level) {
   DatabaseOptions options = memory_database(directory_.path());
   options.read_committed = level.read_committed;
+  options.algorithm = level.algorithm;
   database_ = Database::open(options);
   table_ = database_->create_table("t");
   const auto session = database_->attach(CommitPolicy::durable, level.isolation);

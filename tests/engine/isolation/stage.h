@@ -24,6 +24,7 @@ struct Level {
   std::string_view name;
   Isolation isolation;
   ReadCommitted read_committed = ReadCommitted::versions;
+  std::string_view algorithm = "border_collie";  ///< the log buffer's
 };
 inline constexpr std::array<Level, 6> kLevels{{
     {"read committed, locks", Isolation::read_committed, ReadCommitted::locks},
