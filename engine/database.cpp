@@ -121,7 +121,7 @@ class OpenDatabase {
  public:
   explicit OpenDatabase(const DatabaseOptions& options);
 
-  TableId create_table(std::string_view name);
+  TableId create_table(std::string_view name, TableKind kind);
   TableId open_table(const fs::path& file);
   std::optional<TableId> find_table(std::string_view name) const;
   LogManager& log() { return *log_; }
@@ -169,6 +169,7 @@ class OpenDatabase {
   std::unique_ptr<HighWater> high_water_;  // none where nothing outlives the process
   BufferManager buffers_;
   Tables tables_;
+  SelfStoredTables self_stored_;  // of tables_
   std::unique_ptr<Engine> engine_;
   bool closed_ = false;
   std::exception_ptr close_failure_;
@@ -231,8 +232,8 @@ void OpenDatabase::open_files() {
   // failed sync the kernel may remember a log and pages that the disk does not hold.
   if (!master.clean) forget_cached_segments(options_.log.directory);
   open_tables(master);
-  Restart restart(options_.log.directory, master, catalogue_, buffers_, options_.restart_observer,
-                  options_.restart_limits, options_.redo_workers);
+  Restart restart(options_.log.directory, master, catalogue_, buffers_, self_stored_,
+                  options_.restart_observer, options_.restart_limits, options_.redo_workers);
   if (!master.clean) check_log_reaches_pages(restart);
 
   if (master.clean) {
@@ -379,13 +380,14 @@ void OpenDatabase::forget_log_below(Lsn lsn) {
 
 /// The catalogue comes last: until it names the table, a crash leaves a file that the next opening removes and
 /// a record that redo passes over. A number is not used again before the log has forgotten such a record.
-TableId OpenDatabase::create_table(std::string_view name) {
+TableId OpenDatabase::create_table(std::string_view name, TableKind kind) {
   const std::lock_guard guard(creating_);
   check_new_table(name);
+  if (kind != TableKind::btree) throw ConfigError("engine.table", std::string(name_of(kind)), "want btree");
   const TableId id = next_table_;
   make_table(outlives_process() ? files_.create(id) : files_.create_unnamed(id), std::string(name));
   Catalogue larger = catalogue_;
-  larger.add({id, std::string(name), {}});
+  larger.add({id, std::string(name), {}, kind});
   if (outlives_process()) {
     sync_directory(options_.directory);
     larger.write(catalogue_path());
@@ -407,7 +409,7 @@ TableId OpenDatabase::open_table(const fs::path& file) {
   File empty = files_.create_at(path);
   const TableId id = next_table_;
   Catalogue larger = catalogue_;
-  larger.add_unfinished({id, path.string(), path});
+  larger.add_unfinished({id, path.string(), path, TableKind::btree});
   larger.write(catalogue_path());
   catalogue_ = larger;
   make_table(std::move(empty), path.string());
@@ -452,7 +454,7 @@ Engine& OpenDatabase::engine_in_use() const {
 }
 
 void OpenDatabase::check() const {
-  tables_.for_each([](TableId, const BTree& tree) { tree.check(); });
+  tables_.for_each([](TableId, const Table& table) { table.verify(); });
 }
 
 void OpenDatabase::close() {
@@ -490,7 +492,9 @@ class DatabaseHandle final : public Database {
   DatabaseHandle(const DatabaseHandle&) = delete;
   DatabaseHandle& operator=(const DatabaseHandle&) = delete;
 
-  TableId create_table(std::string_view name) override { return open_->create_table(name); }
+  TableId create_table(std::string_view name, TableKind kind) override {
+    return open_->create_table(name, kind);
+  }
   TableId open_table(const fs::path& file) override { return open_->open_table(file); }
   std::optional<TableId> find_table(std::string_view name) const override { return open_->find_table(name); }
   std::unique_ptr<Session> attach(CommitPolicy policy, Isolation level) override {

@@ -40,6 +40,8 @@ struct DatabaseOptions {
   std::chrono::milliseconds checkpoint_time{0};
   /// Threads that redo pages after a crash, 8 at most; 0: as many as there are processing units for this process.
   std::uint32_t redo_workers = 0;
+  /// Of the tables that a workload creates; create_table() is told for each.
+  TableKind table = TableKind::btree;
   Replacement replacement = Replacement::clock;            ///< of pages in the frames
   ReadLatch read_latch = ReadLatch::optimistic;            ///< of pages that are read
   BeginRecord begin_record = BeginRecord::lazy;            ///< when a transaction's begin is logged
@@ -75,9 +77,9 @@ class Database {
   virtual ~Database() = default;
 
   /// Durable when it returns. ConfigError when the name is taken or not UTF-8.
-  virtual TableId create_table(std::string_view name) = 0;
+  virtual TableId create_table(std::string_view name, TableKind kind = TableKind::btree) = 0;
   /// The table whose pages are in this file and nowhere else; its name is the file's absolute path, links resolved. Makes
-  /// it, durably, where the database has none: then the path has to be free or an empty file, in a directory that is there.
+  /// it, durably and as a B+ tree, where the database has none: then the path has to be free or an empty file, in a directory that is there.
   /// Throws ConfigError, std::system_error. log.device "file".
   virtual TableId open_table(const std::filesystem::path& file) = 0;
   virtual std::optional<TableId> find_table(std::string_view name) const = 0;
@@ -107,7 +109,7 @@ class Database {
   virtual Lsn log_begin() const = 0;
   /// Waits for a checkpoint that is on its way. None is taken, and so no log is removed, while the lock is held.
   virtual std::unique_lock<std::mutex> keep_log() = 0;
-  /// Walks every tree while no session is at work. Throws DamageError with what is wrong.
+  /// Reads every table while no session is at work. Throws DamageError with what is wrong.
   virtual void check() const = 0;
   /// Writes everything back and marks a clean end. No session may be attached. Throws what has failed, if
   /// anything has, and so does every further call: the next opening recovers then. attach() and create_table() throw

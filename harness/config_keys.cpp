@@ -18,6 +18,7 @@ constexpr double kDay_s = 86'400;
 // The names of each enumeration, in its order: what stands in a configuration.
 const Choices kPolicies{"durable", "group", "pipelined", "async", "queued_group"};
 const Choices kDevices{"file", "memory"};
+const Choices kTables(kTableKinds.begin(), kTableKinds.end());
 const Choices kReplacements{"clock", "lru"};
 const Choices kReadLatches{"optimistic", "shared", "exclusive"};
 const Choices kIsolationLevels(kIsolations.begin(), kIsolations.end());
@@ -173,6 +174,8 @@ std::vector<ConfigKey> engine_keys() {
       directory_key(),
       integer("engine.frames", UsedBy::engine, [](auto& c) -> auto& { return c.database.frames; }, 64, kMany,
               "pages of 4 KiB that may be in memory at a time: 4 at least for each worker and for one more"),
+      choice_of("engine.table", UsedBy::engine, [](auto& c) -> auto& { return c.database.table; }, kTables,
+                "how the workload's table keeps its records: btree, a B+ tree in pages; lsm, a log-structured merge tree"),
       choice_of("engine.replacement", UsedBy::engine, [](auto& c) -> auto& { return c.database.replacement; }, kReplacements,
                 "which page goes: clock, one not used while the hand went round; lru, the least recently used, by a list under one latch"),
       choice_of("engine.read_latch", UsedBy::engine, [](auto& c) -> auto& { return c.database.read_latch; }, kReadLatches,

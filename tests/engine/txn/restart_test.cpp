@@ -341,8 +341,9 @@ TEST_CASE("restart: the log is read once: a second restart right after the first
   const auto database = first.open();
   const Killed second(first.path());
   BufferManager buffers({.frames = 64}, [](Lsn) {});
+  const SelfStoredTables none;
   const Restart restart(second.path() / "log", Master::read(second.path() / "master"),
-                        Catalogue::read(second.path() / "catalogue"), buffers);
+                        Catalogue::read(second.path() / "catalogue"), buffers, none);
   CHECK(restart.log_is_empty());
   CHECK(contents(*second.open(), "t") == i.committed);
   // What it does not need any more is gone.
