@@ -134,6 +134,19 @@ TEST_CASE("Manifest: what a crash left of an append stands in front of no later 
   CHECK(read_manifest(life.directory.path()).state == life.states.back());
 }
 
+TEST_CASE("Manifest: a key that reads like a record is none where an append was cut off") {
+  const Life life;
+  Manifest manifest = Manifest::open(life.directory.path());
+  const std::vector<std::byte> content = test::content_of(life.directory / "MANIFEST");
+  PlacedTable table = placed(0, 6, "a", "b");
+  table.table.largest.assign(content.begin() + 16, content.end());  // the first record, which is the only one
+  table.table.largest.insert(table.table.largest.begin(), std::byte{'b'});
+  test::write_table_file(life.directory.path(), table.table);
+  manifest.apply({.removed = {}, .added = {table}});
+  fs::resize_file(life.directory / "MANIFEST", manifest.bytes() - 3);
+  CHECK(read_manifest(life.directory.path()).state == life.states.back());
+}
+
 TEST_CASE("Manifest: one that is missing, or of another version, is refused by name") {
   const Life life;
   std::vector<std::byte> content = test::content_of(life.directory / "MANIFEST");
@@ -236,6 +249,7 @@ TEST_CASE("Manifest: on a full disk edits are refused one by one, and what was t
     CHECK_THROWS_AS(manifest.apply(edit), std::system_error);
     CHECK(manifest.state() == life.states.back());
     CHECK_FALSE(manifest.is_in_doubt());
+    CHECK(fs::file_size(life.directory / "MANIFEST") == manifest.bytes());
   }
   manifest.apply(edit);
   CHECK(manifest.state().flushed() == 700);
