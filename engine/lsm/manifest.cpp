@@ -7,12 +7,12 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
-#include <set>
 #include <stdexcept>
 #include <system_error>
 
 #include "engine/error.h"
 #include "engine/io/crc32c.h"
+#include "engine/lsm/table_format.h"
 
 namespace muster::lsm {
 namespace {
@@ -21,8 +21,6 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kName = "MANIFEST";
 constexpr std::string_view kUnfinished = ".new";
-constexpr std::string_view kTableSuffix = ".sst";
-constexpr std::size_t kNumberDigits = 8;  // at least
 
 constexpr std::array<char, 8> kMagic{'M', 'U', 'S', 'T', 'R', 'L', 'S', 'M'};
 constexpr std::uint32_t kVersion = 1;
@@ -139,14 +137,6 @@ bool is_no_room(const std::system_error& error) {
   return error.code() == std::errc::no_space_on_device || error.code().value() == EDQUOT;
 }
 
-/// Of a table's file, finished or not, the name; empty for any other file.
-bool is_a_tables(std::string_view name) {
-  if (name.ends_with(kUnfinished)) name.remove_suffix(kUnfinished.size());
-  if (!name.ends_with(kTableSuffix)) return false;
-  name.remove_suffix(kTableSuffix.size());
-  return name.size() >= kNumberDigits && name.find_first_not_of("0123456789") == std::string_view::npos;
-}
-
 void require_tables(const fs::path& directory, const ManifestState& state) {
   for (const auto& [number, placed] : state.tables()) {
     const fs::path path = table_path(directory, number);
@@ -164,24 +154,16 @@ void require_tables(const fs::path& directory, const ManifestState& state) {
 }
 
 void remove_leftovers(const fs::path& directory, const ManifestState& state) {
-  std::set<std::string> named;
-  for (const auto& [number, placed] : state.tables()) {
-    named.insert(table_path(directory, number).filename().string());
-  }
   std::vector<fs::path> leftovers;
   for (const auto& entry : fs::directory_iterator(directory)) {
-    const std::string name = entry.path().filename().string();
-    if (is_a_tables(name) && !named.contains(name)) leftovers.push_back(entry.path());
+    const std::optional<std::uint64_t> number = table_number(entry.path());
+    if (number && !state.tables().contains(*number)) leftovers.push_back(entry.path());
   }
   for (const fs::path& path : leftovers) remove_file(path);
   remove_file(directory / (std::string(kName) + std::string(kUnfinished)));
 }
 
 }  // namespace
-
-fs::path table_path(const fs::path& directory, std::uint64_t number) {
-  return directory / fmt::format("{:0{}}{}", number, kNumberDigits, kTableSuffix);
-}
 
 ManifestContent read_manifest(const fs::path& directory) {
   const fs::path path = directory / kName;

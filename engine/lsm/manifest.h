@@ -8,9 +8,6 @@
 
 namespace muster::lsm {
 
-/// Where a table's file lies, finished or not, in the tree's directory.
-std::filesystem::path table_path(const std::filesystem::path& directory, std::uint64_t number);
-
 /// What a manifest file says, and where its last whole record ends.
 struct ManifestContent {
   ManifestState state;

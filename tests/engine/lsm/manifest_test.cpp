@@ -161,22 +161,22 @@ TEST_CASE("Manifest: one that is missing, or of another version, is refused by n
 
 TEST_CASE("Manifest: a table's file that is missing or of another size is refused, and nothing is removed") {
   const Life life;
-  const fs::path leftover = life.directory / "00000099.sst";
+  const fs::path leftover = life.directory / "000099.sst";
   File::open(leftover, O_WRONLY | O_CREAT);
   fs::resize_file(table_path(life.directory.path(), 4), 63);
   const std::string size = damage([&] { Manifest::open(life.directory.path()); });
-  CHECK(size.find("00000004.sst: has 63 bytes, want 64") != std::string::npos);
+  CHECK(size.find("000004.sst: has 63 bytes, want 64") != std::string::npos);
   fs::remove(table_path(life.directory.path(), 4));
   const std::string missing = damage([&] { Manifest::open(life.directory.path()); });
-  CHECK(missing.find("00000004.sst: missing") != std::string::npos);
+  CHECK(missing.find("000004.sst: missing") != std::string::npos);
   CHECK(exists(leftover));
 }
 
 TEST_CASE("Manifest: an opening removes the table files that it does not name, and no others") {
   const Life life;
-  const std::vector<std::string> leftovers{"00000001.sst",     "00000002.sst", "00000099.sst",
+  const std::vector<std::string> leftovers{"00000001.sst",     "00000002.sst", "000099.sst",
                                            "00000100.sst.new", "MANIFEST.new", "1234567890.sst"};
-  const std::vector<std::string> others{"notes.sst", "00000001.txt", "1.sst", "MANIFEST.old"};
+  const std::vector<std::string> others{"notes.sst", "000001.txt", "1.sst", "MANIFEST.old"};
   for (const auto* names : {&leftovers, &others}) {
     for (const std::string& name : *names) File::open(life.directory / name, O_WRONLY | O_CREAT);
   }

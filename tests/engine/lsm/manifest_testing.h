@@ -9,6 +9,7 @@
 
 #include "engine/io/file.h"
 #include "engine/lsm/manifest.h"
+#include "engine/lsm/table_format.h"
 
 namespace muster::lsm::test {
 
