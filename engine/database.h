@@ -13,6 +13,7 @@
 #include "engine/index/btree.h"
 #include "engine/isolation.h"
 #include "engine/log/log_manager.h"
+#include "engine/lsm/lsm_options.h"
 #include "engine/storage/buffer_manager.h"
 #include "engine/txn/begin_record.h"
 #include "engine/txn/deadlock_policy.h"
@@ -42,6 +43,7 @@ struct DatabaseOptions {
   std::uint32_t redo_workers = 0;
   /// Of the tables that a workload creates; create_table() is told for each.
   TableKind table = TableKind::btree;
+  lsm::LsmOptions lsm;                                     ///< of all tables of TableKind::lsm
   Replacement replacement = Replacement::clock;            ///< of pages in the frames
   ReadLatch read_latch = ReadLatch::optimistic;            ///< of pages that are read
   BeginRecord begin_record = BeginRecord::lazy;            ///< when a transaction's begin is logged
@@ -101,6 +103,8 @@ class Database {
   virtual BufferStatistics buffer_statistics() const = 0;
   virtual BeginStatistics begin_statistics() const = 0;
   virtual VersionStatistics version_statistics() const = 0;
+  /// Over all tables of TableKind::lsm.
+  virtual lsm::LsmStatistics lsm_statistics() const = 0;
   /// Writes what was changed before the call to the files and syncs them, while transactions run on, so that restart needs
   /// no older log but for transactions that were running; removes the log below. Any thread. Blocks create_table. Throws
   /// what failed: after a failed sync of a table nothing is committed any more, and the log that repairs it stays.

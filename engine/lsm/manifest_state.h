@@ -28,8 +28,8 @@ struct TableInfo {
   std::uint64_t bytes = 0;   ///< the file's size
   std::uint64_t entries = 0;
   std::uint64_t tombstones = 0;  ///< of `entries`
-  Lsn lsn_least = 0;
-  Lsn lsn_greatest = 0;
+  Lsn least_lsn = 0;
+  Lsn greatest_lsn = 0;
   Key smallest;
   Key largest;
 

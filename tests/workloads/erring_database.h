@@ -91,6 +91,7 @@ class ErringDatabase final : public Database {
   LogManager& log() override { return inner_->log(); }
   BufferStatistics buffer_statistics() const override { return inner_->buffer_statistics(); }
   BeginStatistics begin_statistics() const override { return inner_->begin_statistics(); }
+  lsm::LsmStatistics lsm_statistics() const override { return inner_->lsm_statistics(); }
   VersionStatistics version_statistics() const override { return inner_->version_statistics(); }
   void checkpoint() override { inner_->checkpoint(); }
   Lsn log_begin() const override { return inner_->log_begin(); }

@@ -26,7 +26,7 @@ struct Interrupted {
     DatabaseOptions options = small_database(directory.path());
     options.make_log_device = std::move(make_log_device);
     database = Database::open(options);
-    table = database->create_table("t");
+    table = database->create_table("t", table_under_test());
     session = database->attach(kDurable);
     const std::string value(100, 'v');
     for (int i = 0; i < records;) {

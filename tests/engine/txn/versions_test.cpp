@@ -336,7 +336,7 @@ namespace {
 struct Fixture {
   explicit Fixture(int records) {
     database = Database::open(memory_database(directory.path()));
-    table = database->create_table("t");
+    table = database->create_table("t", table_under_test());
     const auto session = attach();
     session->begin();
     for (int i = 0; i < records; ++i)
@@ -445,7 +445,7 @@ TEST_CASE("Versions: a transaction that only reads a snapshot logs nothing and t
 TEST_CASE("Versions: they are gone after a crash, and what they were of is whole") {
   TemporaryDirectory directory;
   const auto database = Database::open(small_database(directory.path()));
-  const TableId table = database->create_table("t");
+  const TableId table = database->create_table("t", table_under_test());
   const auto writer = database->attach(CommitPolicy::durable, Isolation::snapshot);
   const auto reader = database->attach(CommitPolicy::durable, Isolation::snapshot);
   const auto put = [&](const char* key, const char* value) {
