@@ -24,6 +24,7 @@ bool LsmTable::Scan::run(const std::function<bool(const TableRecord& record)>& v
         floor_.assign(record.key.begin(), record.key.end());
         above_floor_ = true;
         ghosts_.clear();
+        current_.clear();
         is_mixed_ = false;
       }
     }
@@ -53,7 +54,7 @@ void LsmTable::Scan::fill() {
 
 void LsmTable::Scan::copy(const TreeView& view) {
   const Signature signature = signature_of(view);
-  if (signature != signature_) is_mixed_ = !ghosts_.empty();
+  if (signature != signature_ && !ghosts_.empty()) is_mixed_ = true;
   signature_ = signature;
   rows_.clear();
   bytes_.clear();
@@ -83,22 +84,34 @@ bool LsmTable::Scan::insertions_ended(const std::vector<PendingInsertions::Seen>
 
 bool LsmTable::Scan::is_current() const {
   PendingInsertions::fence();
-  if (table_.insertions_.any(floor_, above_floor_, key_of(rows_[at_]))) return false;
+  const Bytes key = key_of(rows_[at_]);
+  if (table_.insertions_.any(floor_, above_floor_, key)) return false;
   return table_.read([&](const TreeView& view) {
-    if (is_mixed_ || signature_of(view) != signature_) return shows(*entries(view));
-    for (std::uint32_t i = 0; i < view.count; ++i) {
-      NewestIterator newest(view.memtables[i].memtable->iterator());
-      if (!shows(newest)) return false;
-    }
+    if (!is_current_in(view)) return false;
+    current_.assign(key.begin(), key.end());
+    current_in_ = signature_of(view);
+    is_mixed_ = false;
     return true;
   });
 }
 
-/// Whether the scan has shown all that `entries` has from the floor up to the current row, or something newer.
-bool LsmTable::Scan::shows(EntryIterator& entries) const {
+bool LsmTable::Scan::is_current_in(const TreeView& view) const {
+  const Signature now = signature_of(view);
+  const Bytes above = !current_.empty() && now == current_in_ ? Bytes(current_) : Bytes(floor_);
+  if (is_mixed_ || now != signature_) return shows(*entries(view), above);
+  for (std::uint32_t i = 0; i < view.count; ++i) {
+    NewestIterator newest(view.memtables[i].memtable->iterator());
+    if (!shows(newest, above)) return false;
+  }
+  return true;
+}
+
+/// Whether the scan has shown all that `entries` has above the key and up to the current row, or something newer.
+bool LsmTable::Scan::shows(EntryIterator& entries, Bytes above) const {
   const Bytes last = key_of(rows_[at_]);
-  entries.seek(floor_);
-  if (above_floor_ && entries.valid() && compare_keys(entries.entry().key, floor_) == 0) entries.next();
+  const bool includes_key = above.data() == floor_.data() && !above_floor_;
+  entries.seek(above);
+  if (!includes_key && entries.valid() && compare_keys(entries.entry().key, above) == 0) entries.next();
   for (; entries.valid() && compare_keys(entries.entry().key, last) <= 0; entries.next()) {
     if (!has_shown(entries.entry())) return false;
   }
@@ -108,9 +121,10 @@ bool LsmTable::Scan::shows(EntryIterator& entries) const {
 bool LsmTable::Scan::has_shown(const Entry& entry) const {
   const Row& row = rows_[at_];
   if (compare_keys(entry.key, key_of(row)) == 0) return entry.lsn <= row.lsn;
-  return std::ranges::any_of(ghosts_, [&](const Ghost& ghost) {
-    return entry.lsn <= ghost.lsn && compare_keys(entry.key, ghost.key) == 0;
-  });
+  const auto ghost = std::ranges::lower_bound(
+      ghosts_, entry.key, [](Bytes a, Bytes b) { return compare_keys(a, b) < 0; },
+      [](const Ghost& its) { return Bytes(its.key); });
+  return ghost != ghosts_.end() && compare_keys(ghost->key, entry.key) == 0 && entry.lsn <= ghost->lsn;
 }
 
 }  // namespace muster::lsm

@@ -11,7 +11,8 @@ namespace muster::lsm {
 /// One scan of a table. It copies some rows in a section, and shows them outside. Used by one thread.
 ///
 /// Current    Of the keys from the last record that stays up to the row, the scan compares the newest entries with what it has
-///            shown. Where no memtable and no file has come since, it looks into the memtables only.
+///            shown. Where no memtable and no file has come since, it looks into the memtables only, and only from the row on
+///            that it has found current before: no ghost can have gone.
 class LsmTable::Scan final : public ScanPosition {
  public:
   Scan(const LsmTable& table, Bytes from)
@@ -49,7 +50,8 @@ class LsmTable::Scan final : public ScanPosition {
   void fill();
   void copy(const TreeView& view);
   bool insertions_ended(const std::vector<PendingInsertions::Seen>& seen) const;
-  bool shows(EntryIterator& entries) const;
+  bool is_current_in(const TreeView& view) const;
+  bool shows(EntryIterator& entries, Bytes above) const;
   bool has_shown(const Entry& entry) const;
   Bytes key_of(const Row& row) const {
     return Bytes(bytes_).subspan(row.key_begin, row.value_begin - row.key_begin);
@@ -69,8 +71,11 @@ class LsmTable::Scan final : public ScanPosition {
   std::vector<std::byte> floor_;  // the last record that was shown and stays, or where the scan began
   bool above_floor_ = false;
   std::vector<Ghost> ghosts_;
-  Signature signature_;    // of the view of rows_
-  bool is_mixed_ = false;  // ghosts_ are of other views, too
+  Signature signature_;            // of the view of rows_
+  mutable bool is_mixed_ = false;  // rows of other views have been shown since what was found current
+  mutable std::vector<std::byte>
+      current_;                   // the last row that was found current, if above the floor; else empty
+  mutable Signature current_in_;  // in this view
 };
 
 }  // namespace muster::lsm
