@@ -202,7 +202,7 @@ TEST_CASE("Database: with the memory device nothing outlives it, and pages are e
   TemporaryDirectory directory;
   {
     const auto database = Database::open(memory_database(directory.path()));
-    const TableId table = database->create_table("t", table_under_test());
+    const TableId table = database->create_table("t");
     fill(*database, table, 20000);
     CHECK(database->buffer_statistics().evictions > 0);
     CHECK(contents(*database, table).size() == 20000);
@@ -239,7 +239,7 @@ TEST_CASE("Database: is not closed under a session") {
 TEST_CASE("Database: a close that failed is reported by every later one") {
   TemporaryDirectory directory;
   const auto database = Database::open(small_database(directory.path()));
-  fill(*database, database->create_table("t", table_under_test()), 100);
+  fill(*database, database->create_table("t"), 100);
   {
     const Judge full([&](const FileOperation& operation) {
       const bool table = operation.path.extension() == ".table";

@@ -117,6 +117,11 @@ std::string damage_found(const Killed& killed) {
   return message;
 }
 
+/// Tests of pages and their files have nothing to say of other tables.
+bool tables_are_trees() {
+  return table_under_test() == TableKind::btree;
+}
+
 }  // namespace
 
 TEST_CASE("restart: what was committed is there and what was not is gone") {
@@ -209,6 +214,7 @@ TEST_CASE("restart: several losers are undone together") {
 }
 
 TEST_CASE("restart: what fits into memory is read from the log once, and once more where losers are") {
+  if (!tables_are_trees()) return;
   Interrupted i;
   for (int round = 0; round < 3; ++round) {
     i.session->begin();
@@ -240,6 +246,7 @@ TEST_CASE("restart: what fits into memory is read from the log once, and once mo
 }
 
 TEST_CASE("restart: pages that the log does not name are not read") {
+  if (!tables_are_trees()) return;
   Interrupted i;
   i.session.reset();
   i.database.reset();
@@ -262,6 +269,7 @@ TEST_CASE("restart: pages that the log does not name are not read") {
 }
 
 TEST_CASE("restart: the WAL rule holds when pages of an open transaction are evicted") {
+  if (!tables_are_trees()) return;
   // The device forgets what was not synced, so a page that went out before its record is found out.
   Interrupted i(2000, make_holding_device);
   i.change_without_commit();
@@ -359,6 +367,7 @@ TEST_CASE("restart: transaction numbers go on") {
 }
 
 TEST_CASE("restart: redo without the files' pages brings everything back from the log") {
+  if (!tables_are_trees()) return;
   Interrupted i;
   const Killed killed(i.directory.path());
   File::open(killed.path() / (std::to_string(i.table) + ".table"), O_RDWR).truncate(0);
@@ -368,6 +377,7 @@ TEST_CASE("restart: redo without the files' pages brings everything back from th
 }
 
 TEST_CASE("restart: what the kernel caches and the disk never got is brought back from the log") {
+  if (!tables_are_trees()) return;
   Interrupted i;
   const Killed killed(i.directory.path());
   // After a failed sync: the cache holds every page, the disk none, and it shows when the cache is dropped.
@@ -390,6 +400,7 @@ TEST_CASE("restart: what the kernel caches and the disk never got is brought bac
 }
 
 TEST_CASE("restart: pages that look up to date are written again, since the disk may not have them") {
+  if (!tables_are_trees()) return;
   Interrupted i;
   i.database->log().flush(i.database->log().reserved());
   const Killed killed(i.directory.path());
@@ -450,6 +461,7 @@ TEST_CASE("restart: a table whose creation was cut off is not there, and neither
 }
 
 TEST_CASE("restart: a log file that is empty, cut or foreign is reported with its LSN and left alone") {
+  if (!tables_are_trees()) return;
   Interrupted i;
   const Killed killed(i.directory.path());
   const auto segments = list_segments(killed.path() / "log");
@@ -489,6 +501,7 @@ TEST_CASE("restart: a log without any file is reported") {
 }
 
 TEST_CASE("restart: a log that ends before what a page holds is reported") {
+  if (!tables_are_trees()) return;
   Interrupted i;
   const Killed killed(i.directory.path());
   // The newest records vanish without a trace in the log itself, but pages with their changes were evicted.
@@ -515,6 +528,7 @@ TEST_CASE("restart: a log that ends before what a page holds is reported") {
 }
 
 TEST_CASE("restart: a log that ends before what was durable is reported although no page shows it") {
+  if (!tables_are_trees()) return;
   Interrupted i;
   const Killed young(i.directory.path());
   i.change_without_commit();
@@ -530,6 +544,7 @@ TEST_CASE("restart: a log that ends before what was durable is reported although
 }
 
 TEST_CASE("restart: a master, catalogue or table file that is missing or wrong is reported") {
+  if (!tables_are_trees()) return;
   Interrupted i(50);
   const Killed killed(i.directory.path());
   SECTION("master missing") {

@@ -422,7 +422,8 @@ TEST_CASE("Versions: a ghost stays while an old snapshot shows its record, and g
   CHECK(scan_all(*reader, f.table).size() == kRecords);
   reader->commit();
   writer->wait_for_acknowledgements();
-  CHECK(f.database->log().reserved() > before);  // that they were taken away is logged
+  if (table_under_test() == TableKind::btree)
+    CHECK(f.database->log().reserved() > before);  // that they were taken away is logged
   reader->begin();
   CHECK(scan_all(*reader, f.table).size() == kRecords / 10);
   reader->commit();
