@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "engine/error.h"
+#include "engine/io/file_observer.h"
 #include "engine/lsm/table_file.h"
 #include "engine/lsm/table_writer.h"
 #include "tests/engine/lsm/table_testing.h"
@@ -146,6 +147,46 @@ TEST_CASE("TableWriter: a file that was not finished is removed, a finished one 
   CHECK_FALSE(std::filesystem::exists(directory / "t"));
   write_table(directory / "t", {}, {});
   CHECK(std::filesystem::exists(directory / "t"));
+}
+
+/// Lets the n-th operation that changes a file fail, counted from 0, and remembers their kinds.
+class FailingDisk : public FileObserver {
+ public:
+  explicit FailingDisk(std::size_t fails) : fails_(fails) { observe_files(this); }
+  ~FailingDisk() override { observe_files(nullptr); }
+  FileVerdict before(const FileOperation& operation) override {
+    kinds.push_back(operation.kind);
+    return {.error = kinds.size() - 1 == fails_ ? ENOSPC : 0};
+  }
+  void after(const FileOperation& /*operation*/, std::int64_t /*result*/) override {}
+
+  std::vector<FileOperation::Kind> kinds;
+
+ private:
+  const std::size_t fails_;
+};
+
+TEST_CASE(
+    "TableWriter: a file whose writing failed at any point is removed, and a finished one was synced last") {
+  std::mt19937_64 random(30);
+  const TemporaryDirectory directory;
+  const Model model = random_model(random, 4000);  // more than one write
+  using Kind = FileOperation::Kind;
+  std::size_t failed = 0;
+  for (;; ++failed) {
+    FailingDisk disk(failed);
+    try {
+      write_table(directory / "t", model, {.compression = Compression::none});
+    } catch (const std::system_error&) {
+      REQUIRE_FALSE(std::filesystem::exists(directory / "t"));
+      continue;
+    }
+    CHECK(disk.kinds.front() == Kind::open);
+    CHECK(std::ranges::count(disk.kinds, Kind::write) >= 2);
+    CHECK(disk.kinds.back() == Kind::sync);
+    CHECK(disk.kinds.size() == failed);  // each of them has failed once
+    break;
+  }
 }
 
 TEST_CASE("TableWriter: options out of range are refused before a file is there") {
