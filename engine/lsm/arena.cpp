@@ -18,7 +18,8 @@ std::align_val_t alignment_of(std::size_t chunk_bytes) {
 
 }  // namespace
 
-Arena::Arena(std::size_t chunk_bytes_max) : chunk_bytes_max_(chunk_bytes_max) {
+Arena::Arena(std::size_t chunk_bytes_max, std::size_t places)
+    : chunk_bytes_max_(chunk_bytes_max), places_(places) {
   assert(std::has_single_bit(chunk_bytes_max) && chunk_bytes_max >= kChunkBytesMin);
 }
 

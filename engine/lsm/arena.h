@@ -26,8 +26,9 @@ class Arena {
   /// the cache.
   static constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
 
-  /// `chunk_bytes_max`: at least kChunkBytesMin, a power of two. What an arena wastes is at most a chunk a core.
-  explicit Arena(std::size_t chunk_bytes_max = kHugePageBytes);
+  /// `chunk_bytes_max`: at least kChunkBytesMin, a power of two. What an arena wastes is at most a chunk a
+  /// place. `places`: cores that allocate at the same time without sharing a line.
+  explicit Arena(std::size_t chunk_bytes_max = kHugePageBytes, std::size_t places = core_count());
   ~Arena();
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;

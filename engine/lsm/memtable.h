@@ -22,8 +22,7 @@ inline bool is_announcement(const Entry& entry) {
 /// writes a memtable to a table file once no thread adds to it any more.
 ///
 /// Progress    add and announce are lock-free, but for the system's allocator; finds and iterators never wait.
-/// Visibility  Who calls find() or iterator() after add() has returned, as far as threads see each other's order, meets
-///             the entry.
+/// Visibility  A find or iteration that happens after add() has returned meets the entry.
 /// Ordering    Counts and bounds are relaxed. An LSN counts for the bounds before its entry is linked, so a thread that
 ///             meets an entry reads bounds that hold it.
 class Memtable {

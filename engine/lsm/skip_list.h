@@ -30,8 +30,12 @@ namespace muster::lsm {
 ///                      the link acquires it. So it sees the node's content, and the node's links on this level and below.
 ///                      The node behind was acquired by the inserting thread, so it is visible as well.
 ///             [behind] relaxed: the new node's own link, before [link] releases the node on this level.
+///             [fetch]  relaxed: only an address for the prefetcher; the node is not read through it.
 ///             [top]    relaxed: a hint. A search that reads too small a height starts lower and takes longer; one that
 ///                      reads it before the node is linked there finds null and goes down.
+/// Cost        A search waits for memory, one node after the other. So every second node is one level higher: with every
+///             fourth, a search reads a quarter more nodes. A node that was too far on the level above is not compared
+///             again. While a node is compared, the next one of the level below is fetched.
 /// Source      Pugh, CACM 33(6), 1990; lock-free: Fraser, PhD thesis, 2004; Herlihy and Shavit, chapter 14.
 /// Differs     Nothing is removed, so links need no marks, and a node found once remains a good place to walk on from.
 ///             As in LevelDB, nodes lie in an arena and hold their bytes.
@@ -101,12 +105,12 @@ class SkipList::Node {
   using Link = std::atomic<Node*>;
 
   Node(const Entry& entry, int height)
-      : lsn_(entry.lsn),
+      : prefix_(prefix_of(entry.key)),
+        lsn_(entry.lsn),
         value_bytes_(static_cast<std::uint32_t>(entry.value.size())),
         key_bytes_(static_cast<std::uint16_t>(entry.key.size())),
         height_(static_cast<std::uint8_t>(height)),
-        tombstone_(entry.tombstone),
-        prefix_(prefix_of(entry.key)) {
+        tombstone_(entry.tombstone) {
     for (int level = 0; level < height; ++level) ::new (links() + level) Link(nullptr);
     std::ranges::copy(entry.key, key_begin());
     std::ranges::copy(entry.value, key_begin() + key_bytes_);
@@ -115,10 +119,6 @@ class SkipList::Node {
   static std::size_t bytes_for(const Entry& entry, int height) {
     return sizeof(Node) + static_cast<std::size_t>(height) * sizeof(Link) + entry.key.size() +
            entry.value.size();
-  }
-  /// Also of a null pointer.
-  void prefetch() const {
-    __builtin_prefetch(reinterpret_cast<const std::byte*>(this) + offsetof(Node, prefix_));
   }
   Link* links() const { return reinterpret_cast<Link*>(const_cast<Node*>(this) + 1); }
   Link& link(int level) const { return links()[level]; }
@@ -131,12 +131,12 @@ class SkipList::Node {
     return lsn_ == sought.lsn && compare_keys(key(), sought.key) == 0;
   }
 
+  const std::uint64_t prefix_;
   const Lsn lsn_;
   const std::uint32_t value_bytes_;
   const std::uint16_t key_bytes_;
   const std::uint8_t height_;
   const bool tombstone_;
-  const std::uint64_t prefix_;  // last: most visits of a search read it and the links behind it, and no more
 };
 
 inline SkipList::Node* SkipList::make_node(const Entry& entry, int height) {
@@ -158,8 +158,8 @@ inline void SkipList::walk(Place& place, int level, const Sought& sought) {
   for (;;) {
     Node* const next = place.before->link(level).load(std::memory_order_acquire);  // [link]
     if (next == place.at) return;
-    // What comes next if this node is too far; fetched while this node is.
-    if (level > 0) place.before->link(level - 1).load(std::memory_order_relaxed)->prefetch();
+    // [fetch] What comes next if this node is too far.
+    if (level > 0) __builtin_prefetch(place.before->link(level - 1).load(std::memory_order_relaxed));
     if (next == nullptr || !next->is_before(sought)) {
       place.at = next;
       return;
