@@ -31,7 +31,7 @@ Json to_json(const PlacedTable& placed) {
           {"bytes", table.bytes},
           {"entries", table.entries},
           {"tombstones", table.tombstones},
-          {"lsn", Json::array({table.lsn_least, table.lsn_greatest})},
+          {"lsn", Json::array({table.least_lsn, table.greatest_lsn})},
           {"keys", Json::array({to_json(table.smallest), to_json(table.largest)})}};
 }
 
@@ -41,8 +41,8 @@ PlacedTable table_from(const Json& json) {
                     .bytes = json.at("bytes").get<std::uint64_t>(),
                     .entries = json.at("entries").get<std::uint64_t>(),
                     .tombstones = json.at("tombstones").get<std::uint64_t>(),
-                    .lsn_least = json.at("lsn").at(0).get<Lsn>(),
-                    .lsn_greatest = json.at("lsn").at(1).get<Lsn>(),
+                    .least_lsn = json.at("lsn").at(0).get<Lsn>(),
+                    .greatest_lsn = json.at("lsn").at(1).get<Lsn>(),
                     .smallest = key_from(json.at("keys").at(0)),
                     .largest = key_from(json.at("keys").at(1))}};
 }
@@ -92,7 +92,7 @@ void ManifestState::add(const PlacedTable& placed) {
   const auto& [level, table] = placed;
   if (table.number == 0 || table.number >= next_file_) refuse("adds a table beyond next_file:", table.number);
   if (level >= kLevels) refuse("adds to an unknown level table", table.number);
-  if (compare_keys(table.largest, table.smallest) < 0 || table.lsn_greatest < table.lsn_least ||
+  if (compare_keys(table.largest, table.smallest) < 0 || table.greatest_lsn < table.least_lsn ||
       table.tombstones > table.entries) {
     refuse("adds an impossible table:", table.number);
   }
@@ -110,7 +110,7 @@ void ManifestState::add(const PlacedTable& placed) {
 }
 
 ManifestEdit ManifestState::whole() const {
-  ManifestEdit edit{.removed = {}, .added = {}, .flushed = flushed_, .next_file = next_file_};
+  ManifestEdit edit{.flushed = flushed_, .next_file = next_file_};
   for (const auto& [number, placed] : tables_) edit.added.push_back(placed);
   return edit;
 }
