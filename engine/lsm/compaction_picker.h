@@ -15,13 +15,13 @@ namespace muster::lsm {
 struct Compaction {
   unsigned from = 0;
   unsigned to = 0;
-  std::vector<TablePtr> inputs;  ///< of `from` and of `to`
-  bool moves = false;            ///< the inputs themselves go to `to`, as they are
+  std::vector<TablePtr> inputs{};  ///< of `from` and of `to`
+  bool moves = false;              ///< the inputs themselves go to `to`, as they are
   /// An output is cut once its file is as large.
   std::uint64_t output_bytes = std::numeric_limits<std::uint64_t>::max();
-  Key smallest;  ///< all keys of the inputs lie within
-  Key largest;
-  std::optional<Key> cursor;  ///< where the next compaction out of `from` begins to look
+  Key smallest{};  ///< all keys of the inputs lie within
+  Key largest{};
+  std::optional<Key> cursor{};  ///< where the next compaction out of `from` begins to look
 };
 
 /// The compactions that are at work, in any order.

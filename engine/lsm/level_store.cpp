@@ -35,7 +35,7 @@ Lsn LevelStore::flushed() const {
 }
 
 void LevelStore::add_flushed(const std::vector<TablePtr>& tables, Lsn flushed) {
-  ManifestEdit edit{.removed = {}, .added = {}, .flushed = flushed};
+  ManifestEdit edit{.flushed = flushed};
   for (const TablePtr& table : tables) edit.added.push_back({.level = 0, .table = table->info()});
   apply(std::move(edit), tables);
 }

@@ -110,7 +110,7 @@ void ManifestState::add(const PlacedTable& placed) {
 }
 
 ManifestEdit ManifestState::whole() const {
-  ManifestEdit edit{.removed = {}, .added = {}, .flushed = flushed_, .next_file = next_file_};
+  ManifestEdit edit{.flushed = flushed_, .next_file = next_file_};
   for (const auto& [number, placed] : tables_) edit.added.push_back(placed);
   return edit;
 }

@@ -45,8 +45,8 @@ struct PlacedTable {
 
 /// One step of a tree: all of it happens, or nothing. Removal comes first, so that a table moves to another level by being in both.
 struct ManifestEdit {
-  std::vector<std::uint64_t> removed;  ///< numbers
-  std::vector<PlacedTable> added;
+  std::vector<std::uint64_t> removed{};  ///< numbers
+  std::vector<PlacedTable> added{};
   Lsn flushed = 0;              ///< the tree needs the log from here on; 0: as before
   std::uint64_t next_file = 0;  ///< no table has this number or a greater one; 0: as before
 };

@@ -142,7 +142,7 @@ TEST_CASE("Manifest: a key that reads like a record is none where an append was 
   table.table.largest.assign(content.begin() + 16, content.end());  // the first record, which is the only one
   table.table.largest.insert(table.table.largest.begin(), std::byte{'b'});
   test::write_table_file(life.directory.path(), table.table);
-  manifest.apply({.removed = {}, .added = {table}});
+  manifest.apply({.added = {table}});
   fs::resize_file(life.directory / "MANIFEST", manifest.bytes() - 3);
   CHECK(read_manifest(life.directory.path()).state == life.states.back());
 }
@@ -174,9 +174,9 @@ TEST_CASE("Manifest: a table's file that is missing or of another size is refuse
 
 TEST_CASE("Manifest: an opening removes the table files that it does not name, and no others") {
   const Life life;
-  const std::vector<std::string> leftovers{"00000001.sst",     "00000002.sst", "000099.sst",
-                                           "00000100.sst.new", "MANIFEST.new", "1234567890.sst"};
-  const std::vector<std::string> others{"notes.sst", "000001.txt", "1.sst", "MANIFEST.old"};
+  const std::vector<std::string> leftovers{"000001.sst", "000002.sst", "000099.sst", "MANIFEST.new",
+                                           "1234567890.sst"};
+  const std::vector<std::string> others{"notes.sst", "000001.txt", "1.sst", "00000001.sst", "MANIFEST.old"};
   for (const auto* names : {&leftovers, &others}) {
     for (const std::string& name : *names) File::open(life.directory / name, O_WRONLY | O_CREAT);
   }
@@ -193,11 +193,11 @@ TEST_CASE("Manifest: an edit that does not fit is refused, and changes nothing")
   Manifest manifest = Manifest::open(life.directory.path());
   const std::uint64_t bytes = manifest.bytes();
   const auto at_7 = [](PlacedTable table) {
-    return ManifestEdit{.removed = {}, .added = {std::move(table)}, .next_file = 8};
+    return ManifestEdit{.added = {std::move(table)}, .next_file = 8};
   };
   const std::vector<ManifestEdit> wrong{
-      {.removed = {1}, .added = {}},
-      {.removed = {3, 3}, .added = {}},
+      {.removed = {1}},
+      {.removed = {3, 3}},
       at_7(placed(0, 5, "a", "b")),        // is there
       at_7(placed(0, 8, "a", "b")),        // beyond next_file
       at_7(placed(0, 0, "a", "b")),        // no number
@@ -206,8 +206,8 @@ TEST_CASE("Manifest: an edit that does not fit is refused, and changes nothing")
       at_7(placed(2, 7, "m", "n")),        // lies within table 4
       at_7(placed(kLevels, 7, "a", "b")),  // no level
       at_7(placed(0, 7, "b", "a")),        // ends before it begins
-      {.removed = {}, .added = {}, .flushed = 599},
-      {.removed = {}, .added = {}, .next_file = 6},
+      {.flushed = 599},
+      {.next_file = 6},
   };
   for (const ManifestEdit& edit : wrong) CHECK_THROWS_AS(manifest.apply(edit), std::logic_error);
   CHECK(manifest.state() == life.states.back());
@@ -222,8 +222,7 @@ TEST_CASE("Manifest: it is made anew when it has grown, and stays small") {
   std::uint64_t most = 0;
   Judge judge([](const FileOperation&) { return FileVerdict{}; });
   for (std::uint64_t number = 1; number <= 200; ++number) {
-    ManifestEdit edit{
-        .removed = {}, .added = {placed(0, number, "a", "b")}, .flushed = number, .next_file = number + 1};
+    ManifestEdit edit{.added = {placed(0, number, "a", "b")}, .flushed = number, .next_file = number + 1};
     if (number > 1) edit.removed = {number - 1};
     manifest.apply(edit);
     most = std::max(most, manifest.bytes());
@@ -237,7 +236,7 @@ TEST_CASE("Manifest: it is made anew when it has grown, and stays small") {
 TEST_CASE("Manifest: on a full disk edits are refused one by one, and what was there stays") {
   const Life life;
   Manifest manifest = Manifest::open(life.directory.path(), 1);  // wants to be made anew at every edit
-  const ManifestEdit edit{.removed = {}, .added = {}, .flushed = 700};
+  const ManifestEdit edit{.flushed = 700};
   for (const std::size_t room : {0, 3, 20}) {
     std::size_t left = room;
     const Judge full([&](const FileOperation& operation) {
@@ -278,13 +277,13 @@ TEST_CASE("Manifest: after a failed sync it is in doubt, and takes no more edits
     const Judge broken([](const FileOperation& operation) {
       return FileVerdict{.error = operation.kind == Kind::sync ? EIO : 0};
     });
-    CHECK_THROWS_AS(manifest.apply({.removed = {}, .added = {}, .flushed = 700}), std::system_error);
+    CHECK_THROWS_AS(manifest.apply({.flushed = 700}), std::system_error);
   }
   CHECK(manifest.is_in_doubt());
-  CHECK_THROWS_AS(manifest.apply({.removed = {}, .added = {}, .flushed = 800}), std::system_error);
+  CHECK_THROWS_AS(manifest.apply({.flushed = 800}), std::system_error);
   CHECK(manifest.state() == life.states.back());
   Manifest opened = Manifest::open(life.directory.path());
-  opened.apply({.removed = {}, .added = {}, .flushed = 900});
+  opened.apply({.flushed = 900});
   CHECK(opened.state().flushed() == 900);
 }
 

@@ -25,8 +25,8 @@ inline PlacedTable placed(unsigned level, std::uint64_t number, std::string_view
                     .bytes = bytes,
                     .entries = bytes / 32,
                     .tombstones = 0,
-                    .lsn_least = number * 100,
-                    .lsn_greatest = number * 100 + 99,
+                    .least_lsn = number * 100,
+                    .greatest_lsn = number * 100 + 99,
                     .smallest = key(smallest),
                     .largest = key(largest)}};
 }
@@ -42,14 +42,14 @@ inline void write_table_file(const std::filesystem::path& directory, const Table
 /// What happens in the life of a small tree: flushes, a compaction, a move, and one more flush.
 inline std::vector<ManifestEdit> life_of_a_tree() {
   return {
-      {.removed = {}, .added = {placed(0, 1, "a", "m")}, .flushed = 200, .next_file = 2},
+      {.added = {placed(0, 1, "a", "m")}, .flushed = 200, .next_file = 2},
       {.removed = {},
        .added = {placed(0, 2, "c", std::string_view("\0\xff", 2).substr(1))},
        .flushed = 300,
        .next_file = 3},
       {.removed = {1, 2}, .added = {placed(1, 3, "a", "k"), placed(1, 4, "l", "z")}, .next_file = 5},
       {.removed = {4}, .added = {placed(2, 4, "l", "z")}},
-      {.removed = {}, .added = {placed(0, 5, "", "zz")}, .flushed = 600, .next_file = 7},
+      {.added = {placed(0, 5, "", "zz")}, .flushed = 600, .next_file = 7},
   };
 }
 
