@@ -76,8 +76,7 @@ class TinyParts {
   Lsn append(std::uint32_t key) {
     const Lsn begin = log_end_.fetch_add(1, std::memory_order_relaxed);
     disk_.appended(key, begin);
-    if (Execution::current().recording())
-      Execution::current().mark("note", fmt::format("logs record {}", begin));
+    if (is_told()) note(fmt::format("logs record {}", begin));
     return begin + 1;
   }
   /// A reader or writer has the view and what it holds.
@@ -118,8 +117,7 @@ class TinyParts {
   void edit(const Job& job) { disk_.edit(job.outputs, job.inputs); }
   const View* keep(const View& view) {
     views_.push_back(std::make_unique<Kept>(static_cast<std::uint32_t>(views_.size()), view));
-    if (Execution::current().recording())
-      Execution::current().mark("note", fmt::format("makes {}", spelt(*views_.back())));
+    if (is_told()) note(fmt::format("makes {}", spelt(*views_.back())));
     return &views_.back()->view;
   }
   void discard(const View* view) { kept_of(*view).life.end(); }
@@ -256,8 +254,7 @@ class LsmProgram : public Program {
       return parts_->append(key);
     };
     const auto insert = [&](auto& memtable, Lsn lsn) {
-      if (Execution::current().recording())
-        Execution::current().mark("note", fmt::format("puts it into {}", memtable.life.name()));
+      if (is_told()) note(fmt::format("puts it into {}", memtable.life.name()));
       memtable.insert(key, lsn);
     };
     written_[thread] = tree_->write(key, append, insert);

@@ -11,15 +11,15 @@ void fail(const std::string& violation) {
   Execution::current().fail(violation);
 }
 
+}  // namespace
+
+bool is_told() {
+  return Execution::current().recording() && Execution::current().self() != kNone;
+}
+
 void note(const std::string& text) {
   Execution::current().mark("note", text);
 }
-
-bool recording() {
-  return Execution::current().recording();
-}
-
-}  // namespace
 
 void TinyTables::push_back(TinyTable* table) {
   if (count == kTinyTables) throw LimitReached("more tables than kTinyTables: want fewer flushes");
@@ -48,7 +48,7 @@ void TinyDisk::edit(const TinyTables& more, const TinyTables& less) {
     TinyTable& table = *more.tables[i];
     table.named = true;
     table.first_named = Execution::current().access();
-    if (recording()) note(fmt::format("the manifest names {}", table.life.name()));
+    if (is_told()) note(fmt::format("the manifest names {}", table.life.name()));
   }
   want_all_after_a_crash();
 }
@@ -56,12 +56,12 @@ void TinyDisk::edit(const TinyTables& more, const TinyTables& less) {
 void TinyDisk::remove(TinyTable& table) {
   if (table.named) fail(fmt::format("lost: the manifest names {}, whose file is removed", table.life.name()));
   table.life.end();
-  if (recording()) note(fmt::format("removes the file of {}", table.life.name()));
+  if (is_told()) note(fmt::format("removes the file of {}", table.life.name()));
 }
 
 /// That a table is durable must have happened before the cut: that it has come true by chance is not enough.
 void TinyDisk::cut_log(Lsn begin) {
-  if (recording()) note(fmt::format("the log is cut below {}", begin));
+  if (is_told()) note(fmt::format("the log is cut below {}", begin));
   log_begin_ = std::max(log_begin_, begin);
   want_all_after_a_crash();
   for (const Record& record : records_) {

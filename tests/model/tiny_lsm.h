@@ -3,6 +3,7 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "engine/lsm/parts.h"
@@ -15,6 +16,10 @@ inline constexpr std::uint32_t kTinyTables = 6;
 
 /// By key, the LSN of its newest entry: the end of a log record of one byte. 0: none.
 using Newest = std::array<Lsn, kTinyKeys>;
+
+/// Whether a trace is recorded of the thread that runs; none runs while a program is set up.
+bool is_told();
+void note(const std::string& text);
 
 /// A table file: what is in it, and what of it survives a crash.
 struct TinyTable {
