@@ -70,8 +70,10 @@ void LsmTables::stop() noexcept {
 LsmTables::~LsmTables() {
   if (!is_temporary_) return;
   for (const auto& [id, table] : tables_) {
-    std::error_code ignored;  // what stays is overwritten by the next database there
-    fs::remove_all(path_of(id), ignored);
+    try {
+      remove_tree(path_of(id));
+    } catch (const std::exception&) {  // what stays is overwritten by the next database there
+    }
   }
 }
 

@@ -22,7 +22,7 @@ struct Buffer {
 
 /// Puts entries, in compare_entries() order, into the bytes of one block. An entry leaves out what its key shares with the
 /// key before; every `restart_interval`-th is whole, and a table of those at the block's end makes binary search possible.
-/// The bytes are described in README.md. One thread at a time.
+/// The bytes are described in format.md. One thread at a time.
 class BlockBuilder {
  public:
   static constexpr std::uint32_t kRestartInterval = 16;

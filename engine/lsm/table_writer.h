@@ -18,7 +18,7 @@ struct TableOptions {
       4096;  ///< a data block is closed when it has as many, before compression; at most 1 MiB
 };
 
-/// Writes one table file. The format is in README.md. One thread at a time. Every call may throw std::system_error; after that,
+/// Writes one table file. The format is in format.md. One thread at a time. Every call may throw std::system_error; after that,
 /// or if finish() is never called, the file is of no use, and the destructor removes it.
 class TableWriter {
  public:
