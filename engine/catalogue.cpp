@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 
 #include "engine/error.h"
 #include "engine/io/file.h"
@@ -35,18 +36,28 @@ auto read_document(const std::filesystem::path& path, Take take) {
     return take(document);
   } catch (const Json::exception& error) {
     throw DamageError(path.string() + ": " + error.what());
+  } catch (const std::invalid_argument& error) {
+    throw DamageError(path.string() + ": " + error.what());
   }
 }
 
 Json to_json(const Catalogue::Table& table) {
   Json json = {{"id", table.id}, {"name", table.name}};
   if (!table.file.empty()) json["file"] = table.file.string();
+  if (table.kind != TableKind::btree) json["kind"] = name_of(table.kind);
   return json;
 }
 
+/// Catalogues of before there was a choice name no kind.
+TableKind kind_from(const std::string& name) {
+  const auto found = std::ranges::find(kTableKinds, name);
+  if (found == kTableKinds.end()) throw std::invalid_argument("a table of the unknown kind " + name);
+  return static_cast<TableKind>(found - kTableKinds.begin());
+}
+
 Catalogue::Table table_from(const Json& json) {
-  return {json.at("id").get<TableId>(), json.at("name").get<std::string>(),
-          json.value("file", std::string())};
+  return {json.at("id").get<TableId>(), json.at("name").get<std::string>(), json.value("file", std::string()),
+          kind_from(json.value("kind", std::string(kTableKinds.front())))};
 }
 
 const Catalogue::Table* find_if(const std::vector<Catalogue::Table>& tables, auto is_it) {

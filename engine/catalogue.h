@@ -18,6 +18,7 @@ class Catalogue {
     std::string name;
     std::filesystem::path
         file;  ///< where its pages are, absolute; empty: `<id>.table` in the database's directory
+    TableKind kind = TableKind::btree;
   };
 
   /// Throws DamageError when the file is not one.

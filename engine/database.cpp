@@ -14,6 +14,7 @@
 #include "engine/checkpointer.h"
 #include "engine/error.h"
 #include "engine/io/file.h"
+#include "engine/lsm_tables.h"
 #include "engine/storage/high_water.h"
 #include "engine/table_files.h"
 #include "engine/txn/engine.h"
@@ -64,6 +65,10 @@ DatabaseOptions checked(DatabaseOptions options) {
             options.log.segment_bytes));
   }
   check_frames(options);
+  if (options.lsm.memtable_bytes < lsm::LsmOptions::kMemtableBytesMin) {
+    throw ConfigError("lsm.memtable_bytes", std::to_string(options.lsm.memtable_bytes),
+                      fmt::format("want {} at least", lsm::LsmOptions::kMemtableBytesMin));
+  }
   if (options.partitions < 1 || options.partitions > kPartitionsMax) {
     throw ConfigError("engine.partitions", std::to_string(options.partitions),
                       fmt::format("want 1 to {}", kPartitionsMax));
@@ -121,7 +126,7 @@ class OpenDatabase {
  public:
   explicit OpenDatabase(const DatabaseOptions& options);
 
-  TableId create_table(std::string_view name);
+  TableId create_table(std::string_view name, TableKind kind);
   TableId open_table(const fs::path& file);
   std::optional<TableId> find_table(std::string_view name) const;
   LogManager& log() { return *log_; }
@@ -135,6 +140,7 @@ class OpenDatabase {
   BufferStatistics buffer_statistics() const { return buffers_.statistics(); }
   BeginStatistics begin_statistics() const { return engine_->begins.statistics(); }
   VersionStatistics version_statistics() const { return engine_->versions.statistics(); }
+  lsm::LsmStatistics lsm_statistics() const { return lsm_.statistics(); }
   void close();
   /// The user has destroyed the Database. Sessions that are still attached keep this object alive; from now on they
   /// can only roll back.
@@ -168,8 +174,14 @@ class OpenDatabase {
   std::unique_ptr<LogManager> log_;
   std::unique_ptr<HighWater> high_water_;  // none where nothing outlives the process
   BufferManager buffers_;
+  LsmTables lsm_;
   Tables tables_;
   std::unique_ptr<Engine> engine_;
+  /// The trees' threads ask the engine.
+  struct Stop {
+    LsmTables& tables;
+    ~Stop() { tables.stop(); }
+  } stop_lsm_{lsm_};
   bool closed_ = false;
   std::exception_ptr close_failure_;
   std::mutex checkpointing_;       // held by one checkpoint at a time
@@ -189,7 +201,10 @@ OpenDatabase::OpenDatabase(const DatabaseOptions& options)
       buffers_({.frames = options_.frames,
                 .replacement = options_.replacement,
                 .memory = options_.log_buffer.memory},
-               [this](Lsn lsn) { flush_log_before_pages(lsn); }) {
+               [this](Lsn lsn) { flush_log_before_pages(lsn); }),
+      lsm_(
+          options_.directory, options_.lsm, !outlives_process(),
+          [this](Lsn lsn) { flush_log_before_pages(lsn); }, [this] { return log_->reserved(); }) {
   if (!outlives_process()) {
     open_log(0, kFirstLsn);
     start_engine(1);
@@ -231,8 +246,8 @@ void OpenDatabase::open_files() {
   // failed sync the kernel may remember a log and pages that the disk does not hold.
   if (!master.clean) forget_cached_segments(options_.log.directory);
   open_tables(master);
-  Restart restart(options_.log.directory, master, catalogue_, buffers_, options_.restart_observer,
-                  options_.restart_limits, options_.redo_workers);
+  Restart restart(options_.log.directory, master, catalogue_, buffers_, lsm_.self_stored(),
+                  options_.restart_observer, options_.restart_limits, options_.redo_workers);
   if (!master.clean) check_log_reaches_pages(restart);
 
   if (master.clean) {
@@ -245,6 +260,7 @@ void OpenDatabase::open_files() {
   begin_double_write();
   restart.redo();
   for (const Catalogue::Table& table : catalogue_.tables()) {
+    if (table.kind != TableKind::btree) continue;
     tables_.add(table.id, std::make_unique<BTree>(buffers_, table.id, options_.read_latch));
   }
   restart.undo(*log_, tables_);
@@ -265,6 +281,10 @@ void OpenDatabase::open_tables(const Master& master) {
     check_table_file(file, id, master.log_begin, master.clean);
     buffers_.open_table(id, std::move(file), catalogue_.find(id)->name);
   }
+  for (const Catalogue::Table& table : catalogue_.tables()) {
+    if (table.kind == TableKind::lsm)
+      tables_.add(table.id, lsm_.open(table.id, master.redo_begin, master.clean));
+  }
 }
 
 /// The tables' files are sound and durable: what the area holds is not needed any more.
@@ -278,7 +298,12 @@ void OpenDatabase::check_log_reaches_pages(const Restart& restart) const {
   const std::optional<Lsn> durable_once = HighWater::read(high_water_path());
   if (durable_once && *durable_once <= restart.log_end()) return;
   for (const Catalogue::Table& table : catalogue_.tables()) {
-    restart.check_pages(files_.path_of(table), table.id);
+    if (table.kind == TableKind::btree) restart.check_pages(files_.path_of(table), table.id);
+  }
+  for (const auto& [id, table] : lsm_.self_stored()) {
+    if (table->newest_change() <= restart.log_end()) continue;
+    throw DamageError(fmt::format("the log ends at LSN {}, but the files in {} hold a change up to LSN {}",
+                                  restart.log_end(), lsm_.path_of(id).string(), table->newest_change()));
   }
   if (!durable_once) return;
   throw DamageError(fmt::format("the log ends at LSN {}, but was durable up to LSN {} once",
@@ -311,6 +336,7 @@ void OpenDatabase::start_engine(TransactionId next_transaction) {
                                .deadlock = options_.deadlock};
   engine_ = std::make_unique<Engine>(*log_, tables_, options, options_.log, next_transaction,
                                      options_.log_buffer.max_workers - 1, options_.log_buffer.memory);
+  lsm_.start([this](TableId table, Bytes key) { return engine_->may_reclaim(table, key); });
 }
 
 /// Of tables whose creation a crash cut off.
@@ -332,6 +358,7 @@ void OpenDatabase::advance_master(bool clean) {
                       .next_transaction = engine_->next_transaction(),
                       .clean = clean};
   buffers_.flush_all();
+  lsm_.write_back();
   master.write(master_path());
   forget_log_below(log_begin);
 }
@@ -367,6 +394,8 @@ void OpenDatabase::checkpoint() {
   master.next_transaction = engine_->next_transaction();
   log_->flush(master.settled);
   buffers_.flush_all();
+  // A tree's memtable is complete up to the log's end before this call, as the pages are.
+  master.redo_begin = std::min(master.redo_begin, lsm_.write_back());
   engine_->throw_if_failed();
   master.write(master_path());
   forget_log_below(master.log_begin);
@@ -379,18 +408,25 @@ void OpenDatabase::forget_log_below(Lsn lsn) {
 
 /// The catalogue comes last: until it names the table, a crash leaves a file that the next opening removes and
 /// a record that redo passes over. A number is not used again before the log has forgotten such a record.
-TableId OpenDatabase::create_table(std::string_view name) {
+TableId OpenDatabase::create_table(std::string_view name, TableKind kind) {
   const std::lock_guard guard(creating_);
   check_new_table(name);
   const TableId id = next_table_;
-  make_table(outlives_process() ? files_.create(id) : files_.create_unnamed(id), std::string(name));
+  std::unique_ptr<Table> table;
+  if (kind == TableKind::lsm) {
+    ++next_table_;
+    table = lsm_.create(id);
+  } else {
+    make_table(outlives_process() ? files_.create(id) : files_.create_unnamed(id), std::string(name));
+    table = std::make_unique<BTree>(buffers_, id, options_.read_latch);
+  }
   Catalogue larger = catalogue_;
-  larger.add({id, std::string(name), {}});
+  larger.add({id, std::string(name), {}, kind});
   if (outlives_process()) {
     sync_directory(options_.directory);
     larger.write(catalogue_path());
   }
-  tables_.add(id, std::make_unique<BTree>(buffers_, id, options_.read_latch));
+  tables_.add(id, std::move(table));
   catalogue_ = std::move(larger);
   return id;
 }
@@ -407,7 +443,7 @@ TableId OpenDatabase::open_table(const fs::path& file) {
   File empty = files_.create_at(path);
   const TableId id = next_table_;
   Catalogue larger = catalogue_;
-  larger.add_unfinished({id, path.string(), path});
+  larger.add_unfinished({id, path.string(), path, TableKind::btree});
   larger.write(catalogue_path());
   catalogue_ = larger;
   make_table(std::move(empty), path.string());
@@ -452,7 +488,7 @@ Engine& OpenDatabase::engine_in_use() const {
 }
 
 void OpenDatabase::check() const {
-  tables_.for_each([](TableId, const BTree& tree) { tree.check(); });
+  tables_.for_each([](TableId, const Table& table) { table.verify(); });
 }
 
 void OpenDatabase::close() {
@@ -490,7 +526,9 @@ class DatabaseHandle final : public Database {
   DatabaseHandle(const DatabaseHandle&) = delete;
   DatabaseHandle& operator=(const DatabaseHandle&) = delete;
 
-  TableId create_table(std::string_view name) override { return open_->create_table(name); }
+  TableId create_table(std::string_view name, TableKind kind) override {
+    return open_->create_table(name, kind);
+  }
   TableId open_table(const fs::path& file) override { return open_->open_table(file); }
   std::optional<TableId> find_table(std::string_view name) const override { return open_->find_table(name); }
   std::unique_ptr<Session> attach(CommitPolicy policy, Isolation level) override {
@@ -510,6 +548,7 @@ class DatabaseHandle final : public Database {
   BufferStatistics buffer_statistics() const override { return open_->buffer_statistics(); }
   BeginStatistics begin_statistics() const override { return open_->begin_statistics(); }
   VersionStatistics version_statistics() const override { return open_->version_statistics(); }
+  lsm::LsmStatistics lsm_statistics() const override { return open_->lsm_statistics(); }
   void checkpoint() override {
     open_->engine_in_use();
     open_->checkpoint();

@@ -13,6 +13,7 @@
 #include "engine/index/btree.h"
 #include "engine/isolation.h"
 #include "engine/log/log_manager.h"
+#include "engine/lsm/lsm_options.h"
 #include "engine/storage/buffer_manager.h"
 #include "engine/txn/begin_record.h"
 #include "engine/txn/deadlock_policy.h"
@@ -40,6 +41,9 @@ struct DatabaseOptions {
   std::chrono::milliseconds checkpoint_time{0};
   /// Threads that redo pages after a crash, 8 at most; 0: as many as there are processing units for this process.
   std::uint32_t redo_workers = 0;
+  /// Of the tables that a workload creates; create_table() is told for each.
+  TableKind table = TableKind::btree;
+  lsm::LsmOptions lsm;                                     ///< of all tables of TableKind::lsm
   Replacement replacement = Replacement::clock;            ///< of pages in the frames
   ReadLatch read_latch = ReadLatch::optimistic;            ///< of pages that are read
   BeginRecord begin_record = BeginRecord::lazy;            ///< when a transaction's begin is logged
@@ -75,9 +79,9 @@ class Database {
   virtual ~Database() = default;
 
   /// Durable when it returns. ConfigError when the name is taken or not UTF-8.
-  virtual TableId create_table(std::string_view name) = 0;
+  virtual TableId create_table(std::string_view name, TableKind kind = TableKind::btree) = 0;
   /// The table whose pages are in this file and nowhere else; its name is the file's absolute path, links resolved. Makes
-  /// it, durably, where the database has none: then the path has to be free or an empty file, in a directory that is there.
+  /// it, durably and as a B+ tree, where the database has none: then the path has to be free or an empty file, in a directory that is there.
   /// Throws ConfigError, std::system_error. log.device "file".
   virtual TableId open_table(const std::filesystem::path& file) = 0;
   virtual std::optional<TableId> find_table(std::string_view name) const = 0;
@@ -99,6 +103,8 @@ class Database {
   virtual BufferStatistics buffer_statistics() const = 0;
   virtual BeginStatistics begin_statistics() const = 0;
   virtual VersionStatistics version_statistics() const = 0;
+  /// Over all tables of TableKind::lsm.
+  virtual lsm::LsmStatistics lsm_statistics() const = 0;
   /// Writes what was changed before the call to the files and syncs them, while transactions run on, so that restart needs
   /// no older log but for transactions that were running; removes the log below. Any thread. Blocks create_table. Throws
   /// what failed: after a failed sync of a table nothing is committed any more, and the log that repairs it stays.
@@ -107,7 +113,7 @@ class Database {
   virtual Lsn log_begin() const = 0;
   /// Waits for a checkpoint that is on its way. None is taken, and so no log is removed, while the lock is held.
   virtual std::unique_lock<std::mutex> keep_log() = 0;
-  /// Walks every tree while no session is at work. Throws DamageError with what is wrong.
+  /// Reads every table while no session is at work. Throws DamageError with what is wrong.
   virtual void check() const = 0;
   /// Writes everything back and marks a clean end. No session may be attached. Throws what has failed, if
   /// anything has, and so does every further call: the next opening recovers then. attach() and create_table() throw

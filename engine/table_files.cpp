@@ -18,15 +18,17 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kSuffix = ".table";
+constexpr std::string_view kTreeSuffix = ".lsm";   // of a directory (lsm_tables.h)
 constexpr std::string_view kReplacement = ".new";  // of replace_file()
 constexpr std::array<std::string_view, 5> kOtherFiles = {"lock", "master", "catalogue", "doublewrite",
                                                          "high_water"};
 
-/// The table that a file in the directory is called after.
+/// The table that a file or a tree's directory is called after.
 std::optional<TableId> table_of(const fs::path& path) {
   const std::string name = path.filename().string();
-  if (!name.ends_with(kSuffix)) return std::nullopt;
-  const char* const end = name.data() + name.size() - kSuffix.size();
+  const std::string_view suffix = name.ends_with(kTreeSuffix) ? kTreeSuffix : kSuffix;
+  if (!name.ends_with(suffix)) return std::nullopt;
+  const char* const end = name.data() + name.size() - suffix.size();
   TableId id = 0;
   const auto [parsed, error] = std::from_chars(name.data(), end, id);
   if (error != std::errc() || parsed != end) return std::nullopt;
@@ -66,6 +68,7 @@ fs::path TableFiles::path_of(const Catalogue::Table& table) const {
 std::map<TableId, File> TableFiles::open_all(const Catalogue& catalogue) const {
   std::map<TableId, File> files;
   for (const Catalogue::Table& table : catalogue.tables()) {
+    if (table.kind != TableKind::btree) continue;
     const fs::path path = path_of(table);
     if (!fs::exists(path)) {
       throw DamageError(fmt::format("{}: the file of table {} is missing", path.string(), table.name));
@@ -116,7 +119,7 @@ void TableFiles::remove_leftovers(const Catalogue& catalogue) const {
     const auto id = table_of(entry.path());
     if (id && catalogue.find(*id) == nullptr) leftovers.push_back(entry.path());
   }
-  for (const fs::path& leftover : leftovers) remove_file(leftover);
+  for (const fs::path& leftover : leftovers) remove_tree(leftover);
 }
 
 }  // namespace muster

@@ -9,7 +9,7 @@
 
 namespace muster {
 
-/// The files that hold the pages of a database's tables: in its directory, or each at a path of its own. The latter are
+/// The files that hold the pages of a database's B+ trees: in its directory, or each at a path of its own. The latter are
 /// locked (flock) as long as they are open, since the lock on the directory says nothing of them.
 class TableFiles {
  public:

@@ -36,6 +36,11 @@ void register_placement_benchmarks();
 /// history of that regime for every level.
 void register_history_benchmarks();
 
+/// memtable/add/random:<0|1>/... and memtable/find/random:<0|1>/...: one iteration adds an entry with a key of 8 bytes and a
+/// value of 100 to a memtable, which is empty at first and has a million in the end, or finds one in it. Keys rise, or are
+/// random.
+void register_memtable_benchmarks();
+
 /// The numbers of threads that the benchmarks of append have.
 std::set<int> append_thread_counts();
 

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "algorithms/registry.h"
+#include "engine/lsm/bloom_filter.h"
 #include "harness/config_rows.h"
 #include "harness/placement_keys.h"
 #include "harness/workload_kind.h"
@@ -18,6 +19,9 @@ constexpr double kDay_s = 86'400;
 // The names of each enumeration, in its order: what stands in a configuration.
 const Choices kPolicies{"durable", "group", "pipelined", "async", "queued_group"};
 const Choices kDevices{"file", "memory"};
+const Choices kTables(kTableKinds.begin(), kTableKinds.end());
+const Choices kCompactionPolicies(lsm::kCompactionPolicies.begin(), lsm::kCompactionPolicies.end());
+const Choices kCompressions{"none", "lz4", "zstd"};
 const Choices kReplacements{"clock", "lru"};
 const Choices kReadLatches{"optimistic", "shared", "exclusive"};
 const Choices kIsolationLevels(kIsolations.begin(), kIsolations.end());
@@ -173,6 +177,8 @@ std::vector<ConfigKey> engine_keys() {
       directory_key(),
       integer("engine.frames", UsedBy::engine, [](auto& c) -> auto& { return c.database.frames; }, 64, kMany,
               "pages of 4 KiB that may be in memory at a time: 4 at least for each worker and for one more"),
+      choice_of("engine.table", UsedBy::engine, [](auto& c) -> auto& { return c.database.table; }, kTables,
+                "how the workload's table keeps its records: btree, a B+ tree in pages; lsm, a log-structured merge tree"),
       choice_of("engine.replacement", UsedBy::engine, [](auto& c) -> auto& { return c.database.replacement; }, kReplacements,
                 "which page goes: clock, one not used while the hand went round; lru, the least recently used, by a list under one latch"),
       choice_of("engine.read_latch", UsedBy::engine, [](auto& c) -> auto& { return c.database.read_latch; }, kReadLatches,
@@ -200,6 +206,17 @@ std::vector<ConfigKey> engine_keys() {
       choice_of("engine.policy", UsedBy::engine, [](auto& c) -> auto& { return c.policy; }, kPolicies,
                 "commit: durable waits; group waits for a group; pipelined goes on and is acknowledged later; async is not durable; "
                 "queued_group, a baseline, waits for a group before the commit is in the log"),
+      integer("lsm.memtable_bytes", UsedBy::engine, [](auto& c) -> auto& { return c.database.lsm.memtable_bytes; },
+              lsm::LsmOptions::kMemtableBytesMin, kCapacityMax,
+              "bytes of memory at which a table's changes go to a file; there may be four times as many; engine.table lsm"),
+      integer("lsm.block_cache_bytes", UsedBy::engine, [](auto& c) -> auto& { return c.database.lsm.block_cache_bytes; }, 0,
+              kCapacityMax, "bytes of blocks of files that are kept in memory, of all tables; engine.table lsm"),
+      choice_of("lsm.compaction", UsedBy::engine, [](auto& c) -> auto& { return c.database.lsm.compaction; }, kCompactionPolicies,
+                "which files become one: leveled, some of a level and those of the level below that they overlap; size_tiered, files of like sizes; engine.table lsm"),
+      choice_of("lsm.compression", UsedBy::engine, [](auto& c) -> auto& { return c.database.lsm.compression; }, kCompressions,
+                "of blocks in files; engine.table lsm"),
+      integer("lsm.bloom_bits", UsedBy::engine, [](auto& c) -> auto& { return c.database.lsm.bloom_bits; }, 0, lsm::kBloomBitsMax,
+              "bits a key of a file's filter, which spares a look-up most files without the key; 0: no filter; engine.table lsm"),
       choice_of("log.device", UsedBy::engine, [](auto& c) -> auto& { return c.database.log.device; }, kDevices,
               "where the log goes"),
       boolean("log.direct", UsedBy::engine, [](auto& c) -> auto& { return c.database.log.direct; },

@@ -92,6 +92,7 @@ int main(int argc, char** argv) try {
   muster::register_crash_benchmarks();
   muster::register_placement_benchmarks();
   muster::register_history_benchmarks();
+  muster::register_memtable_benchmarks();
   muster::describe();
   benchmark::Initialize(&argc, argv, muster::print_help);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;

@@ -19,7 +19,7 @@ LOCKS = ("lock", "unlock")
 DATA = ("copy", "read")
 MARKERS = (
     *("reserve", "reserved", "publish", "published", "advance", "boundary"),
-    *("attach", "attached", "detach", "detached", "recycle", "violation"),
+    *("attach", "attached", "detach", "detached", "recycle", "note", "violation"),
 )
 OPERATIONS = (*READS, *WRITES, *LOCKS, *DATA, *MARKERS)
 STEPS_MAX = 400
@@ -89,6 +89,8 @@ def without_only_indices(steps):
 def said(step):
     """What stands in the step's box."""
     operation, location, value = step["operation"], step.get("location", ""), step.get("value", "")
+    if operation == "note":
+        return step["text"]
     name = operation.replace("_", "-")
     if operation == "store":
         words = f"store {location} ← {value}"

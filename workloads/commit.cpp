@@ -119,7 +119,7 @@ class Commit final : public Workload {
 
   void load(const std::function<bool()>& interrupted) override {
     database_ = open_(run_.database);
-    table_ = database_->create_table("counts");
+    table_ = database_->create_table("counts", run_.database.table);
     const auto session = database_->attach(CommitPolicy::async);
     const std::vector<std::byte> value(value_bytes_);
     const std::vector<std::byte> filler(CommitOptions::kMaxBytes);

@@ -251,7 +251,7 @@ class HistoryWorkload final : public Workload {
 
   void load(const std::function<bool()>& /*interrupted*/) override {
     database_ = open_(run_.database);
-    table_ = database_->create_table("histories");
+    table_ = database_->create_table("histories", run_.database.table);
   }
 
   void prepare() override {

@@ -323,7 +323,7 @@ class Ycsb final : public Workload {
 
   void load(const std::function<bool()>& interrupted) override {
     database_ = open_(run_.database);
-    shared_.table = database_->create_table(kTable);
+    shared_.table = database_->create_table(kTable, run_.database.table);
     database_->register_procedure(kProcedure, ycsb_procedure(shared_));
     if (shared_.options.mix != YcsbMix::load) partition_evenly();
     const auto session = database_->attach(CommitPolicy::async);

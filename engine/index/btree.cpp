@@ -17,15 +17,6 @@
 namespace muster {
 namespace {
 
-void check_size(const char* what, std::size_t bytes, std::size_t most) {
-  if (bytes > most) throw ConfigError(what, std::to_string(bytes), fmt::format("want at most {}", most));
-}
-
-void check_record(Bytes key, Bytes value) {
-  check_size("key bytes", key.size(), BTree::kMaxKeyBytes);
-  check_size("value bytes", value.size(), BTree::kMaxValueBytes);
-}
-
 /// Fetches a page's header and first slots while its state word is still on its way.
 void prefetch(const std::byte* page) {
   __builtin_prefetch(page);
@@ -43,8 +34,8 @@ bool unchanged(std::span<const OptimisticGuard> leaves) {
 
 }  // namespace
 
-bool TreeRecord::is_current() const {
-  return leaves->size() == 1 ? leaves->front().valid() : unchanged(*leaves);
+bool BTree::Leaves::is_current() const {
+  return guards.size() == 1 ? guards.front().valid() : unchanged(guards);
 }
 
 void BTree::create(BufferManager& buffers, TableId table, ChangeLog& log) {
@@ -151,7 +142,7 @@ Status BTree::insert(Bytes key, Bytes value, ChangeLog& log) {
       const Bytes successor_bytes(successor);
       const bool exists = !is_last || beyond.exists;
       if (!log.may_insert(space_->id(), key, exists ? &successor_bytes : nullptr)) return Status::conflict;
-      if (!beyond.leaves.empty() && !unchanged(std::span(beyond.leaves).subspan(1))) continue;
+      if (!beyond.leaves.guards.empty() && !unchanged(std::span(beyond.leaves.guards).subspan(1))) continue;
     }
     const Lsn lsn = log.change({.table = space_->id(),
                                 .page = guard.page(),
@@ -308,14 +299,14 @@ std::optional<OptimisticGuard> BTree::copy_leaf(Bytes key, std::span<std::byte, 
   return leaf->valid() ? leaf : std::nullopt;
 }
 
-bool BTree::scan(Bytes from, const std::function<bool(const TreeRecord& record)>& visit) const {
-  std::vector<OptimisticGuard> leaves;
+bool BTree::scan(Bytes from, const std::function<bool(const TableRecord& record)>& visit) const {
+  Leaves leaves;
   return walk(from, leaves, visit);
 }
 
 /// As scan(). `leaves` are those that the walk has read since the last visit, or since it began.
-bool BTree::walk(Bytes from, std::vector<OptimisticGuard>& leaves,
-                 const std::function<bool(const TreeRecord& record)>& visit) const {
+bool BTree::walk(Bytes from, Leaves& leaves,
+                 const std::function<bool(const TableRecord& record)>& visit) const {
   alignas(kWordBytes) std::array<std::byte, kPageBytes> copy;
   std::vector<std::byte> cursor(from.begin(), from.end());
   for (Backoff backoff;;) {
@@ -325,15 +316,15 @@ bool BTree::walk(Bytes from, std::vector<OptimisticGuard>& leaves,
       continue;
     }
     backoff = Backoff();
-    leaves.push_back(*leaf);
+    leaves.guards.push_back(*leaf);
     const PageView page(copy.data());
     const PageShape shape = page.shape();
     for (std::uint32_t index = page.search(shape, cursor).index; index < shape.slots; ++index) {
       const std::vector<std::byte> key = page.key(shape, index);
-      const TreeRecord record{
-          .key = key, .value = page.value(index), .ghost = page.is_ghost(index), .leaves = &leaves};
+      const TableRecord record{
+          .key = key, .value = page.value(index), .ghost = page.is_ghost(index), .position = &leaves};
       if (!visit(record)) return false;
-      leaves.erase(leaves.begin(), leaves.end() - 1);
+      leaves.guards.erase(leaves.guards.begin(), leaves.guards.end() - 1);
     }
     if (!shape.bounded) return true;
     const Bytes next = page.upper_fence(shape);
@@ -343,7 +334,7 @@ bool BTree::walk(Bytes from, std::vector<OptimisticGuard>& leaves,
 
 BTree::Successor BTree::successor_of(Bytes key) const {
   Successor found;
-  walk(key, found.leaves, [&](const TreeRecord& record) {
+  walk(key, found.leaves, [&](const TableRecord& record) {
     found.key.assign(record.key.begin(), record.key.end());
     found.exists = true;
     return false;
@@ -353,7 +344,7 @@ BTree::Successor BTree::successor_of(Bytes key) const {
 
 bool BTree::next_key(Bytes key, std::vector<std::byte>& next) const {
   bool found = false;
-  scan(key, [&](const TreeRecord& record) {
+  scan(key, [&](const TableRecord& record) {
     if (std::ranges::equal(record.key, key)) return true;
     next.assign(record.key.begin(), record.key.end());
     found = true;

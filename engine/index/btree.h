@@ -7,7 +7,7 @@
 
 #include "engine/error.h"
 #include "engine/index/change_log.h"
-#include "engine/number.h"
+#include "engine/index/table.h"
 #include "engine/storage/guards.h"
 #include "engine/storage/slotted_page.h"
 #include "engine/types.h"
@@ -24,18 +24,6 @@ struct TreeShape {
   std::uint64_t ghosts = 0;
 };
 
-/// What a scan meets.
-struct TreeRecord {
-  Bytes key;
-  Bytes value;
-  bool ghost = false;  ///< removed, perhaps by a transaction that is not over yet
-  const std::vector<OptimisticGuard>* leaves = nullptr;
-
-  /// Whether the leaves have not changed since the scan read them. Then the record is still the same, and there still is no
-  /// key between it and the one that the scan has shown before.
-  bool is_current() const;
-};
-
 /// How find and scan hold a page while they read it. Changes go down optimistically, whatever this says.
 enum class ReadLatch : std::uint8_t {
   optimistic,  ///< not at all: the page's version says whether what was read counts
@@ -43,8 +31,7 @@ enum class ReadLatch : std::uint8_t {
   exclusive,   ///< likewise, one reader at a time: as an engine does whose pages have a mutex each
 };
 
-/// A B+ tree of byte strings, ordered as bytes. Isolation between transactions is not its business: callers
-/// hold record locks. All operations may run in any number of threads.
+/// A table as a B+ tree.
 ///
 /// Readers    go down by optimistic lock coupling: read a page, find the child, read the child's version, and only
 ///            then validate the page; start again, later and later, when that fails. They write nothing
@@ -69,11 +56,8 @@ enum class ReadLatch : std::uint8_t {
 ///            fences of neighbours meet. A page that loses part of its range changes its version.
 /// Source     Leis, Haubenschild, Neumann: Optimistic Lock Coupling, IEEE Data Eng. Bull. 42(1), 2019; heads and
 ///            fences: Graefe, Larson, DaMoN 2001, and Graefe, Modern B-Tree Techniques, 2011.
-class BTree {
+class BTree final : public Table {
  public:
-  static constexpr std::size_t kMaxKeyBytes = 512;
-  static constexpr std::size_t kMaxValueBytes = 1024;
-
   /// A split or a merge latches no more pages at a time: the header, a page, its parent, and the page that is new or
   /// goes; at the root, the header, the root and both halves.
   static constexpr std::size_t kLatchedPagesMax = 4;
@@ -84,34 +68,31 @@ class BTree {
   /// Of a table that is open and formatted: DamageError otherwise.
   BTree(BufferManager& buffers, TableId table, ReadLatch read_latch = ReadLatch::optimistic);
 
-  /// Fills `value` when it returns ok; otherwise its content is unspecified.
-  Status find(Bytes key, std::vector<std::byte>& value) const;
-  /// A key or value that is too long is a ConfigError. Returns Status::conflict, with nothing changed, where
-  /// log.may_insert() refuses.
-  Status insert(Bytes key, Bytes value, ChangeLog& log);
-  Status update(Bytes key, Bytes value, ChangeLog& log);
-  Status remove(Bytes key, ChangeLog& log);
-  /// Adds to the number at `what.offset` in the value. Throws ConfigError where the value ends before the number does.
-  Status increment(Bytes key, const Increment& what, ChangeLog& log);
+  Status find(Bytes key, std::vector<std::byte>& value) const override;
+  Status insert(Bytes key, Bytes value, ChangeLog& log) override;
+  Status update(Bytes key, Bytes value, ChangeLog& log) override;
+  Status remove(Bytes key, ChangeLog& log) override;
+  Status increment(Bytes key, const Increment& what, ChangeLog& log) override;
   /// If `key` is a ghost: takes away the ghosts of its leaf that may go.
-  void reclaim(Bytes key, ChangeLog& log);
+  void reclaim(Bytes key, ChangeLog& log) override;
+  bool scan(Bytes from, const std::function<bool(const TableRecord& record)>& visit) const override;
+  bool next_key(Bytes key, std::vector<std::byte>& next) const override;
 
-  /// Visits records and ghosts with key >= from in order until `visit` returns false. Each record was there, whole, at
-  /// some moment during the call. `visit` runs without any latch held and may call the tree. True: the scan came to the table's end.
-  bool scan(Bytes from, const std::function<bool(const TreeRecord& record)>& visit) const;
-
-  /// The smallest key above `key`, a ghost's too, at some moment during the call. False: there is none.
-  bool next_key(Bytes key, std::vector<std::byte>& next) const;
-
-  /// Walks everything while no thread changes anything: order, fences, levels, every page used exactly once.
-  /// Throws DamageError with what is wrong.
+  /// As verify(): order, fences, levels, every page used exactly once. Returns what was found.
   TreeShape check() const;
+  void verify() const override { check(); }
 
  private:
   /// A page with less content than this is merged with a neighbour when that has room.
   static constexpr std::size_t kContentMin = kPageCapacity / 4;
   static constexpr PageNumber kHeader = 0;
   static constexpr PageNumber kRoot = 1;
+
+  /// The leaves that a walk has read since it showed the record before. The record is current as long as they have not changed.
+  struct Leaves final : ScanPosition {
+    std::vector<OptimisticGuard> guards;
+    bool is_current() const override;
+  };
 
   struct Checker;
   using Path = std::vector<PageNumber>;  // from the root to a leaf
@@ -128,15 +109,14 @@ class BTree {
   template <class Change>
   Status change_in_place(Bytes key, Change change);
   std::optional<OptimisticGuard> copy_leaf(Bytes key, std::span<std::byte, kPageBytes> copy) const;
-  bool walk(Bytes from, std::vector<OptimisticGuard>& leaves,
-            const std::function<bool(const TreeRecord& record)>& visit) const;
+  bool walk(Bytes from, Leaves& leaves, const std::function<bool(const TableRecord& record)>& visit) const;
 
   /// The smallest key above a key that is not in the tree, and the leaves that were read to find it: from the leaf where the
   /// absent key belongs to the leaf of its successor.
   struct Successor {
     std::vector<std::byte> key;
     bool exists = false;
-    std::vector<OptimisticGuard> leaves;
+    Leaves leaves{};
   };
   Successor successor_of(Bytes key) const;
 

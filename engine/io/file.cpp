@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "engine/io/file_observer.h"
 
@@ -176,6 +177,14 @@ void remove_file(const std::filesystem::path& path) {
   const FileOperation operation{.kind = Kind::remove, .path = path};
   const std::int64_t result = observed(operation, [&](std::size_t) { return ::unlink(path.c_str()); });
   if (result < 0 && result != -ENOENT) fail("remove", path, static_cast<int>(-result));
+}
+
+void remove_tree(const std::filesystem::path& path) {
+  if (!std::filesystem::is_directory(path)) return remove_file(path);
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(path)) files.push_back(entry.path());
+  for (const std::filesystem::path& file : files) remove_file(file);
+  std::filesystem::remove(path);
 }
 
 void rename_file(const std::filesystem::path& from, const std::filesystem::path& to) {

@@ -60,6 +60,8 @@ class File {
 void make_directories(const std::filesystem::path& directory);
 /// A file that is not there is removed already.
 void remove_file(const std::filesystem::path& path);
+/// A file, or a directory with the files in it.
+void remove_tree(const std::filesystem::path& path);
 /// In an error's path: what is left of a file that was not finished. Says nothing of an error of its own.
 void remove_leftover(const std::filesystem::path& path) noexcept;
 void rename_file(const std::filesystem::path& from, const std::filesystem::path& to);

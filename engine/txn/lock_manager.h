@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "algorithms/placed_array.h"
+#include "engine/spin_latch.h"
 #include "engine/txn/deadlock_policy.h"
 #include "engine/txn/lock_holder.h"
-#include "engine/txn/spin_latch.h"
 
 namespace muster {
 

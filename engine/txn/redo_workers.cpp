@@ -1,9 +1,11 @@
 #include "engine/txn/redo_workers.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
 #include "engine/index/redo.h"
+#include "engine/txn/lock_name.h"
 
 namespace muster {
 namespace {
@@ -58,7 +60,8 @@ struct RedoWorkers::Worker {
   std::jthread thread;                                        // last: it uses the others
 };
 
-RedoWorkers::RedoWorkers(BufferManager& buffers, std::uint32_t workers) : buffers_(buffers) {
+RedoWorkers::RedoWorkers(BufferManager& buffers, const SelfStoredTables& self_stored, std::uint32_t workers)
+    : buffers_(buffers), self_stored_(self_stored) {
   if (workers == 0) workers = std::max(1U, std::thread::hardware_concurrency());
   workers = std::min(workers, kWorkersMax);
   for (std::uint32_t i = 0; i < workers; ++i) workers_.push_back(std::make_unique<Worker>());
@@ -72,7 +75,9 @@ RedoWorkers::~RedoWorkers() {
 }
 
 void RedoWorkers::add(const RecordChange& change, Lsn record_end) {
-  Batch& batch = room_in(worker_of(change.table, change.page), change.key.size() + change.after.size());
+  const std::uint64_t page_or_key =
+      self_stored(change.table) != nullptr ? lock_name(change.table, change.key) : change.page;
+  Batch& batch = room_in(worker_of(change.table, page_or_key), change.key.size() + change.after.size());
   const Bytes key = batch.keep(change.key);
   batch.add({added_++, record_end,
              RecordChange{change.table, change.page, change.kind, key, {}, batch.keep(change.after)}});
@@ -103,9 +108,14 @@ RedoWorkers::Counts RedoWorkers::drain() {
   return sum;
 }
 
-RedoWorkers::Worker& RedoWorkers::worker_of(TableId table, PageNumber page) {
+SelfStoredTable* RedoWorkers::self_stored(TableId table) const {
+  const auto found = self_stored_.find(table);
+  return found != self_stored_.end() ? found->second : nullptr;
+}
+
+RedoWorkers::Worker& RedoWorkers::worker_of(TableId table, std::uint64_t page_or_key) {
   constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15;  // spreads neighbours (Knuth, multiplicative hashing)
-  const std::uint64_t hash = (page ^ std::uint64_t{table} << 40) * kGolden;
+  const std::uint64_t hash = (page_or_key ^ std::uint64_t{table} << 40) * kGolden;
   return *workers_[(hash >> 32) % workers_.size()];
 }
 
@@ -156,11 +166,20 @@ void RedoWorkers::run(Worker& worker) {
   }
 }
 
+bool RedoWorkers::redo(const auto& change, Lsn record_end) {
+  if constexpr (std::is_same_v<decltype(change), const RecordChange&>) {
+    if (SelfStoredTable* const table = self_stored(change.table)) return table->redo(change, record_end);
+  }
+  return muster::redo(buffers_, change, record_end);
+}
+
 void RedoWorkers::redo(Worker& worker, const Batch& batch) {
   // Many reads are on their way before the first is waited for.
-  for (const PageChange& some : batch.changes()) buffers_.prefetch(table_of(some), page_of(some));
   for (const PageChange& some : batch.changes()) {
-    const auto apply = [&](const auto& change) { return muster::redo(buffers_, change, some.record_end); };
+    if (self_stored(table_of(some)) == nullptr) buffers_.prefetch(table_of(some), page_of(some));
+  }
+  for (const PageChange& some : batch.changes()) {
+    const auto apply = [&](const auto& change) { return redo(change, some.record_end); };
     try {
       ++(std::visit(apply, some.change) ? worker.counts.redone : worker.counts.up_to_date);
     } catch (...) {

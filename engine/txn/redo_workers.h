@@ -11,13 +11,14 @@
 #include <vector>
 
 #include "algorithms/backoff.h"
+#include "engine/index/table.h"
 #include "engine/log/log_record.h"
 #include "engine/storage/buffer_manager.h"
 
 namespace muster {
 
 /// Threads that redo changes of pages. The reader of the log gives them the changes; each page has one worker, which
-/// gets all of the page's changes in the log's order.
+/// gets all of the page's changes in the log's order. In a table that stores itself, each key has one worker.
 ///
 /// Order      Redo of a change looks at the page that it names and at no other. So changes of different pages may come
 ///            in any order, and a structure record needs no barrier: each of its images goes to its own page's worker.
@@ -43,8 +44,8 @@ class RedoWorkers {
   };
 
   /// `workers`: 1 to kWorkersMax, or 0: as many as the machine has processing units. A thread starts with
-  /// its first batch. `buffers` outlives this.
-  explicit RedoWorkers(BufferManager& buffers, std::uint32_t workers = 0);
+  /// its first batch. `buffers` and `self_stored` outlive this.
+  RedoWorkers(BufferManager& buffers, const SelfStoredTables& self_stored, std::uint32_t workers = 0);
   /// Changes that were not drained may be left out.
   ~RedoWorkers();
   RedoWorkers(const RedoWorkers&) = delete;
@@ -66,15 +67,18 @@ class RedoWorkers {
   class Batch;
   struct Worker;
 
-  Worker& worker_of(TableId table, PageNumber page);
+  Worker& worker_of(TableId table, std::uint64_t page_or_key);
   Batch& room_in(Worker& worker, std::size_t bytes);
   Batch& open_batch(Worker& worker);
   void hand_over(Worker& worker);
   static void wait_until_emptied(Worker& worker, std::uint64_t batches);
   void run(Worker& worker);
   void redo(Worker& worker, const Batch& batch);
+  bool redo(const auto& change, Lsn record_end);
+  SelfStoredTable* self_stored(TableId table) const;
 
   BufferManager& buffers_;
+  const SelfStoredTables& self_stored_;
   std::uint64_t added_ = 0;
   std::atomic<bool> failed_{false};  // relaxed: a hint to look at the workers
   std::vector<std::unique_ptr<Worker>> workers_;

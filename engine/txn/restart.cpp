@@ -22,13 +22,14 @@ constexpr std::size_t kScanBytes = std::size_t{1} << 20;
 }  // namespace
 
 Restart::Restart(const std::filesystem::path& log_directory, const Master& master, const Catalogue& catalogue,
-                 BufferManager& buffers, RestartObserver* observer, RestartLimits limits,
-                 std::uint32_t redo_workers)
+                 BufferManager& buffers, const SelfStoredTables& self_stored, RestartObserver* observer,
+                 RestartLimits limits, std::uint32_t redo_workers)
     : log_directory_(log_directory),
       log_begin_(master.log_begin),
       redo_begin_(master.redo_begin),
       settled_(master.settled),
       buffers_(buffers),
+      self_stored_(self_stored),
       redo_workers_(redo_workers),
       observer_(observer),
       limits_(limits),
@@ -37,7 +38,8 @@ Restart::Restart(const std::filesystem::path& log_directory, const Master& maste
       redone_to_(master.log_begin),
       last_record_(master.log_begin),
       next_transaction_(master.next_transaction) {
-  RedoWorkers workers(buffers_, redo_workers_);
+  for (const auto& [id, table] : self_stored_) room_left_[id] = table->redo_room();
+  RedoWorkers workers(buffers_, self_stored_, redo_workers_);
   try {
     read_and_redo(catalogue, workers);
   } catch (...) {
@@ -144,7 +146,8 @@ bool Restart::fits_into_memory(const LogRecord& record) {
   if (record.lsn < redo_begin_) return true;
   const auto fits = [this](const auto& change) { return has_frame(change.table, change.page); };
   if (record.type == RecordType::update || record.type == RecordType::compensation) {
-    return fits(change_of(record));
+    const RecordChange change = change_of(record);
+    return self_stored_.contains(change.table) ? has_room(change) : fits(change);
   }
   if (record.type == RecordType::reclaim) return fits(reclaim_of(record));
   return record.type != RecordType::structure || std::ranges::all_of(pages_of(record), fits);
@@ -159,6 +162,17 @@ bool Restart::has_frame(TableId table, PageNumber page) {
   if (frames_left_ == 0) return false;
   --frames_left_;
   pages[page] = true;
+  return true;
+}
+
+bool Restart::has_room(const RecordChange& change) {
+  // An increment adds a whole value.
+  const std::size_t value =
+      change.kind == ChangeKind::increment ? Table::kMaxValueBytes : change.after.size();
+  std::size_t& left = room_left_[change.table];
+  const std::size_t wanted = change.key.size() + value;
+  if (wanted > left) return false;
+  left -= wanted;
   return true;
 }
 
@@ -194,7 +208,7 @@ void Restart::report(RestartPhase phase, Lsn done, Lsn total) {
 void Restart::redo() {
   if (redone_to_ != reader_end_ && !redo_is_cut()) {
     read_again(redone_to_);
-    RedoWorkers workers(buffers_, redo_workers_);
+    RedoWorkers workers(buffers_, self_stored_, redo_workers_);
     while (redone_to_ < reader_end_ && !redo_is_cut()) {
       const LogRecord record = expected(reader_.next());
       redo(record, workers);

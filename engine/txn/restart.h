@@ -21,15 +21,15 @@ namespace muster {
 /// older than the record, undo is logged, and the master moves on when everything is in the files.
 ///
 ///   ... open the tables' files
-///   Restart restart(log_directory, master, catalogue, buffers);   // nothing on the disk changes
+///   Restart restart(log_directory, master, catalogue, buffers, self_stored);   // nothing on the disk changes
 ///   restart.check_pages(...);                                     // nor here
 ///   ... open the log
 ///   restart.redo();
-///   ... open the trees
+///   ... open the trees; `tables` has all tables from here on
 ///   restart.undo(log, tables);
 ///
 /// The log is read once, forwards, and analysed and redone on the way: in memory, as long as no page must be evicted
-/// for that. What does not fit into the frames is redone in a second reading, once the first has found the log's end
+/// for that. What does not fit into the frames, or into the memory of a table that stores itself, is redone in a second reading, once the first has found the log's end
 /// and no damage. Undo goes backwards through the part that holds the losers' records.
 ///
 /// One thread reads and analyses; others redo, each its own pages (redo_workers.h). In memory there is, besides the
@@ -39,11 +39,11 @@ class Restart {
  public:
   /// Reads the log from master.log_begin to its end. DamageError: the end is not one that a crash leaves, the
   /// log does not reach the master's claim, a record that no run of this database can have written, or one that
-  /// does not fit its page. `buffers` and `observer` outlive this; the former holds the tables of the catalogue, and
-  /// none of their pages. `redo_workers` as RedoWorkers takes it.
+  /// does not fit its page. `buffers`, `self_stored` and `observer` outlive this; together, the former two hold the tables
+  /// of the catalogue, and `buffers` none of their pages. `redo_workers` as RedoWorkers takes it.
   Restart(const std::filesystem::path& log_directory, const Master& master, const Catalogue& catalogue,
-          BufferManager& buffers, RestartObserver* observer = nullptr, RestartLimits limits = {},
-          std::uint32_t redo_workers = 0);
+          BufferManager& buffers, const SelfStoredTables& self_stored, RestartObserver* observer = nullptr,
+          RestartLimits limits = {}, std::uint32_t redo_workers = 0);
 
   bool log_is_empty() const { return reader_end_ == log_begin_; }
   Lsn log_end() const { return reader_end_; }
@@ -77,6 +77,7 @@ class Restart {
   bool undo_is_cut() const { return limits_.undo && statistics_.undone >= *limits_.undo; }
   bool fits_into_memory(const LogRecord& record);
   bool has_frame(TableId table, PageNumber page);
+  bool has_room(const RecordChange& change);
   void redo(const LogRecord& record, RedoWorkers& workers);
   void count(const RedoWorkers::Counts& counts);
   void report(RestartPhase phase, Lsn done, Lsn total);
@@ -89,6 +90,7 @@ class Restart {
   const Lsn redo_begin_;
   const Lsn settled_;
   BufferManager& buffers_;
+  const SelfStoredTables& self_stored_;
   const std::uint32_t redo_workers_;
   RestartObserver* const observer_;
   const RestartLimits limits_;
@@ -96,8 +98,9 @@ class Restart {
   LogReader reader_;  // before the log is opened, and again behind: opening removes what lies above the end
   std::size_t frames_left_;
   std::array<std::vector<bool>, BufferManager::kMaxTables>
-      has_frame_;      // by table and page, in the first reading
-  Lsn redone_to_ = 0;  // all records from redo_begin_ to here are redone
+      has_frame_;                             // by table and page, in the first reading
+  std::map<TableId, std::size_t> room_left_;  // of tables that store themselves, likewise
+  Lsn redone_to_ = 0;                         // all records from redo_begin_ to here are redone
   Lsn reader_end_ = 0;
   Lsn last_record_ = 0;
   TransactionId next_transaction_ = 1;

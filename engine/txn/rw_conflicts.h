@@ -8,8 +8,8 @@
 #include <mutex>
 
 #include "algorithms/backoff.h"
+#include "engine/spin_latch.h"
 #include "engine/txn/commit_clock.h"
-#include "engine/txn/spin_latch.h"
 
 namespace muster {
 

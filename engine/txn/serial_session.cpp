@@ -90,7 +90,7 @@ bool TransactionSession::owns(TableId table, Bytes key) {
 Status TransactionSession::scan_partitions(TableId table, Bytes from,
                                            const std::function<bool(Bytes key, Bytes value)>& visit) {
   if (!has_partitions()) return Status::deadlock;
-  const BTree& tree = engine_.tables.get(table);
+  const Table& records = engine_.tables.get(table);
   const PartitionMap& map = partitions_.map();
   const std::string wanted_for = fmt::format("a scan of table {}", table);
   const bool by_range = map.is_by_range(table);
@@ -100,14 +100,14 @@ Status TransactionSession::scan_partitions(TableId table, Bytes from,
   };
   if (!by_range) require_up_to(map.count() - 1);
   bool stopped = false;
-  tree.scan(from, [&](const TreeRecord& record) {
+  records.scan(from, [&](const TableRecord& record) {
     if (by_range) require_up_to(map.of(table, record.key));
     // Read the record again: visit() may have changed it.
-    if (tree.find(record.key, scanned_) == Status::ok) {
+    if (records.find(record.key, scanned_) == Status::ok) {
       stopped = !visit(record.key, scanned_) || !active_;
       return !stopped;
     }
-    if (record.ghost) note_ghost(table, record.key);
+    if (record.ghost) note_ghost(table, record);
     return true;
   });
   if (!active_) return Status::deadlock;  // visit() has ended the transaction

@@ -26,22 +26,22 @@ bool TransactionSession::is_doomed() {
 }
 
 /// As scan_versions(). The scan shows a record once it has marked the record and the gap below it, and has checked that no key
-/// came into the gap before the marks. If one may have, it reads the tree again. A record that comes first then and was marked
+/// came into the gap before the marks. If one may have, it reads the table again. A record that comes first then and was marked
 /// before needs no second check.
 Status TransactionSession::scan_marked(TableId table, Bytes from,
                                        const std::function<bool(Bytes key, Bytes value)>& visit) {
   if (is_doomed()) return Status::conflict;
   if (SerializationGraph::is_safe(member_->current())) return scan_versions(table, from, visit);
   SerializationGraph& graph = engine_.serialization;
-  const BTree& tree = engine_.tables.get(table);
+  const Table& records = engine_.tables.get(table);
   const SessionVersions::Reading reading(*versions_);
   const std::uint32_t transaction = versions_->transaction();
   std::vector<std::byte> last(from.begin(), from.end());
   bool was_shown = false;  // `last`
-  LockName marked = 0;     // a record that was marked, with its gap, before the tree was read
+  LockName marked = 0;     // a record that was marked, with its gap, before the table was read
   bool end_is_marked = false;
   bool done = false;
-  const auto meet = [&](const TreeRecord& record) {
+  const auto meet = [&](const TableRecord& record) {
     if (was_shown && std::ranges::equal(record.key, last)) return true;
     const LockName name = lock_name(table, record.key);
     graph.read_gap(*member_, gap_name(table, record.key));
@@ -50,13 +50,16 @@ Status TransactionSession::scan_marked(TableId table, Bytes from,
       marked = name;
       return false;
     }
-    last.assign(record.key.begin(), record.key.end());
-    was_shown = true;
+    // A ghost that a snapshot in use shows has a version, and stays for that.
+    if (record.stays || engine_.versions.has(table, record.key)) {
+      last.assign(record.key.begin(), record.key.end());
+      was_shown = true;
+    }
     done = !show(reading, table, record, visit);
     return !done;
   };
   while (!done) {
-    const bool came_to_end = tree.scan(last, std::ref(meet));
+    const bool came_to_end = records.scan(last, std::ref(meet));
     done = done || (came_to_end && end_is_marked);
     if (done || !came_to_end) continue;
     graph.read_gap(*member_, end_gap_name(table));

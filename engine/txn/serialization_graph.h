@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "algorithms/placed_array.h"
+#include "engine/spin_latch.h"
 #include "engine/txn/lock_name.h"
 #include "engine/txn/rw_conflicts.h"
-#include "engine/txn/spin_latch.h"
 
 namespace muster {
 

@@ -8,9 +8,9 @@ Status TransactionSession::read_version(TableId table, Bytes key, std::vector<st
   require_transaction();
   if (is_doomed()) return Status::conflict;
   if (member_ != nullptr) engine_.serialization.read(*member_, lock_name(table, key));
-  const BTree& tree = engine_.tables.get(table);
+  const Table& records = engine_.tables.get(table);
   const SessionVersions::Reading reading(*versions_);
-  const Status in_page = tree.find(key, value);
+  const Status in_page = records.find(key, value);
   const VersionStore::View view = reading.look(table, key);
   switch (view.shows) {
     case VersionStore::View::Shows::page:
@@ -27,7 +27,7 @@ Status TransactionSession::read_version(TableId table, Bytes key, std::vector<st
 
 /// Shows the record that a scan has met, if the scan's snapshot has it. False: the scan ends here.
 bool TransactionSession::show(const SessionVersions::Reading& reading, TableId table,
-                              const TreeRecord& record,
+                              const TableRecord& record,
                               const std::function<bool(Bytes key, Bytes value)>& visit) {
   using Shows = VersionStore::View::Shows;
   const VersionStore::View view = reading.look(table, record.key);
@@ -41,7 +41,7 @@ bool TransactionSession::show(const SessionVersions::Reading& reading, TableId t
     const std::uint32_t transaction = versions_->transaction();
     return visit(record.key, value) && active_ && versions_->transaction() == transaction;
   }
-  if (record.ghost) note_ghost(table, record.key);
+  if (record.ghost) note_ghost(table, record);
   return true;
 }
 
@@ -51,7 +51,7 @@ Status TransactionSession::scan_versions(TableId table, Bytes from,
   const SessionVersions::Reading reading(*versions_);
   const std::uint32_t transaction = versions_->transaction();
   engine_.tables.get(table).scan(
-      from, [&](const TreeRecord& record) { return show(reading, table, record, visit); });
+      from, [&](const TableRecord& record) { return show(reading, table, record, visit); });
   // The engine may have rolled the transaction back in an operation of visit().
   return active_ && versions_->transaction() == transaction ? Status::ok : Status::deadlock;
 }

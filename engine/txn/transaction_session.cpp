@@ -274,18 +274,18 @@ Status TransactionSession::scan(TableId table, Bytes from,
                                              : scan_serializable(table, from, visit);
 }
 
-/// If the tree has changed before the scan had the locks, the scan reads it again from the last record on. A record that comes
+/// If the table has changed before the scan had the locks, the scan reads it again from the last record on. A record that comes
 /// first then and was locked before needs no second check: no transaction can have changed it or inserted a key before it.
 Status TransactionSession::scan_serializable(TableId table, Bytes from,
                                              const std::function<bool(Bytes, Bytes)>& visit) {
-  const BTree& tree = engine_.tables.get(table);
+  const Table& records = engine_.tables.get(table);
   if (!intend(table, TableLocks::Intent::read)) return Status::deadlock;
   std::vector<std::byte> last(from.begin(), from.end());
   bool was_visited = false;  // `last`
-  LockName locked = 0;       // a record that is locked, with its gap, since before the tree was read
+  LockName locked = 0;       // a record that is locked, with its gap, since before the table was read
   bool end_is_locked = false;
   bool done = false;
-  const auto meet = [&](const TreeRecord& record) {
+  const auto meet = [&](const TableRecord& record) {
     if (was_visited && std::ranges::equal(record.key, last)) return true;
     const LockName name = lock_name(table, record.key);
     if (!lock(gap_name(table, record.key), LockMode::shared) || !lock(name, LockMode::shared)) return false;
@@ -293,17 +293,19 @@ Status TransactionSession::scan_serializable(TableId table, Bytes from,
       locked = name;
       return false;
     }
-    last.assign(record.key.begin(), record.key.end());
-    was_visited = true;
+    if (record.stays) {
+      last.assign(record.key.begin(), record.key.end());
+      was_visited = true;
+    }
     if (record.ghost) {
-      note_ghost(table, record.key);
+      note_ghost(table, record);
     } else {
       done = !visit(record.key, record.value);
     }
     return active_ && !done;  // an operation of visit() may have rolled the transaction back
   };
   while (!done) {
-    const bool came_to_end = tree.scan(last, std::ref(meet));
+    const bool came_to_end = records.scan(last, std::ref(meet));
     if (!active_) return Status::deadlock;
     done = done || (came_to_end && end_is_locked);
     if (done || !came_to_end) continue;
@@ -316,26 +318,26 @@ Status TransactionSession::scan_serializable(TableId table, Bytes from,
 /// Reads each record under its lock, and releases the lock before it shows the record.
 Status TransactionSession::scan_committed(TableId table, Bytes from,
                                           const std::function<bool(Bytes, Bytes)>& visit) {
-  const BTree& tree = engine_.tables.get(table);
+  const Table& records = engine_.tables.get(table);
   if (!intend(table, TableLocks::Intent::read)) return Status::deadlock;
   std::vector<std::byte> again;
-  tree.scan(from, [&](const TreeRecord& record) {
+  records.scan(from, [&](const TableRecord& record) {
     const LockName name = lock_name(table, record.key);
     const bool is_short = !locks_.mode_of(name);
     if (!lock(name, LockMode::shared)) return false;
     // What the tree showed may have been uncommitted: a record may be gone, and a ghost revived.
     const bool current = record.is_current();
-    const bool found = current ? !record.ghost : tree.find(record.key, again) == Status::ok;
+    const bool found = current ? !record.ghost : records.find(record.key, again) == Status::ok;
     if (is_short) engine_.locks.release_early(locks_, name);
     if (found) return visit(record.key, current ? record.value : again) && active_;
-    if (record.ghost) note_ghost(table, record.key);
+    if (record.ghost) note_ghost(table, record);
     return true;
   });
   return active_ ? Status::ok : Status::deadlock;
 }
 
-void TransactionSession::note_ghost(TableId table, Bytes key) {
-  if (ghosts_.size() < kForeignGhostsMax) ghosts_.add(table, key);
+void TransactionSession::note_ghost(TableId table, const TableRecord& ghost) {
+  if (ghost.stays && ghosts_.size() < kForeignGhostsMax) ghosts_.add(table, ghost.key);
 }
 
 Lsn TransactionSession::change(const RecordChange& change) {

@@ -105,14 +105,14 @@ class TransactionSession final : public Session, private ChangeLog {
   void leave_gap();
   Status scan_serializable(TableId table, Bytes from, const std::function<bool(Bytes, Bytes)>& visit);
   Status scan_committed(TableId table, Bytes from, const std::function<bool(Bytes, Bytes)>& visit);
-  void note_ghost(TableId table, Bytes key);
+  void note_ghost(TableId table, const TableRecord& ghost);
   void require_transaction() const;
   void require_no_procedure() const;
 
   // snapshot_reads.cpp
   Status read_version(TableId table, Bytes key, std::vector<std::byte>& value);
   Status scan_versions(TableId table, Bytes from, const std::function<bool(Bytes key, Bytes value)>& visit);
-  bool show(const SessionVersions::Reading& reading, TableId table, const TreeRecord& record,
+  bool show(const SessionVersions::Reading& reading, TableId table, const TableRecord& record,
             const std::function<bool(Bytes key, Bytes value)>& visit);
   /// Locks exclusively, or rolls back: after a deadlock, or a conflict with a transaction that has committed first.
   Status lock_for_write(TableId table, Bytes key);

@@ -9,20 +9,20 @@ namespace muster {
 void Undo::take_back(const Tables& tables, TableId table, ChangeKind kind, Bytes key, Bytes before,
                      Lsn undo_next) {
   undo_next_ = undo_next;
-  BTree& tree = tables.get(table);
+  Table& records = tables.get(table);
   Status status = Status::ok;
   switch (kind) {
     case ChangeKind::insert:
-      status = tree.remove(key, *this);
+      status = records.remove(key, *this);
       break;
     case ChangeKind::update:
-      status = tree.update(key, before, *this);
+      status = records.update(key, before, *this);
       break;
     case ChangeKind::remove:
-      status = tree.insert(key, before, *this);
+      status = records.insert(key, before, *this);
       break;
     case ChangeKind::increment:
-      status = tree.increment(key, Increment::of(before), *this);
+      status = records.increment(key, Increment::of(before), *this);
       break;
   }
   if (status != Status::ok) {
@@ -30,7 +30,7 @@ void Undo::take_back(const Tables& tables, TableId table, ChangeKind kind, Bytes
         "transaction {} cannot be rolled back: a record of table {} is not as it left it (after LSN {})",
         transaction_, table, last_));
   }
-  if (kind == ChangeKind::insert && session_ == nullptr) tree.reclaim(key, *this);
+  if (kind == ChangeKind::insert && session_ == nullptr) records.reclaim(key, *this);
 }
 
 void Undo::end() {

@@ -8,10 +8,10 @@
 
 #include "algorithms/placed_array.h"
 #include "engine/log/log_record.h"
+#include "engine/spin_latch.h"
 #include "engine/txn/commit_clock.h"
 #include "engine/txn/lock_name.h"
 #include "engine/txn/snapshots.h"
-#include "engine/txn/spin_latch.h"
 #include "engine/txn/version_statistics.h"
 
 namespace muster {

@@ -1,4 +1,7 @@
-"""The programs that scripts/model explores: how many workers append how much to a ring of which size."""
+"""The programs that scripts/model explores: how many workers append how much to a ring of which size.
+
+And of parts of the engine: what each thread does.
+"""
 
 import dataclasses
 import re
@@ -46,7 +49,38 @@ class Shape:
         return words + [word for option in self.options for word in ("--option", option)]
 
     def fits(self, algorithm):
-        return re.search(self.only, algorithm) is not None
+        return not is_of_engine(algorithm) and re.search(self.only, algorithm) is not None
+
+
+@dataclasses.dataclass(frozen=True)
+class Threads:
+    """What each thread of a part of the engine does, a letter an operation: its program says which letters."""
+
+    part: str
+    scripts: str
+    idle: int = 0
+
+    @property
+    def name(self):
+        return self.scripts.replace(",", ", ")
+
+    @property
+    def arguments(self):
+        return ["--threads", self.scripts]
+
+    def fits(self, algorithm):
+        return algorithm.split(":")[0] == self.part
+
+
+ENGINE = ("order_barrier", "lsm")
+
+
+def is_of_engine(subject):
+    return subject.split(":")[0] in ENGINE
+
+
+def threads(part, *scripts):
+    return [Threads(part, script) for script in scripts]
 
 
 # Which algorithms take a lock, and the locks that they may have besides the default.
@@ -83,6 +117,12 @@ EXHAUSTIVE = [
     *with_locks(3, 1, 1),
     Shape(2, 3, 2),
     Shape(3, 2, 2),
+    # e sections, b barriers (tests/model/barrier_program.h): 1 x 1, 1 x 2, 2 x 1, 2 x 2, and with later sections.
+    *threads("order_barrier", "e,b", "ee,bb", "e,e,b", "ee,ee,b", "e,b,b", "e,e,b,b", "ee,ee,b,b", "eee,eee,b,b"),
+    *threads("order_barrier", "eee,b,b,b", "ee,ee,bb,b", "ee,ee,bb,bb", "el,le,B,b", "eel,lee,eBb,b"),
+    # w writes, r reads, s switches, f flushes, t cuts the log, c compacts (tests/model/lsm_program.h).
+    *threads("lsm", "wr,sft", "w,r,sft", "wr,wr,sft", "wr,s,f,t", "wr,r,sf,t", "wwr,sf,sf", "c,c,r", "wr,sft,c", "wr,c,c,sf"),
+    *threads("lsm", "wr,r,c,sf", "wsfr,wsfr,r", "wr,r,sf,sf", "wwr,r,sft,sft", "wr,r,sfc,sfc", "wwr,wr,sft,sft,c"),
 ]
 # From small to large: a mutant is tried on one after the other until it is found out.
 SHAPES = [
@@ -106,6 +146,8 @@ SHAPES = [
     *with_locks(2, 1, 1),
     *with_locks(3, 1, 1),
     Shape(3, 1, 1, options=("lock=mcs", "consolidation_slots=2"), only="consolidation"),  # a holder and two that wait
+    *threads("order_barrier", "e,b", "ee,b", "l,B", "e,b,b"),
+    *threads("lsm", "w,sf", "wr,sf", "w,sft", "w,s,ft", "w,sf,t", "c,r", "c,c", "w,sf,f", "wswsfr", "w,r,sf"),
 ]
 RANDOM = [
     Shape(3, 3, 4, 8, "3,1,2"),
@@ -118,6 +160,8 @@ RANDOM = [
     Shape(4, 3, 3, 16, "3,2", options=("consolidation_slots=2", "delegation_chain=1"), only="consolidation"),
     Shape(3, 4, 8, 16, "5", options=("slot_pool=4",), only="wiredtiger"),
     *with_locks(4, 3, 3, 16, "3,2"),
+    *threads("order_barrier", "eee,eee,eee,bbb,bbb"),
+    *threads("lsm", "wwwr,wwr,rr,sftsft,c", "wswfrt,wswfrt,rr,cc"),
 ]
 # Where an order is needed that only guided_test finds out, and what stands there.
 GUIDED = {

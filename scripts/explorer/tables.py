@@ -3,6 +3,7 @@
 import collections
 
 from explorer import search
+from explorer.shapes import is_of_engine
 
 PARTS = ("exhaustive", "sequential", "random", "mutants", "weakenings")  # of model.json, lists
 DRAWN_STEPS = 80  # a longer counterexample is no picture any more: its trace is linked
@@ -23,6 +24,7 @@ def markdown(document):
         "",
         *runs(document),
         "w workers, r records each, a advances of the drainer among their steps; C++20's weak behaviours included.",
+        "Of a part of the engine: its threads, a letter an operation, as the head of its program in tests/model says.",
         "Where the budget did not see a search's end, it may have seen all executions of at most so many preemptions.",
     ]
     for part in parts:
@@ -53,7 +55,14 @@ def short(commit):
 
 
 def by_shape(results, cell):
-    """A row an algorithm, a column a shape."""
+    """A row an algorithm, a column a shape; then of parts of the engine a row a shape."""
+    of_engine = [result for result in results if is_of_engine(result["algorithm"])]
+    lines = log_buffers([result for result in results if result not in of_engine], cell)
+    rows = [[result["algorithm"], f"`{result['shape']}`", cell(result)] for result in of_engine]
+    return lines + (["", *table(["part of the engine", "threads", "executions"], rows)] if rows else [])
+
+
+def log_buffers(results, cell):
     shapes = list(dict.fromkeys(result["shape"] for result in results))
     rows = collections.defaultdict(dict)
     for result in results:

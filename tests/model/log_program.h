@@ -9,11 +9,14 @@
 
 #include "algorithms/locks.h"
 #include "tests/model/execution.h"
+#include "tests/model/scripts.h"
 
 namespace muster::model {
 
-/// What is explored of a log buffer: so many workers that append so many records each, and a drainer.
+/// What is explored of a log buffer: so many workers that append so many records each, and a drainer. Of the engine's
+/// programs: `scripts`, and nothing else.
 struct Shape {
+  Scripts scripts;  // by thread
   std::uint32_t workers = 2;
   std::uint32_t records = 2;            // of each worker
   std::uint32_t advances = 2;           // by the drainer, anywhere among the workers' steps

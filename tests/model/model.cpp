@@ -87,6 +87,12 @@ Weakening parse_weakening(const std::string& text) {
   return weakening;
 }
 
+std::vector<Subject> all_subjects() {
+  std::vector<Subject> all = subjects();
+  std::ranges::move(scripted_subjects(), std::back_inserter(all));
+  return all;
+}
+
 const Subject& find_subject(const std::vector<Subject>& all, const std::string& name) {
   for (const Subject& subject : all) {
     if (subject.name == name) return subject;
@@ -132,6 +138,7 @@ void take_options(CommandLine& request) {
 }
 
 Json shape_json(const Shape& shape) {
+  if (!shape.scripts.empty()) return {{"threads", shape.scripts}};
   Json json{{"workers", shape.workers},   {"records", shape.records},
             {"advances", shape.advances}, {"capacity", shape.options.capacity},
             {"sizes", shape.sizes},       {"start", shape.options.start},
@@ -144,6 +151,7 @@ Json shape_json(const Shape& shape) {
 
 /// The arguments that make the same shape again.
 std::string shape_arguments(const Shape& shape) {
+  if (!shape.scripts.empty()) return fmt::format("--threads {}", fmt::join(shape.scripts, ","));
   std::string sizes;
   for (const std::uint32_t size : shape.sizes) sizes += fmt::format("{}{}", sizes.empty() ? "" : ",", size);
   std::string text = fmt::format("--workers {} --records {} --advances {} --capacity {} --sizes {}",
@@ -227,7 +235,7 @@ std::string rough_time(double seconds) {
 
 int explore(CommandLine request) {
   take_options(request);
-  const std::vector<Subject> all = subjects();
+  const std::vector<Subject> all = all_subjects();
   const Subject& subject = find_subject(all, request.subject);
   Execution execution;
   if (!request.weaken.empty()) execution.weaken(parse_weakening(request.weaken));
@@ -332,7 +340,7 @@ int explore(CommandLine request) {
 /// Every order that is not relaxed, where a bounded share of the executions meets it.
 int sites(CommandLine request) {
   take_options(request);
-  const std::vector<Subject> all = subjects();
+  const std::vector<Subject> all = all_subjects();
   const std::unique_ptr<Program> program = find_subject(all, request.subject).make(request.shape);
   Execution execution;
   std::vector<Site> found;
@@ -361,8 +369,9 @@ std::vector<std::string_view> locks(const AlgorithmInfo& info) {
 
 int list() {
   Json json = Json::array();
-  for (const Subject& subject : subjects()) {
+  for (const Subject& subject : all_subjects()) {
     json.push_back({{"name", subject.name},
+                    {"scripted", subject.scripted},
                     {"unsafe", subject.info.unsafe},
                     {"stalls_on_idle", subject.info.stalls_on_idle},
                     {"locks", locks(subject.info)},
@@ -376,7 +385,12 @@ int list() {
 
 void add_shape(CLI::App& command, CommandLine& request) {
   Shape& shape = request.shape;
-  command.add_option("SUBJECT", request.subject, "an algorithm, or algorithm:mutant")->required();
+  command.add_option("SUBJECT", request.subject, "an algorithm or a part of the engine, or such:mutant")
+      ->required();
+  command
+      .add_option("--threads", shape.scripts,
+                  "of a part of the engine: what each does, a letter an operation (tests/model/*_program.h)")
+      ->delimiter(',');
   command.add_option("--workers", shape.workers)->check(CLI::Range(1, 6))->capture_default_str();
   command.add_option("--records", shape.records, "of each worker")
       ->check(CLI::Range(0, 20))
@@ -419,7 +433,8 @@ void refuse_unused(const CLI::App& command, const CommandLine& request) {
 
 int run(int argc, char** argv) {
   CLI::App app{
-      "Explores executions of the log buffers' own sources.\nExit codes: 0 nothing found, 1 a violation, "
+      "Explores executions of the log buffers' own sources, and of parts of the engine.\nExit codes: 0 "
+      "nothing found, 1 a violation, "
       "2 mend the request, 3 mend the machine, 4 nothing found but not all looked at."};
   app.require_subcommand(1);
   CommandLine request;

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Mutants of the algorithms: what the explorer must find out, and variants that it must not.
+"""Mutants of the algorithms and of parts of the engine: what the explorer must find out, and variants that it must not.
 
-Each is the algorithm's own source with a few places changed. A place that is not there exactly once is an error, so
+Each is the original's own source with a few places changed. A place that is not there exactly once is an error, so
 that a mutant cannot silently become the original.
 """
 
@@ -31,6 +31,30 @@ using Mutant = {type}<CheckingPlatform<Variant>>;
                 .mutant = true,
                 .wrong = {wrong},
                 .make = &make_log_program<Mutant>}});
+
+}}  // namespace
+}}  // namespace muster::model
+"""
+
+SCRIPTED = """\
+// Made by tests/model/mutants.py.
+#include "tests/model/{program}.h"
+#include "tests/model/checking_platform.h"
+#include "tests/model/programs.h"
+
+namespace muster::model {{
+namespace {{
+
+struct Variant;  // of this file alone, so that nothing here is taken for the unchanged source's
+
+[[maybe_unused]] const bool added =
+    add_mutant({{.name = "{algorithm}:{name}",
+                .scripted = true,
+                .info = {{}},
+                .why = "{why}",
+                .mutant = true,
+                .wrong = {wrong},
+                .make = &make_scripted_program<{type}<CheckingPlatform<Variant>>>}});
 
 }}  // namespace
 }}  // namespace muster::model
@@ -82,29 +106,40 @@ class Mutant:
     wrong: bool = True
     guided: bool = False  # no search reaches what is wrong: guided_test leads there
     file: str = ""  # where that is not the algorithm's own header
+    program: str = ""  # of a part of the engine: the header of its threads, whose type is `type`
 
     @property
     def header(self):
         return self.file or f"{self.algorithm}.h"
 
     @property
+    def folder(self):
+        return "engine/lsm" if self.program else "algorithms"
+
+    @property
+    def is_measured(self):
+        """Where it is safe, how far it lags."""
+        return not self.wrong and not self.program
+
+    @property
     def paths(self):
         """Of the changed header, of what makes a mutant of it, and of what measures it where it is safe."""
         folder = f"{self.algorithm}-{self.name}"
         source = "guided.cpp" if self.guided else "mutant.cpp"
-        names = [f"algorithms/{self.header}", source, *([] if self.wrong else ["lag.cpp"])]
+        names = [f"{self.folder}/{self.header}", source, *(["lag.cpp"] if self.is_measured else [])]
         return [f"{folder}/{name}" for name in names]
 
     def texts(self):
         """Of the same."""
-        text = (ROOT / "algorithms" / self.header).read_text(encoding="utf-8")
+        text = (ROOT / self.folder / self.header).read_text(encoding="utf-8")
         for old, new in self.edits:
             if text.count(old) != 1:
                 raise ValueError(f"{self.algorithm}:{self.name}: {self.header} has this {text.count(old)} times, want once: {old!r}")
             text = text.replace(old, new)
         words = {"algorithm": self.algorithm, "type": self.type, "name": self.name, "why": self.why}
-        source = GUIDED.format(**words) if self.guided else SOURCE.format(**words, wrong=str(self.wrong).lower())
-        return [text, source, *([] if self.wrong else [LAG.format(**words)])]
+        words |= {"program": self.program, "wrong": str(self.wrong).lower()}
+        source = (GUIDED if self.guided else SCRIPTED if self.program else SOURCE).format(**words)
+        return [text, source, *([LAG.format(**words)] if self.is_measured else [])]
 
 
 def border_collie(name, why, *edits, **more):
@@ -113,6 +148,14 @@ def border_collie(name, why, *edits, **more):
 
 def eleda(name, why, *edits, **more):
     return Mutant("eleda", "Eleda", name, why, list(edits), **more)
+
+
+def barrier(name, why, *edits):
+    return Mutant("order_barrier", "BarrierProgram", name, why, list(edits), program="barrier_program")
+
+
+def lsm(name, why, *edits, **more):
+    return Mutant("lsm", "LsmProgram", name, why, list(edits), program="lsm_program", file="coordination.h", **more)
 
 
 def mysql(name, why, *edits, **more):
@@ -154,6 +197,23 @@ MOVES_IDLE_FLAGS = """\
 
 WAIT_FOR_ROOM = "    ring_.wait_for_room(begin + size, workers_[worker]);\n"
 SHARE = "    flush_latch_.share();  // not before there is room, which the flusher makes\n"
+
+# What coordination.h has, or what its mutants do, more than once.
+GONE = """\
+    {
+      const Locked changing(views_);
+      View next = *current_.read();
+      --next.count;
+      publish(next);
+    }
+"""
+EDIT_OF_A_FLUSH = """\
+    if (table != nullptr) {
+      parts_.sync(*table);  // F3
+      const Locked editing(manifest_);
+      parts_.edit(*table);
+    }
+"""
 
 MUTANTS = [
     border_collie(
@@ -737,6 +797,150 @@ MUTANTS = [
         "locks_after_taking",
         "the insertion lock is taken when the space has been",
         ("    take_lock(self);\n    const Lsn begin = take_space(size);\n", "    const Lsn begin = take_space(size);\n    take_lock(self);\n"),
+    ),
+    barrier(
+        "looks_by_a_load",
+        "issue looks at a slot by a load, which may miss a section that has begun",
+        ("fetch_add(0, std::memory_order_release);  // [entered]", "load(std::memory_order_acquire);"),
+    ),
+    barrier(
+        "enters_by_a_store",
+        "a producer enters by a store, behind which its next load may be early",
+        (
+            "number_(slot_.entered.fetch_add(1, std::memory_order_acquire) + 1) {  // [entered]\n",
+            "number_(slot_.entered.load(std::memory_order_acquire) + 1) {\n"
+            "      slot_.entered.store(number_, std::memory_order_release);\n",
+        ),
+    ),
+    barrier(
+        "leaves_in_the_same_word",
+        "a producer leaves by a store to the word in which it enters: what issue has released there is gone",
+        ("slot_.left.store(number_, std::memory_order_release); }", "slot_.entered.store(number_ + 1, std::memory_order_release); }"),
+        (
+            "[number = entered_[i]](std::uint64_t left) { return left >= number; };",
+            "[number = entered_[i]](std::uint64_t now) { return number % 2 == 0 || now != number; };",
+        ),
+        ("Platform::await(order_.slots_[i].left, has_left,", "Platform::await(order_.slots_[i].entered, has_left,"),
+    ),
+    barrier(
+        "misses_the_first_slot",
+        "issue leaves out a slot",
+        ("      for (std::size_t i = 0; i < entered_.size(); ++i)\n", "      for (std::size_t i = 1; i < entered_.size(); ++i)\n"),
+    ),
+    barrier(
+        "waits_for_one_less",
+        "await returns while the section that issue has found is still open",
+        ("return left >= number; };", "return left + 1 >= number; };"),
+    ),
+    barrier(
+        "waits_for_later_ones",
+        "await waits for sections that have begun since",
+        ("[number = entered_[i]](std::uint64_t left)", "[number = order_.slots_[i].entered.fetch_add(0, std::memory_order_release)](std::uint64_t left)"),
+    ),
+    lsm(
+        "flush_without_a_barrier",
+        "a flush does not wait for writes that go on in the memtable",
+        ("    flushed_.wait();  // F3: no write goes on in it\n", ""),
+    ),
+    lsm(
+        "memtable_gone_before_its_table",
+        "the memtable leaves the view before its table is written",
+        ("--next.count;", ""),
+        ("    flushed_.wait();  // F3: no write goes on in it\n", "    flushed_.wait();\n" + GONE),
+    ),
+    lsm(
+        "memtable_gone_then_table_there",
+        "the memtable's removal and the table's appearance are two steps",
+        ("--next.count;", "--next.count; publish(next);"),
+    ),
+    lsm(
+        "table_there_then_memtable_gone",
+        "the same two steps, the table first: reads may find the entry twice, and it is the same one",
+        ("--next.count;", "if (table != nullptr) next.tables.add(*table);\n      publish(next);\n      --next.count;"),
+        ("      if (table != nullptr) next.tables.add(*table);  // F4\n", ""),
+        wrong=False,
+    ),
+    lsm(
+        "log_not_needed_before_the_flush",
+        "the log is needed from the active memtable on, while older ones are not flushed",
+        ("return now.memtables[now.count - 1].lower;  // F5", "return now.memtables[0].lower;"),
+    ),
+    lsm(
+        "view_before_the_manifest",
+        "a view has the table, so that the log may go, before the manifest names it",
+        (EDIT_OF_A_FLUSH, ""),
+        ("    wait_for_sections();\n    discard_views(replaced);\n    parts_.discard(oldest);\n", EDIT_OF_A_FLUSH + "    wait_for_sections();\n    discard_views(replaced);\n    parts_.discard(oldest);\n"),
+    ),
+    lsm(
+        "manifest_before_the_sync",
+        "the manifest names a table whose content is not on the disk yet",
+        ("      parts_.sync(*table);  // F3\n", ""),
+        ("      parts_.edit(*table);\n", "      parts_.edit(*table);\n      parts_.sync(*table);\n"),
+    ),
+    lsm(
+        "lower_after_the_switch",
+        "a switch reads the log's end when writers find the new memtable already",
+        ("{fresh.get(), parts_.reserved()};  // W2", "{fresh.get(), 0};"),
+        ("publish(next);  // F1\n", "publish(next);\n    next.memtables[0].lower = parts_.reserved();\n    publish(next);\n"),
+    ),
+    lsm(
+        "appends_before_it_finds_the_memtable",
+        "a writer appends its record, and finds the active memtable then",
+        ("    const View& view = *view_.load(std::memory_order_acquire);  // [view]\n", ""),
+        (
+            "const Lsn lsn = append(view);",
+            "const Lsn lsn = append(*view_.load(std::memory_order_acquire));\n"
+            "    const View& view = *view_.load(std::memory_order_acquire);",
+        ),
+    ),
+    lsm(
+        "finds_the_memtable_before_it_enters",
+        "a writer finds the active memtable, and enters then",
+        ("const Section inside(writers_, writer);", ""),
+        (
+            "    const View& view = *view_.load(std::memory_order_acquire);  // [view]\n",
+            "    const View& view = *view_.load(std::memory_order_acquire);\n    const Section inside(writers_, writer);\n",
+        ),
+    ),
+    lsm(
+        "flushes_at_a_time",
+        "two flushes take the same memtable",
+        ("now.count == 1 || tree_.flushing_.read()", "now.count == 1"),
+    ),
+    lsm(
+        "newest_first",
+        "the newest of the old memtables is flushed first: its table stands behind an older memtable",
+        ("return memtable_ = now.memtables[now.count - 1].memtable;", "return memtable_ = now.memtables[1].memtable;"),
+        (
+            "--next.count;",
+            "std::remove_if(next.memtables.begin(), next.memtables.begin() + next.count, "
+            "[&](const auto& held) { return held.memtable == oldest; }); --next.count;",
+        ),
+    ),
+    lsm(
+        "frees_while_readers_read",
+        "a view, its memtable and its tables are freed while readers may be at them",
+        ("    read_.await();\n", ""),
+    ),
+    lsm(
+        "frees_views_of_writers",
+        "a view is freed while a writer may be at it",
+        ("    written_.await();\n", ""),
+    ),
+    lsm(
+        "removes_tables_at_once",
+        "a compaction removes the old tables' files while readers may be at them",
+        ("    wait_for_sections();  // C1\n    discard_views(replaced);\n    for (Table* const table : job.inputs) parts_.discard(table);\n", "    for (Table* const table : job.inputs) parts_.discard(table);\n    wait_for_sections();\n    discard_views(replaced);\n"),
+    ),
+    lsm(
+        "table_in_two_compactions",
+        "a compaction does not claim its tables",
+        ("      tree_.claimed_.insert(tree_.claimed_.end(), std::begin(job.inputs), std::end(job.inputs));  // C2\n", ""),
+    ),
+    lsm(
+        "old_tables_go_first",
+        "the old tables leave the view before the new ones are there",
+        ("next.tables.replace(job);", "Job gone = job; gone.outputs = {}; next.tables.replace(gone); publish(next); for (Table* const table : job.outputs) next.tables.add(*table);"),
     ),
 ]
 

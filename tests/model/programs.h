@@ -9,18 +9,21 @@
 
 namespace muster::model {
 
-/// An algorithm's own source on the checking platform, or a mutant of one.
+/// An algorithm's own source on the checking platform, or a part of the engine's, or a mutant of one.
 struct Subject {
-  std::string name;    // of a mutant: algorithm:mutant
-  AlgorithmInfo info;  // of the algorithm
-  std::string why;     // of a mutant: what is wrong with it, or why it is not
+  std::string name;       // of a mutant: algorithm:mutant
+  bool scripted = false;  // a part of the engine: its shapes are Shape::scripts
+  AlgorithmInfo info;     // of the algorithm
+  std::string why;        // of a mutant: what is wrong with it, or why it is not
   bool mutant = false;
   bool wrong = false;  // a mutant that has to be found out
   std::unique_ptr<Program> (*make)(const Shape&) = nullptr;
 };
 
-/// All of them: the algorithms in their order, then the mutants by name.
+/// The log buffers: the algorithms in their order, then the mutants by name.
 std::vector<Subject> subjects();
+/// The engine's parts likewise.
+std::vector<Subject> scripted_subjects();
 /// Mutants are sources of their own; each adds itself here before main().
 bool add_mutant(Subject subject);
 
@@ -32,6 +35,11 @@ std::unique_ptr<Program> make_log_program(const Shape& shape) {
     program = std::make_unique<LogProgram<typename decltype(type)::type>>(shape);
   });
   return program;
+}
+
+template <class P>
+std::unique_ptr<Program> make_scripted_program(const Shape& shape) {
+  return std::make_unique<P>(shape.scripts);
 }
 
 }  // namespace muster::model

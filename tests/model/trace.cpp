@@ -9,8 +9,12 @@ namespace muster::model {
 namespace {
 
 /// A word as its reader would call it. Border-Collie's flags have a colour in the top bit; elsewhere the top two
-/// bits tell states apart.
+/// bits tell states apart. A view is counted, from 0.
 std::string spell(const Location& location, std::uint64_t value) {
+  if (std::strcmp(location.name, "view") == 0) {  // a pointer: which of those that have stood there
+    const auto place = std::ranges::find(location.messages, value, &Message::value);
+    return fmt::format("&{}", place - location.messages.begin());
+  }
   const std::uint64_t rest = value & ((std::uint64_t{1} << 62) - 1);
   if (std::strcmp(location.name, "flag") == 0 && rest == (value & ((std::uint64_t{1} << 63) - 1))) {
     return fmt::format("{} {}", value >> 63 != 0 ? "black" : "white", rest);

@@ -74,7 +74,9 @@ class ErringSession final : public Session {
 class ErringDatabase final : public Database {
  public:
   ErringDatabase(std::unique_ptr<Database> inner, Fault fault) : inner_(std::move(inner)), fault_(fault) {}
-  TableId create_table(std::string_view name) override { return inner_->create_table(name); }
+  TableId create_table(std::string_view name, TableKind kind) override {
+    return inner_->create_table(name, kind);
+  }
   TableId open_table(const std::filesystem::path& file) override { return inner_->open_table(file); }
   std::optional<TableId> find_table(std::string_view name) const override { return inner_->find_table(name); }
   std::unique_ptr<Session> attach(CommitPolicy policy, Isolation level) override {
@@ -89,6 +91,7 @@ class ErringDatabase final : public Database {
   LogManager& log() override { return inner_->log(); }
   BufferStatistics buffer_statistics() const override { return inner_->buffer_statistics(); }
   BeginStatistics begin_statistics() const override { return inner_->begin_statistics(); }
+  lsm::LsmStatistics lsm_statistics() const override { return inner_->lsm_statistics(); }
   VersionStatistics version_statistics() const override { return inner_->version_statistics(); }
   void checkpoint() override { inner_->checkpoint(); }
   Lsn log_begin() const override { return inner_->log_begin(); }

@@ -70,7 +70,7 @@ int scan_all_the_time(const BTree& tree, const std::atomic<bool>& stop) {
   while (!stop.load()) {
     std::string last;
     int left = 200;
-    tree.scan(bytes(key_of(random() % kKeys)), [&](const TreeRecord& record) {
+    tree.scan(bytes(key_of(random() % kKeys)), [&](const TableRecord& record) {
       const std::string key = text(record.key);
       wrong += key > last && is_whole(key, text(record.value)) ? 0 : 1;
       last = key;

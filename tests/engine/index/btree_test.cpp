@@ -141,7 +141,7 @@ TEST_CASE("BTree: a scan begins at its key and ends when the visitor says so, wh
     REQUIRE(fixture.tree->insert(bytes(fmt::format("{:04}", 2 * i)), bytes("v"), log) == Status::ok);
   }
   std::vector<std::string> seen;
-  fixture.tree->scan(bytes("0501"), [&](const TreeRecord& record) {
+  fixture.tree->scan(bytes("0501"), [&](const TableRecord& record) {
     seen.push_back(text(record.key));
     CHECK(fixture.tree->update(record.key, bytes(std::string(200, 'w')), log) == Status::ok);
     return seen.size() < 300;
@@ -161,7 +161,7 @@ TEST_CASE("BTree: a ghost is met by scans only, and stays until it is revived or
   REQUIRE(tree.remove(bytes("c"), log) == Status::ok);
   const auto shown = [&] {
     std::string all;
-    tree.scan({}, [&](const TreeRecord& record) {
+    tree.scan({}, [&](const TableRecord& record) {
       all += record.ghost ? fmt::format("{}- ", text(record.key))
                           : fmt::format("{}={} ", text(record.key), text(record.value));
       return true;

@@ -148,7 +148,7 @@ inline Status remove_and_reclaim(BTree& tree, Bytes key, ChangeLog& log) {
 
 inline std::map<std::string, std::string> contents(const BTree& tree) {
   std::map<std::string, std::string> all;
-  tree.scan({}, [&](const TreeRecord& record) {
+  tree.scan({}, [&](const TableRecord& record) {
     if (!record.ghost) all.emplace(text(record.key), text(record.value));
     return true;
   });

@@ -203,7 +203,7 @@ Stage::Stage(const Level& level, const Rows& rows) : level_(level) {
   options.read_committed = level.read_committed;
   options.algorithm = level.algorithm;
   database_ = Database::open(options);
-  table_ = database_->create_table("t");
+  table_ = database_->create_table("t", table_under_test());
   const auto session = database_->attach(CommitPolicy::durable, level.isolation);
   session->begin();
   for (const auto& [key, value] : rows) {

@@ -54,7 +54,7 @@ void check_survivor(const TemporaryDirectory& directory, const Contents& committ
 TEST_CASE("checkpoint: the log below goes, and what was committed on both sides of it survives a kill") {
   TemporaryDirectory directory;
   const auto database = Database::open(small_database(directory.path()));
-  const TableId table = database->create_table("t");
+  const TableId table = database->create_table("t", table_under_test());
   Contents committed;
   fill(*database, table, committed, 'a');
   const std::size_t before = segments(directory);
@@ -70,7 +70,7 @@ TEST_CASE("checkpoint: the log below goes, and what was committed on both sides 
 TEST_CASE("checkpoint: what was running beside it is taken back, though pages with it are in the files") {
   TemporaryDirectory directory;
   const auto database = Database::open(small_database(directory.path()));
-  const TableId table = database->create_table("t");
+  const TableId table = database->create_table("t", table_under_test());
   Contents committed;
   fill(*database, table, committed, 'a');
   const auto running = database->attach(CommitPolicy::durable);
@@ -94,7 +94,7 @@ TEST_CASE(
     "checkpoint: a transaction that ended before it may have its begin record below the log's new begin") {
   TemporaryDirectory directory;
   const auto database = Database::open(small_database(directory.path()));
-  const TableId table = database->create_table("t");
+  const TableId table = database->create_table("t", table_under_test());
   const auto first = database->attach(CommitPolicy::durable);
   const auto second = database->attach(CommitPolicy::durable);
   first->begin();
@@ -122,7 +122,7 @@ TEST_CASE("checkpoint: while sessions commit and roll back nothing committed is 
   constexpr std::uint64_t kWorkers = 3;
   TemporaryDirectory directory;
   const auto database = Database::open(small_database(directory.path()));
-  const TableId table = database->create_table("t");
+  const TableId table = database->create_table("t", table_under_test());
   std::vector<Contents> committed(kWorkers);
   std::atomic<bool> stop = false;  // relaxed: a sign
   std::vector<std::thread> workers;
@@ -170,7 +170,7 @@ TEST_CASE("checkpoint: a thread takes them as the log grows, so that a long run 
   DatabaseOptions options = small_database(directory.path());
   options.checkpoint_bytes = options.log.segment_bytes;
   auto database = Database::open(options);
-  const TableId table = database->create_table("t");
+  const TableId table = database->create_table("t", table_under_test());
   Contents committed;
   Lsn begin = database->log_begin();
   for (int taken = 0; taken < 4; ++taken) {
@@ -192,7 +192,7 @@ TEST_CASE("checkpoint: a thread takes one when it is time, however little the lo
   options.checkpoint_bytes = 0;
   options.checkpoint_time = std::chrono::milliseconds(1);
   const auto database = Database::open(options);
-  const TableId table = database->create_table("t");
+  const TableId table = database->create_table("t", table_under_test());
   const auto session = database->attach(CommitPolicy::async);
   for (int taken = 0; taken < 3; ++taken) {
     session->begin();
@@ -211,7 +211,7 @@ TEST_CASE("checkpoint: none is taken while the log is kept") {
   DatabaseOptions options = small_database(directory.path());
   options.checkpoint_time = std::chrono::milliseconds(1);
   const auto database = Database::open(options);
-  const TableId table = database->create_table("t");
+  const TableId table = database->create_table("t", table_under_test());
   auto kept = database->keep_log();
   const Lsn begin = database->log_begin();
   const auto session = database->attach(CommitPolicy::async);

@@ -18,7 +18,7 @@ struct GatedDatabase {
       return std::make_unique<GatedLogDevice>(make_holding_device(log, begin), gate);
     };
     database = Database::open(options);
-    table = database->create_table("t");
+    table = database->create_table("t", table_under_test());
     const auto session = database->attach(CommitPolicy::durable);
     session->begin();
     REQUIRE(session->insert(table, as_bytes("a"), as_bytes("old")) == Status::ok);
@@ -88,7 +88,7 @@ TEST_CASE(
     while (!flusher_may_work) std::this_thread::yield();
   };
   const auto database = Database::open(options);
-  const TableId table = database->create_table("t");
+  const TableId table = database->create_table("t", table_under_test());
   const auto evicting = database->attach(CommitPolicy::durable);
   for (std::uint64_t i = 0; i < kRecords; ++i) {
     evicting->begin();
@@ -143,7 +143,7 @@ TEST_CASE(
   options.log.group_commits = 2;
   options.log.group_timeout = std::chrono::hours(1);
   const auto database = Database::open(options);
-  const TableId table = database->create_table("t");
+  const TableId table = database->create_table("t", table_under_test());
   const auto insert = [&](Session& session, std::string_view key) {
     session.begin();
     REQUIRE(session.insert(table, as_bytes(key), as_bytes("value")) == Status::ok);
@@ -175,7 +175,7 @@ TEST_CASE("commit, queued_group: a group that stays incomplete is served when it
   DatabaseOptions options = memory_database(directory.path());
   options.log.group_commits = 100;
   const auto database = Database::open(options);
-  const TableId table = database->create_table("t");
+  const TableId table = database->create_table("t", table_under_test());
   std::atomic<int> acknowledged{0};
   std::vector<std::thread> threads;
   for (std::uint64_t t = 0; t < 4; ++t) {
@@ -269,7 +269,7 @@ TEST_CASE("commit: a session may have many pipelined commits on the way") {
   options.early_lock_release = GENERATE(false, true);
   options.log.latency = std::chrono::microseconds(200);
   const auto database = Database::open(options);
-  const TableId table = database->create_table("t");
+  const TableId table = database->create_table("t", table_under_test());
   auto session = database->attach(CommitPolicy::pipelined);
   std::atomic<int> acknowledged{0};
   constexpr int kCommits = 5000;
@@ -305,7 +305,7 @@ TEST_CASE(
   std::map<std::string, std::string> acknowledged_state;
   {
     const auto database = Database::open(options);
-    const TableId table = database->create_table("t");
+    const TableId table = database->create_table("t", table_under_test());
     auto session = database->attach(policy);
     auto other = database->attach(policy);
     struct Written {

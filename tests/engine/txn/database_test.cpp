@@ -41,8 +41,8 @@ TEST_CASE("Database: tables and their content outlive closing") {
   TableId a = 0;
   {
     const auto database = Database::open(small_database(directory.path()));
-    a = database->create_table("a");
-    const TableId b = database->create_table("b");
+    a = database->create_table("a", table_under_test());
+    const TableId b = database->create_table("b", table_under_test());
     CHECK(a != b);
     fill(*database, a, 1000);
     database->close();
@@ -66,7 +66,7 @@ TEST_CASE("Database: works with every safe algorithm, and each refuses nothing a
     options.algorithm = algorithm;
     const auto database = Database::open(options);
     const auto found = database->find_table("t");
-    const TableId table = found ? *found : database->create_table("t");
+    const TableId table = found ? *found : database->create_table("t", table_under_test());
     const auto session = database->attach(CommitPolicy::durable);
     session->begin();
     for (int i = 0; i < 100; ++i) {
@@ -130,7 +130,7 @@ TEST_CASE("Database: too few frames for the sessions are refused when it opens, 
   std::vector<std::thread> threads;
   std::atomic<int> failed{0};
   for (int thread = 0; thread < 16; ++thread) {
-    const TableId table = database->create_table(std::to_string(thread));
+    const TableId table = database->create_table(std::to_string(thread), table_under_test());
     threads.emplace_back([&, table] {
       try {
         const auto session = database->attach(CommitPolicy::async);
@@ -181,7 +181,7 @@ TEST_CASE("Database: a directory that cannot be written is reported with its nam
 TEST_CASE("Database: a table needs a name that is not taken") {
   TemporaryDirectory directory;
   const auto database = Database::open(memory_database(directory.path()));
-  database->create_table("t");
+  database->create_table("t", table_under_test());
   CHECK_THROWS_AS(database->create_table("t"), ConfigError);
   CHECK_THROWS_AS(database->create_table(""), ConfigError);
   for (TableId id = 2; id < BufferManager::kMaxTables; ++id) database->create_table(std::to_string(id));
@@ -191,7 +191,7 @@ TEST_CASE("Database: a table needs a name that is not taken") {
 TEST_CASE("Database: a created table is there after a kill") {
   TemporaryDirectory directory;
   const auto database = Database::open(small_database(directory.path()));
-  database->create_table("t");
+  database->create_table("t", table_under_test());
   const Killed killed(directory.path());
   const auto again = killed.open();
   CHECK(contents(*again, "t").empty());
@@ -223,7 +223,7 @@ TEST_CASE(
   const auto database = Database::open(options);
   const auto a = database->attach(CommitPolicy::durable);
   const auto b = database->attach(CommitPolicy::durable);
-  CHECK_NOTHROW(database->create_table("t"));
+  CHECK_NOTHROW(database->create_table("t", table_under_test()));
   CHECK_THROWS_AS(database->attach(CommitPolicy::durable), std::runtime_error);
 }
 
@@ -254,7 +254,7 @@ TEST_CASE("Database: a close that failed is reported by every later one") {
 TEST_CASE("Database: nothing is begun behind close()") {
   TemporaryDirectory directory;
   const auto database = Database::open(small_database(directory.path()));
-  database->create_table("t");
+  database->create_table("t", table_under_test());
   database->close();
   CHECK_NOTHROW(database->close());
   CHECK_THROWS_AS(database->attach(CommitPolicy::durable), std::logic_error);
@@ -266,7 +266,7 @@ TEST_CASE("Database: a session that outlives it is refused everything, and takes
   TemporaryDirectory directory;
   const bool begun = GENERATE(false, true);
   auto database = Database::open(small_database(directory.path()));
-  const TableId table = database->create_table("t");
+  const TableId table = database->create_table("t", table_under_test());
   fill(*database, table, 100);
   auto session = database->attach(CommitPolicy::durable);
   if (begun) {
@@ -298,7 +298,7 @@ TEST_CASE("Database: a table's name that is not UTF-8 is refused, and costs noth
 TEST_CASE("Database: an interrupted creation is made good, but files without a master are not touched") {
   TemporaryDirectory directory;
   Catalogue().write(directory.path() / "catalogue");
-  Database::open(small_database(directory.path()))->create_table("t");
+  Database::open(small_database(directory.path()))->create_table("t", table_under_test());
   std::filesystem::remove(directory.path() / "master");
   CHECK_THROWS_AS(Database::open(small_database(directory.path())), DamageError);
   CHECK_FALSE(std::filesystem::exists(directory.path() / "master"));

@@ -14,6 +14,7 @@
 #include "engine/database.h"
 #include "engine/error.h"
 #include "tests/engine/log/log_testing.h"
+#include "tests/engine/table_under_test.h"
 
 namespace muster {
 
@@ -25,6 +26,7 @@ inline DatabaseOptions small_database(const std::filesystem::path& directory) {
   options.log_buffer.max_workers = 16;
   options.log.segment_bytes = 256 << 10;
   options.frames = 64;
+  options.lsm.memtable_bytes = lsm::LsmOptions::kMemtableBytesMin;
   return options;
 }
 

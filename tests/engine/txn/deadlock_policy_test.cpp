@@ -277,7 +277,7 @@ TEST_CASE("deadlock policy: sessions that lock in opposite orders all commit, an
   DatabaseOptions options = memory_database(directory.path());
   options.deadlock = deadlock_by(policy);
   const auto database = Database::open(options);
-  const TableId table = database->create_table("t");
+  const TableId table = database->create_table("t", table_under_test());
   constexpr int kAccounts = 4, kThreads = 3, kTransfers = 100;
   {
     const auto session = database->attach(CommitPolicy::durable);
@@ -333,7 +333,7 @@ TEST_CASE("deadlock policy: a session that was a victim begins again with the ag
   DatabaseOptions options = memory_database(directory.path());
   options.deadlock = deadlock_by(DeadlockPolicy::wait_die);
   const auto database = Database::open(options);
-  const TableId table = database->create_table("t");
+  const TableId table = database->create_table("t", table_under_test());
   const auto quick = database->attach(CommitPolicy::durable);
   const auto victim = database->attach(CommitPolicy::durable);
   std::vector<std::byte> value;

@@ -20,7 +20,7 @@ struct Fixture {
     DatabaseOptions options = memory_database(directory.path());
     options.read_committed = ReadCommitted::locks;
     database = Database::open(options);
-    table = database->create_table("t");
+    table = database->create_table("t", table_under_test());
     session = database->attach(kDurable, level);
     session->begin();
     REQUIRE(session->insert(table, as_bytes("n"), as_bytes("<" + number_text(7) + ">")) == Status::ok);
@@ -196,7 +196,7 @@ TEST_CASE(
     "increment: after a crash the losers' are taken back and the winners' stay, whatever came between") {
   TemporaryDirectory directory;
   const auto database = Database::open(small_database(directory.path()));
-  const TableId table = database->create_table("t");
+  const TableId table = database->create_table("t", table_under_test());
   std::vector<std::unique_ptr<Session>> sessions;
   for (int s = 0; s < 4; ++s) sessions.push_back(database->attach(kDurable));
   sessions[0]->begin();
@@ -231,7 +231,7 @@ TEST_CASE(
   DatabaseOptions options = memory_database(directory.path());
   options.early_lock_release = early;
   const auto database = Database::open(options);
-  const TableId table = database->create_table("t");
+  const TableId table = database->create_table("t", table_under_test());
   {
     const auto session = database->attach(kDurable);
     session->begin();

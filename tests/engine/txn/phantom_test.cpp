@@ -16,7 +16,7 @@ using Contents = std::map<std::string, std::string>;
 struct Fixture {
   Fixture() {
     database = Database::open(memory_database(directory.path()));
-    table = database->create_table("t");
+    table = database->create_table("t", table_under_test());
     scanner = database->attach(kDurable);
     other = database->attach(kDurable);
     other->begin();
@@ -75,7 +75,7 @@ TEST_CASE("phantom: a scan to the table's end keeps new last keys out, and one o
   f.scanner->begin();
   CHECK(f.scan(*f.scanner, "g", "z") == std::vector<std::string>{"h"});
   CHECK(f.kept_out() == std::set<std::string>{"g", "i", "j"});
-  const TableId empty = f.database->create_table("empty");
+  const TableId empty = f.database->create_table("empty", table_under_test());
   CHECK(scan_all(*f.scanner, empty).empty());
   f.table = empty;
   CHECK(f.kept_out({"a", "z"}) == std::set<std::string>{"a", "z"});
@@ -241,7 +241,7 @@ TEST_CASE("phantom: of threads that count a group and add a member, no two count
   DatabaseOptions options = memory_database(directory.path());
   options.read_latch = latch;
   const auto database = Database::open(options);
-  const TableId table = database->create_table("t");
+  const TableId table = database->create_table("t", table_under_test());
   std::atomic<int> unexpected{0};
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t) {
@@ -297,7 +297,7 @@ TEST_CASE("phantom: a scan repeated in one transaction shows the same, beside in
   constexpr std::uint64_t kKeys = 300;
   TemporaryDirectory directory;
   const auto database = Database::open(memory_database(directory.path()));
-  const TableId table = database->create_table("t");
+  const TableId table = database->create_table("t", table_under_test());
   std::atomic<int> differ{0}, unexpected{0}, working{2}, repeated{0};
   const auto write = [&](std::uint64_t seed) {
     std::mt19937_64 random(seed);

@@ -15,7 +15,7 @@ struct Fixture {
     DatabaseOptions options = memory_database(directory.path());
     options.read_committed = ReadCommitted::locks;
     database = Database::open(options);
-    table = database->create_table("t");
+    table = database->create_table("t", table_under_test());
     reader = attach();
     writer = attach();
     writer->begin();
@@ -141,7 +141,7 @@ TEST_CASE(
   options.early_lock_release = true;
   options.log.latency = std::chrono::milliseconds(30);
   const auto database = Database::open(options);
-  const TableId table = database->create_table("t");
+  const TableId table = database->create_table("t", table_under_test());
   const auto writer = database->attach(CommitPolicy::pipelined, Isolation::read_committed);
   const auto reader = database->attach(kDurable, Isolation::read_committed);
   writer->begin();

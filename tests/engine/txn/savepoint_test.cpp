@@ -15,7 +15,7 @@ struct Fixture {
     DatabaseOptions options = small_database(directory.path());
     options.begin_record = begin_record;
     database = Database::open(options);
-    table = database->create_table("t");
+    table = database->create_table("t", table_under_test());
     session = database->attach(kDurable);
     session->begin();
     for (const char* key : {"a", "b", "c"}) insert(key, "old");

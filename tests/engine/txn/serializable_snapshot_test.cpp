@@ -19,7 +19,7 @@ struct Fixture {
     DatabaseOptions options = memory_database(directory.path());
     options.early_lock_release = early_lock_release;
     database = Database::open(options);
-    table = database->create_table("t");
+    table = database->create_table("t", table_under_test());
     const auto session = attach();
     session->begin();
     for (const auto& [key, value] : records)

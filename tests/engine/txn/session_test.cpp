@@ -14,7 +14,7 @@ struct Fixture {
     DatabaseOptions options = memory_database(directory.path());
     options.early_lock_release = early_lock_release;
     database = Database::open(options);
-    table = database->create_table("t");
+    table = database->create_table("t", table_under_test());
   }
   TemporaryDirectory directory;
   std::unique_ptr<Database> database;
@@ -314,7 +314,7 @@ struct BeginFixture {
     DatabaseOptions options = small_database(directory.path());
     options.begin_record = begin_record;
     database = Database::open(options);
-    table = database->create_table("t");
+    table = database->create_table("t", table_under_test());
     session = database->attach(kDurable);
     session->begin();
     REQUIRE(session->insert(table, as_bytes("a"), as_bytes("1")) == Status::ok);

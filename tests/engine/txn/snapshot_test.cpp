@@ -26,7 +26,7 @@ struct Fixture {
       };
     }
     database = Database::open(options);
-    table = database->create_table("t");
+    table = database->create_table("t", table_under_test());
     const auto session = attach();
     session->begin();
     for (const auto& [key, value] : records) {

@@ -21,7 +21,7 @@ struct Fixture {
     locker = database->attach(kDurable);
     other = database->attach(kDurable);
     for (TableId* made : {&table, &second}) {
-      *made = database->create_table(made == &table ? "t" : "second");
+      *made = database->create_table(made == &table ? "t" : "second", table_under_test());
       other->begin();
       REQUIRE(other->insert(*made, as_bytes("a"), as_bytes("1")) == Status::ok);
       other->commit();

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "engine/database.h"
+#include "tests/engine/table_under_test.h"
 
 namespace muster::crash {
 
@@ -27,6 +28,7 @@ inline DatabaseOptions small_database(const std::filesystem::path& directory, co
   options.log.segment_bytes = 512 << 10;
   options.checkpoint_bytes = options.log.segment_bytes;
   options.frames = 96;  // a fraction of the data: pages with uncommitted changes are written and read back
+  options.lsm.memtable_bytes = lsm::LsmOptions::kMemtableBytesMin;
   options.early_lock_release = early_lock_release;
   return options;
 }

@@ -182,7 +182,7 @@ int work(const Options& options, Before& before, int descriptor) {
   try {
     const auto database = Database::open(database_options(options));
     const auto found = database->find_table("lists");
-    const TableId table = found ? *found : database->create_table("lists");
+    const TableId table = found ? *found : database->create_table("lists", table_under_test());
     std::uint32_t process = before.processes;
     {
       Worker reader(*database, table, before.keys, options, process++, descriptor);
