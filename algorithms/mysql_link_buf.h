@@ -28,7 +28,8 @@ namespace muster {
 ///             thread that is descheduled while it walks holds all others back.
 /// Invariants  `followed` is the start or a record's end, and one thread at a time moves it: the owner of the range
 ///             that begins there, which then left no link, or the thread that took the owner's link. No two
-///             links have the same end, so a compare_exchange takes exactly the link that was read.
+///             links have the same end, and none ends at 0, which a taken link leaves: a compare_exchange takes exactly
+///             the link that was read. (Were the begin left instead, a later record's might equal that link's end.)
 ///             Links are not cleared in passing. A worker writes over another's link only once its position lies below
 ///             the value of `followed` that the worker has seen. So an old link ends at or below `followed`, however
 ///             long its record was, and is known by that. Sizes are at least 1. A link that ends a window or more ahead
@@ -118,6 +119,7 @@ class MysqlLinkBuf : public LogBufferBase<Platform, typename Ring<Platform>::Kno
   Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }  // a number, which orders nothing
 
  private:
+  static constexpr Lsn kNoLink = 0;  // where no record ends
   static constexpr Lsn kAsFarAsTheyLead = ~Lsn{0};
   static constexpr int kAttempts = 2;
 
@@ -141,7 +143,7 @@ class MysqlLinkBuf : public LogBufferBase<Platform, typename Ring<Platform>::Kno
       if (end <= begin || begin > last) return;
       // The next lap's? Its writer had seen `followed` move, so that after it this look sees that, too.
       if (end >= begin + window_ && followed_.load(std::memory_order_relaxed) != begin) continue;
-      if (!link.compare_exchange(end, begin, std::memory_order_relaxed, std::memory_order_relaxed)) continue;
+      if (!link.compare_exchange(end, kNoLink, std::memory_order_relaxed, std::memory_order_relaxed)) continue;
       followed_.store(end_of_links(end, last), std::memory_order_release);  // [followed]
       return;
     }
