@@ -119,7 +119,7 @@ class MysqlLinkBuf : public LogBufferBase<Platform, typename Ring<Platform>::Kno
   Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }  // a number, which orders nothing
 
  private:
-  static constexpr Lsn kNoLink = 0;  // where no record ends
+  static constexpr Lsn kNone = 0;  // where no record ends
   static constexpr Lsn kAsFarAsTheyLead = ~Lsn{0};
   static constexpr int kAttempts = 2;
 
@@ -143,7 +143,7 @@ class MysqlLinkBuf : public LogBufferBase<Platform, typename Ring<Platform>::Kno
       if (end <= begin || begin > last) return;
       // The next lap's? Its writer had seen `followed` move, so that after it this look sees that, too.
       if (end >= begin + window_ && followed_.load(std::memory_order_relaxed) != begin) continue;
-      if (!link.compare_exchange(end, kNoLink, std::memory_order_relaxed, std::memory_order_relaxed)) continue;
+      if (!link.compare_exchange(end, kNone, std::memory_order_relaxed, std::memory_order_relaxed)) continue;
       followed_.store(end_of_links(end, last), std::memory_order_release);  // [followed]
       return;
     }

@@ -357,8 +357,8 @@ void OpenDatabase::advance_master(bool clean) {
                       .settled = log_begin,
                       .next_transaction = engine_->next_transaction(),
                       .clean = clean};
-  buffers_.flush_all();
   lsm_.write_back();
+  buffers_.flush_all();
   master.write(master_path());
   forget_log_below(log_begin);
 }
@@ -393,9 +393,10 @@ void OpenDatabase::checkpoint() {
   master.settled = log_->reserved();
   master.next_transaction = engine_->next_transaction();
   log_->flush(master.settled);
-  buffers_.flush_all();
   // A tree's memtable is complete up to the log's end before this call, as the pages are.
   master.redo_begin = std::min(master.redo_begin, lsm_.write_back());
+  master.log_begin = std::min(master.log_begin, master.redo_begin);
+  buffers_.flush_all();
   engine_->throw_if_failed();
   master.write(master_path());
   forget_log_below(master.log_begin);

@@ -173,22 +173,30 @@ class YcsbCall {
 
 constexpr const char* kProcedure = "ycsb";
 
+/// Memory of the thread that executes a call.
+struct Scratch {
+  std::uint64_t stamp = 0;
+  std::vector<YcsbOperation> transaction;
+  YcsbExecution execution;
+
+  /// A function of its own: a thread makes its own when it passes the declaration, which a lambda's would not.
+  static Scratch& of_this_thread() {
+    static thread_local Scratch scratch;
+    return scratch;
+  }
+};
+
 Procedure ycsb_procedure(Shared& shared) {
-  /// Memory of the thread that executes the call.
-  struct Scratch {
-    std::uint64_t stamp = 0;
-    std::vector<YcsbOperation> transaction;
-    YcsbExecution execution;
-  };
-  static thread_local Scratch scratch;
   return {.partitions =
               [&shared](Bytes arguments, PartitionSet& touched) {
+                Scratch& scratch = Scratch::of_this_thread();
                 YcsbCall::read(arguments, scratch.stamp, scratch.transaction);
                 for (const YcsbOperation& operation : scratch.transaction)
                   touched.add(shared.table, shared.key(operation.key));
               },
           .run =
               [&shared](Session& session, Bytes arguments, std::vector<std::byte>&) {
+                Scratch& scratch = Scratch::of_this_thread();
                 YcsbCall::read(arguments, scratch.stamp, scratch.transaction);
                 const Status status =
                     scratch.execution.execute(shared, session, scratch.transaction, scratch.stamp);

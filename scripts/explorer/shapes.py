@@ -113,6 +113,7 @@ EXHAUSTIVE = [
     Shape(3, 1, 1, options=("consolidation_slots=2",), only="consolidation"),
     Shape(2, 2, 1, options=("delegation_chain=1",), only="delegated"),
     Shape(3, 2, 2, 8, "2", only="mysql_link_buf"),  # its window is smaller than the ring
+    Shape(3, 1, 2, 16, "4", only="mysql_link_buf"),  # each record is as long as the window: all links are in one place
     *with_locks(2, 2, 2),
     *with_locks(3, 1, 1),
     Shape(2, 3, 2),

@@ -373,7 +373,7 @@ MUTANTS = [
         ("      if (end <= begin || begin > last) return;\n", "      if (end == 0 || begin > last || begin >= reserved()) return;\n"),
         (
             "      if (end >= begin + window_ && followed_.load(std::memory_order_relaxed) != begin) continue;\n"
-            "      if (!link.compare_exchange(end, kNoLink, std::memory_order_relaxed, std::memory_order_relaxed)) continue;\n",
+            "      if (!link.compare_exchange(end, kNone, std::memory_order_relaxed, std::memory_order_relaxed)) continue;\n",
             "      if (!link.compare_exchange(end, 0, std::memory_order_relaxed, std::memory_order_relaxed)) continue;\n"
             "      end += begin;\n",
         ),
@@ -390,9 +390,14 @@ MUTANTS = [
         ("      if (end >= begin + window_ && followed_.load(std::memory_order_relaxed) != begin) continue;\n", ""),
     ),
     mysql(
+        "taken_link_leaves_its_begin",
+        "a taken link leaves its record's begin, where an older record ends: a thread that has read that one's link takes it again",
+        ("compare_exchange(end, kNone, ", "compare_exchange(end, begin, "),
+    ),
+    mysql(
         "followed_by_all",
         "links are followed by several at a time",
-        ("      if (!link.compare_exchange(end, kNoLink, std::memory_order_relaxed, std::memory_order_relaxed)) continue;\n", ""),
+        ("      if (!link.compare_exchange(end, kNone, std::memory_order_relaxed, std::memory_order_relaxed)) continue;\n", ""),
     ),
     of(
         "postgres_insert_locks",
@@ -695,7 +700,7 @@ MUTANTS = [
         ("std::vector<typename Platform::template Atomic<Lsn>> links_;", "std::vector<typename Platform::template Atomic<std::uint32_t>> links_;"),
         ("link_at(reservation.begin).store(reservation.end(), ", "link_at(reservation.begin).store(static_cast<std::uint32_t>(reservation.end()), "),
         (
-            "      if (!link.compare_exchange(end, kNoLink, std::memory_order_relaxed, std::memory_order_relaxed)) continue;\n",
+            "      if (!link.compare_exchange(end, kNone, std::memory_order_relaxed, std::memory_order_relaxed)) continue;\n",
             "      auto low = static_cast<std::uint32_t>(end);\n"
             "      if (!link.compare_exchange(low, static_cast<std::uint32_t>(begin), std::memory_order_relaxed, std::memory_order_relaxed)) continue;\n",
         ),
