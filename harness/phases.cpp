@@ -30,6 +30,7 @@ class Crew {
       start_threads();
     } catch (...) {  // the machine has no thread left: those that wait at the start are sent home
       control_.stop();
+      begun_.count_down();
       start_.count_down(to_start_ + 1);
       stop_and_join();
       throw;
@@ -71,25 +72,30 @@ class Crew {
     if (workload_.drains()) {
       found_.drainer = 0;
       drainer_ = std::thread([this] {
-        enter(placement_.flusher, *found_.drainer);
-        guarded(
-            [this] { workload_.drain(control_); });  // also after a failed start: the workers have left soon
+        if (enter(placement_.flusher, *found_.drainer)) guarded([this] { workload_.drain(control_); });
       });
       --to_start_;
     }
     for (std::uint32_t worker = 0; worker < placement_.workers.size(); ++worker) {
       workers_.emplace_back([this, worker] {
         worker_threads_[worker] = ::gettid();
-        enter(placement_.workers[worker], found_.workers[worker]);
+        if (!enter(placement_.workers[worker], found_.workers[worker])) return;
         guarded([&] { workload_.work(worker, control_, progress_[worker]); });
       });
       --to_start_;
     }
+    all_begun_ = true;
+    begun_.count_down();
   }
 
-  void enter(std::optional<unsigned> asked, unsigned& found) {
+  /// False where not all threads could be started. Then none allocates anything: where the last one's stack finds no room,
+  /// an allocator may find none either, and jemalloc crashes.
+  bool enter(std::optional<unsigned> asked, unsigned& found) {
+    begun_.wait();
+    if (!all_begun_) return false;
     guarded([&] { found = asked ? topology_.pin_this_thread(*asked) : topology_.where_this_thread_runs(); });
     start_.arrive_and_wait();
+    return true;
   }
 
   /// Keeps the first thing that any thread throws, and stops all.
@@ -109,6 +115,8 @@ class Crew {
   const Placement& placement_;
   RunControl control_;
   std::ptrdiff_t to_start_;  // threads
+  std::latch begun_{1};
+  bool all_begun_ = false;  // written before begun_ is counted down, read after the wait for it
   std::latch start_;
   std::vector<WorkerProgress> progress_;
   Found found_;

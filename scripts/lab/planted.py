@@ -26,7 +26,7 @@ inline thread_local unsigned appends = 0, commits = 0;
 """
 _PLACES = {
     "append": ("algorithms/border_collie.h", r"void publish\(WorkerId[^;{}]*\) \{"),
-    "commit": ("engine/txn/transaction_session.cpp", r"void TransactionSession::commit\(Callback[^;{}]*\) \{"),
+    "commit": ("engine/txn/transaction_session.cpp", r"bool TransactionSession::commit\(Callback[^;{}]*\) \{"),
 }
 
 

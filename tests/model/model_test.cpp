@@ -41,7 +41,8 @@ std::vector<Shape> shapes() {
           shape(3, 1, 1, 4, {1, 3, 2}),
           shape(2, 2, 2, 4, {1, 2, 3}),
           shape(2, 2, 2, 8, {3}),
-          shape(2, 3, 2, 4, {2})};
+          shape(2, 3, 2, 4, {2}),
+          shape(3, 1, 1, 16, {4})};  // records as long as the window of links
 }
 
 std::string violation(const Subject& subject, const Shape& shape, std::uint64_t executions,
