@@ -131,6 +131,7 @@ SHAPES = [
     Shape(2, 1, 1, churn=True),
     Shape(2, 1, 1, observe=True),
     Shape(2, 1, 2),
+    Shape(3, 1, 1, 16, "4", only="mysql_link_buf"),  # records as long as the window of links
     Shape(2, 2, 1, 4, "2"),
     Shape(2, 2, 1, 8, "2"),
     Shape(2, 2, 1, 4, "2", observe=True),
