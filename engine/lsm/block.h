@@ -68,7 +68,7 @@ class Block {
 
   std::uint32_t restart(std::uint32_t index) const;
   Bytes restart_key(std::uint32_t index) const;
-  /// The last restart point whose key is below `key`; the first one where there is none. Not for an empty block.
+  /// Where a search for `key` begins: the last restart point with a smaller key, else the first. The block is not empty.
   std::uint32_t last_restart_below(Bytes key) const;
   void check() const;
 

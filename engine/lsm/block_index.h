@@ -27,7 +27,7 @@ class BlockIndex {
   std::size_t size() const { return blocks_.size(); }
   Section block(std::size_t index) const { return blocks_[index]; }
   Bytes last_key(std::size_t index) const;
-  /// The first block whose last key is at least `key`; size() where there is none.
+  /// The number of the block that may hold `key`: the first with a last key not below it. size(): no block may.
   std::size_t find(Bytes key) const;
 
  private:

@@ -86,7 +86,7 @@ std::optional<std::vector<TablePtr>> run_compaction(const Compaction& compaction
     sources.push_back(table->file().iterator(Caching::bypass));
     bytes += table->info().bytes;
   }
-  NewestIterator newest(std::make_unique<MergingIterator>(std::move(sources)), Announcements::pass);
+  NewestIterator newest(std::make_unique<MergingIterator>(std::move(sources)));
   const OlderEntries older(compaction, levels);
   const auto keeps = [&](const Entry& entry) {
     return !entry.tombstone || older.may_be_hidden_by(entry) || !may_drop(entry);

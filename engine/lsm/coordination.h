@@ -45,8 +45,8 @@ namespace muster::lsm {
 /// Errors      What parts throw passes through. A flush or compaction that throws has changed no view and has given its
 ///             claim back. Whether the manifest has the edit is unknown then: the parts refuse every later one.
 /// Ordering    [view] released by a change, acquired by a reader or writer: the view is complete, and so is what it points to.
-///             Views, memtables and tables are freed behind a barrier of both kinds of sections, whose orders are
-///             order_barrier.h's. Everything else is under a mutex.
+///             Before a thread frees a view, memtable or table, it waits at the barriers of readers and of writers
+///             (order_barrier.h has their orders). Everything else is under a mutex.
 /// Explored    tests/model/lsm_program.h, with a mutant for each rule.
 /// Source      Cassandra: ColumnFamilyStore (a flush behind a barrier of writes, and the log's position that it notes) and
 ///             Tracker (one view that is replaced as a whole).
@@ -64,8 +64,8 @@ class Coordination {
  public:
   using View = lsm::View<Parts>;
 
-  /// Begins with `tables` and an empty memtable, whose records have LSNs from `lower` on. There are slots for so many
-  /// threads that write and so many that read. `parts` and `placement`, which may be null, outlive this.
+  /// Begins with `tables` and an empty memtable; the memtable takes records from LSN `lower` on. `writers` and `readers` bound
+  /// the threads that write and read at a time. `parts` and `placement` outlive this; `placement` may be null.
   Coordination(Parts& parts, std::uint32_t writers, std::uint32_t readers, const Tables& tables, Lsn lower,
                const MemoryPlacement* placement = nullptr)
       : parts_(parts), writers_(writers, placement), readers_(readers, placement) {

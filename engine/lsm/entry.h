@@ -38,9 +38,9 @@ class EntryIterator {
   virtual bool valid() const = 0;
   virtual void seek_to_first() = 0;
   virtual void seek_to_last() = 0;
-  /// The first entry whose key is at least `key`.
+  /// Goes to the first entry of `key` or, if there is none, of the next larger key.
   virtual void seek(Bytes key) = 0;
-  /// The last entry whose key is below `key`.
+  /// Goes to the last entry of the next smaller key.
   virtual void seek_below(Bytes key) = 0;
   virtual void next() = 0;          ///< while valid
   virtual void previous() = 0;      ///< while valid

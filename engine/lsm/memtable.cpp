@@ -37,7 +37,7 @@ void raise(std::atomic<Lsn>& bound, Lsn lsn) {
 }  // namespace
 
 bool Memtable::add(const Entry& entry) {
-  assert(!is_announcement(entry));
+  assert(entry.lsn > 0);
   Counts& counts = counts_.here();
   lower(counts.least, entry.lsn);
   raise(counts.greatest, entry.lsn);
@@ -46,15 +46,9 @@ bool Memtable::add(const Entry& entry) {
   return true;
 }
 
-bool Memtable::announce(Bytes key) {
-  const SkipList::Node* const node = list_.at_least(key, SkipList::kNewest);
-  if (node != nullptr && compare_keys(node->key(), key) == 0) return false;
-  return list_.insert({.key = key, .lsn = 0, .tombstone = true, .value = {}});
-}
-
 std::optional<Entry> Memtable::find(Bytes key) const {
   const SkipList::Node* const node = list_.at_least(key, SkipList::kNewest);
-  if (node == nullptr || node->lsn() == 0 || compare_keys(node->key(), key) != 0) return std::nullopt;
+  if (node == nullptr || compare_keys(node->key(), key) != 0) return std::nullopt;
   return node->entry();
 }
 

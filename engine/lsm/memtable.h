@@ -13,15 +13,10 @@
 
 namespace muster::lsm {
 
-/// Whether the entry only says that its key is announced. Tables have no such entries.
-inline bool is_announcement(const Entry& entry) {
-  return entry.lsn == 0;
-}
-
 /// The entries of a table's newest changes, in memory. All functions may be called by any thread at any time. The owner
 /// writes a memtable to a table file once no thread adds to it any more.
 ///
-/// Progress    add and announce are lock-free, but for the system's allocator; finds and iterators never wait.
+/// Progress    add is lock-free, but for the system's allocator; finds and iterators never wait.
 /// Visibility  A find or iteration that happens after add() has returned meets the entry.
 /// Ordering    Counts and bounds are relaxed. An LSN counts for the bounds before its entry is linked, so a thread that
 ///             meets an entry reads bounds that hold it.
@@ -38,23 +33,17 @@ class Memtable {
   /// std::bad_alloc, and has added nothing.
   bool add(const Entry& entry);
 
-  /// Puts a key into the order before it has a value: a tombstone of LSN 0, behind all entries of the key. False: the
-  /// key has an entry or is announced already. Iterators show the announcement; find() passes over it. A thread announces
-  /// the key, asks whether a scan has locked the gap, and only then adds; a scan locks the gap, and then looks at the
-  /// memtable. If both take the same latch for the lock, at least one of the two meets the other. Throws std::bad_alloc.
-  bool announce(Bytes key);
-
   /// The newest entry of the key. Its bytes stay as long as the memtable.
   std::optional<Entry> find(Bytes key) const;
 
-  /// Shows announcements. The memtable outlives it.
+  /// The memtable outlives it.
   std::unique_ptr<EntryIterator> iterator() const;
 
   /// What the memtable costs: memory that it has from the system, in bytes. Cheap enough to be asked before each add().
   std::size_t bytes() const { return sizeof *this + arena_.reserved(); }
   /// Bytes of nodes in that memory. Looks at all chunks.
   std::size_t used_bytes() const { return arena_.used(); }
-  /// Without announcements. Exact while no thread adds; looks at a line a core, as the bounds do.
+  /// Exact while no thread adds; looks at a line a core, as the bounds do.
   std::size_t entries() const;
   /// LSNs of entries that add() was called with. 0: there are none.
   Lsn least_lsn() const;

@@ -41,19 +41,16 @@ void NewestIterator::previous() {
 
 /// The source is at the newest entry of a key, or has ended.
 void NewestIterator::show_from_here() {
-  while (source_->valid() && is_passed(source_->entry())) pass_key();
   position_ = source_->valid() ? Position::at : Position::none;
 }
 
 /// The source is at the oldest entry of a key, or has ended.
 void NewestIterator::show_back_from_here() {
-  do {
-    if (!source_->valid()) {
-      position_ = Position::none;
-      return;
-    }
-    copy_newest_of_key();
-  } while (is_passed(copy()));
+  if (!source_->valid()) {
+    position_ = Position::none;
+    return;
+  }
+  copy_newest_of_key();
   position_ = Position::copied;
 }
 

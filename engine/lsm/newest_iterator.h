@@ -10,21 +10,13 @@
 
 namespace muster::lsm {
 
-/// What a NewestIterator does with a key whose newest entry is an announcement (Memtable::announce()).
-enum class Announcements : std::uint8_t {
-  show,  ///< scans, which have to meet the key
-  pass,  ///< flushes and compactions
-};
-
 /// Shows the newest entry of each key, in both directions; tombstones as what they are. Its source has all entries of all
 /// sources that may have newer ones: a memtable, a table file, or a MergingIterator over several.
 ///
 /// Going back it meets the oldest entry of a key first, so it keeps a copy of the newest it has met.
 class NewestIterator final : public EntryIterator {
  public:
-  explicit NewestIterator(std::unique_ptr<EntryIterator> source,
-                          Announcements announcements = Announcements::show)
-      : source_(std::move(source)), announcements_(announcements) {}
+  explicit NewestIterator(std::unique_ptr<EntryIterator> source) : source_(std::move(source)) {}
 
   bool valid() const override { return position_ != Position::none; }
   void seek_to_first() override;
@@ -54,11 +46,9 @@ class NewestIterator final : public EntryIterator {
   bool is_at_copied_key() const;
   void copy_key(Bytes key);
   void keep(const Entry& entry);
-  bool is_passed(const Entry& entry) const { return announcements_ == Announcements::pass && entry.lsn == 0; }
   Entry copy() const { return {key_, lsn_, tombstone_, value_}; }
 
   std::unique_ptr<EntryIterator> source_;
-  Announcements announcements_;
   Position position_ = Position::none;
   std::vector<std::byte> key_, value_;  // the copy; key_ also the key that is passed
   Lsn lsn_ = 0;

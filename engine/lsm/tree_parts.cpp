@@ -45,7 +45,7 @@ TreeParts::Table* TreeParts::write_table(const Memtable& memtable) {
   }
   if (memtable.entries() == 0) return nullptr;
   surroundings_.flush_log(memtable.greatest_lsn());  // the WAL rule
-  NewestIterator entries(memtable.iterator(), Announcements::pass);
+  NewestIterator entries(memtable.iterator());
   const auto all = [](const Entry&) { return true; };
   auto files = write_tables(entries, all, std::numeric_limits<std::uint64_t>::max(), writing_,
                             store_->traffic().flush_written, stop_.get_token());

@@ -85,7 +85,6 @@ TEST_CASE("Memtable: an entry that is there stays as it is when its like is adde
 TEST_CASE("Memtable: the bounds hold every LSN, and nothing but LSNs that were added") {
   std::mt19937_64 random(3);
   Memtable memtable;
-  memtable.announce(bytes("announced"));
   CHECK(memtable.least_lsn() == 0);
   std::set<Lsn> lsns;
   for (int i = 0; i < 300; ++i) {
@@ -95,25 +94,6 @@ TEST_CASE("Memtable: the bounds hold every LSN, and nothing but LSNs that were a
     CHECK(memtable.least_lsn() == *lsns.begin());
     CHECK(memtable.greatest_lsn() == *lsns.rbegin());
   }
-}
-
-TEST_CASE("Memtable: an announced key has its place in the order, and no value until one is added") {
-  Memtable memtable;
-  memtable.add({bytes("a"), 7, false, bytes("1")});
-  CHECK(memtable.announce(bytes("b")));
-  CHECK_FALSE(memtable.announce(bytes("b")));
-  CHECK_FALSE(memtable.announce(bytes("a")));
-  CHECK_FALSE(memtable.find(bytes("b")));
-  CHECK(memtable.entries() == 1);
-  const auto iterator = memtable.iterator();
-  CHECK(forward(*iterator) == std::vector<Owned>{{"a", 7, false, "1"}, {"b", 0, true}});
-  CHECK(is_announcement(Owned{"b", 0, true}.entry()));
-  CHECK_FALSE(is_announcement(Owned{"a", 7, false, "1"}.entry()));
-
-  memtable.add({bytes("b"), 9, false, bytes("2")});
-  CHECK(text(memtable.find(bytes("b"))->value) == "2");
-  CHECK(memtable.entries() == 2);
-  CHECK(forward(*iterator) == std::vector<Owned>{{"a", 7, false, "1"}, {"b", 9, false, "2"}, {"b", 0, true}});
 }
 
 TEST_CASE("Memtable: it has all lengths of keys and values that it takes") {

@@ -58,13 +58,13 @@ inline std::vector<Owned> all_of(const Model& model) {
   return all;
 }
 /// Of each key the newest.
-inline std::vector<Owned> newest_of(const Model& model, bool announcements = true) {
+inline std::vector<Owned> newest_of(const Model& model) {
   std::vector<Owned> newest;
   const std::string* last = nullptr;
   for (const auto& [place, entry] : model) {
     if (last != nullptr && *last == place.first) continue;
     last = &place.first;
-    if (announcements || entry.lsn > 0) newest.push_back(entry);
+    newest.push_back(entry);
   }
   return newest;
 }

@@ -21,10 +21,6 @@ struct Sources {
   void add(std::mt19937_64& random, int entries) {
     for (int i = 0; i < entries; ++i) {
       const Owned entry = random_entry(random, 1 + random() % 100'000);
-      if (random() % 10 == 0) {
-        if (one(random).announce(bytes(entry.key))) model[{entry.key, 0}] = {entry.key, 0, true};
-        continue;
-      }
       const Owned& known = model.try_emplace({entry.key, entry.lsn}, entry).first->second;
       one(random).add(known.entry());
       if (random() % 3 == 0) one(random).add(known.entry());  // once more, somewhere
@@ -82,14 +78,13 @@ TEST_CASE("MergingIterator: it turns round at every place, also at those that we
 TEST_CASE("NewestIterator: it shows the newest entry of each key, tombstones as such, in both directions") {
   const auto [count, entries] =
       GENERATE(std::pair(0, 0), std::pair(1, 300), std::pair(2, 5), std::pair(3, 3000), std::pair(9, 900));
-  const Announcements announcements = GENERATE(Announcements::show, Announcements::pass);
   const std::uint64_t seed = GENERATE(range(0, 4));
-  CAPTURE(count, seed, static_cast<int>(announcements));
+  CAPTURE(count, seed);
   std::mt19937_64 random(seed);
   Sources sources(random, static_cast<std::size_t>(count), entries);
-  NewestIterator newest(sources.merged(), announcements);
+  NewestIterator newest(sources.merged());
   CHECK_FALSE(newest.valid());
-  const std::vector<Owned> expected = newest_of(sources.model, announcements == Announcements::show);
+  const std::vector<Owned> expected = newest_of(sources.model);
   CHECK(forward(newest) == expected);
   CHECK(backward(newest) == expected);
   CHECK(walk_at_random(newest, expected, random, 4000) == 4000);

@@ -37,7 +37,7 @@ class TestTree {
     model.erase(name);
   }
   void flush() {
-    NewestIterator entries(memtable->iterator(), Announcements::pass);
+    NewestIterator entries(memtable->iterator());
     const auto tables = write_tables(entries, [](const Entry&) { return true; }, 1U << 30U, writing(),
                                      store->traffic().flush_written, {});
     store->add_flushed(*tables, std::max(lsn, store->flushed()));
