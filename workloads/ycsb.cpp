@@ -179,7 +179,7 @@ struct Scratch {
   std::vector<YcsbOperation> transaction;
   YcsbExecution execution;
 
-  /// A function of its own: a thread makes its own when it passes the declaration, which a lambda's would not.
+  /// A thread constructs its own when it passes the declaration; inside a lambda that another thread made it would not.
   static Scratch& of_this_thread() {
     static thread_local Scratch scratch;
     return scratch;

@@ -76,7 +76,7 @@ bool LsmTable::flush_one() {
   return true;
 }
 
-/// Of changes that found all memtables full, none may come again to do it.
+/// For a change that found no room for a new memtable: it has gone on, and perhaps no other change comes.
 bool LsmTable::switch_if_full() {
   const TreeParts::Memtable* full = nullptr;
   read([&](const TreeView& view) {

@@ -71,7 +71,7 @@ void LsmTable::Scan::copy(const TreeView& view) {
   at_end_ = !at->valid();
 }
 
-/// Waits for those whose key lies among the rows. False: there were some.
+/// Waits for the insertions whose key lies among the rows. False: there were such, so that the rows have to be read again.
 bool LsmTable::Scan::insertions_ended(const std::vector<PendingInsertions::Seen>& seen) const {
   bool ended = true;
   for (const PendingInsertions::Seen& insertion : seen) {
