@@ -295,15 +295,15 @@ void OpenDatabase::begin_double_write() {
 
 /// A log that lost its end cannot be told from one that ended there, but by what the pages hold.
 void OpenDatabase::check_log_reaches_pages(const Restart& restart) const {
+  for (const auto& [id, table] : lsm_.self_stored()) {
+    if (table->newest_change() <= restart.log_end()) continue;
+    throw DamageError(fmt::format("the log ends at LSN {}, but the files in {} go up to LSN {}",
+                                  restart.log_end(), lsm_.path_of(id).string(), table->newest_change()));
+  }
   const std::optional<Lsn> durable_once = HighWater::read(high_water_path());
   if (durable_once && *durable_once <= restart.log_end()) return;
   for (const Catalogue::Table& table : catalogue_.tables()) {
     if (table.kind == TableKind::btree) restart.check_pages(files_.path_of(table), table.id);
-  }
-  for (const auto& [id, table] : lsm_.self_stored()) {
-    if (table->newest_change() <= restart.log_end()) continue;
-    throw DamageError(fmt::format("the log ends at LSN {}, but the files in {} hold a change up to LSN {}",
-                                  restart.log_end(), lsm_.path_of(id).string(), table->newest_change()));
   }
   if (!durable_once) return;
   throw DamageError(fmt::format("the log ends at LSN {}, but was durable up to LSN {} once",
@@ -357,7 +357,8 @@ void OpenDatabase::advance_master(bool clean) {
                       .settled = log_begin,
                       .next_transaction = engine_->next_transaction(),
                       .clean = clean};
-  lsm_.write_back();
+  if (lsm_.write_back() < log_begin) throw std::logic_error("a tree needs the log from below its end");
+  if (clean) lsm_.stop();  // what a compaction did behind a clean master would not be checked
   buffers_.flush_all();
   master.write(master_path());
   forget_log_below(log_begin);
@@ -414,9 +415,12 @@ TableId OpenDatabase::create_table(std::string_view name, TableKind kind) {
   check_new_table(name);
   const TableId id = next_table_;
   std::unique_ptr<Table> table;
+  lsm::LsmTable* tree = nullptr;
   if (kind == TableKind::lsm) {
     ++next_table_;
-    table = lsm_.create(id);
+    std::unique_ptr<lsm::LsmTable> made = lsm_.create(id);
+    tree = made.get();
+    table = std::move(made);
   } else {
     make_table(outlives_process() ? files_.create(id) : files_.create_unnamed(id), std::string(name));
     table = std::make_unique<BTree>(buffers_, id, options_.read_latch);
@@ -428,6 +432,7 @@ TableId OpenDatabase::create_table(std::string_view name, TableKind kind) {
     larger.write(catalogue_path());
   }
   tables_.add(id, std::move(table));
+  if (tree != nullptr) lsm_.adopt(id, *tree);
   catalogue_ = std::move(larger);
   return id;
 }

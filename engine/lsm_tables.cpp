@@ -25,26 +25,30 @@ std::unique_ptr<Table> LsmTables::open(TableId id, Lsn redo_from, bool was_clean
   if (!was_clean) {
     for (const auto& entry : fs::directory_iterator(path)) File::open(entry.path(), O_RDONLY).forget_cached();
   }
-  return add(id, redo_from);
-}
-
-std::unique_ptr<Table> LsmTables::create(TableId id) {
-  remove_tree(path_of(id));
-  lsm::LsmTable::create(path_of(id));
-  std::unique_ptr<Table> table = add(id, 0);
-  if (may_drop_) static_cast<lsm::LsmTable&>(*table).start(may_drop_);
+  auto table = make(id, redo_from);
+  adopt(id, *table);
   return table;
 }
 
-std::unique_ptr<Table> LsmTables::add(TableId id, Lsn redo_from) {
-  auto table = std::make_unique<lsm::LsmTable>(
+std::unique_ptr<lsm::LsmTable> LsmTables::create(TableId id) {
+  remove_tree(path_of(id));
+  lsm::LsmTable::create(path_of(id));
+  auto table = make(id, 0);
+  if (may_drop_) table->start(may_drop_);
+  return table;
+}
+
+std::unique_ptr<lsm::LsmTable> LsmTables::make(TableId id, Lsn redo_from) {
+  return std::make_unique<lsm::LsmTable>(
       path_of(id), id,
       lsm::TreeSurroundings{
           .cache = cache_, .options = options_, .flush_log = flush_log_, .log_end = log_end_},
       redo_from);
+}
+
+void LsmTables::adopt(TableId id, lsm::LsmTable& table) {
   const std::lock_guard guard(mutex_);
-  tables_[id] = table.get();
-  return table;
+  tables_[id] = &table;
 }
 
 /// The mutex is not held while a table is at work: a new one may come meanwhile.

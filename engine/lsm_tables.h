@@ -32,8 +32,10 @@ class LsmTables {
 
   /// Of a table that the catalogue names. Restart may redo from `redo_from` on. Throws DamageError, std::system_error.
   std::unique_ptr<Table> open(TableId id, Lsn redo_from, bool was_clean);
-  /// A new one, durable but for its directory's name, in place of whatever is there.
-  std::unique_ptr<Table> create(TableId id);
+  /// A new one, durable but for its directory's name, in place of whatever is there. Not one of these yet: adopt() makes it one.
+  std::unique_ptr<lsm::LsmTable> create(TableId id);
+  /// From here on checkpoints write the table. Its owner is the database's Tables, already.
+  void adopt(TableId id, lsm::LsmTable& table);
   /// The trees' backgrounds begin, also of those that are created later. `may_drop` outlives them.
   void start(lsm::LsmTable::MayDrop may_drop);
   void stop() noexcept;
@@ -47,7 +49,7 @@ class LsmTables {
  private:
   template <class Visit>
   void for_each(Visit visit) const;
-  std::unique_ptr<Table> add(TableId id, Lsn redo_from);
+  std::unique_ptr<lsm::LsmTable> make(TableId id, Lsn redo_from);
 
   const bool is_temporary_;
   const std::filesystem::path directory_;

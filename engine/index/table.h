@@ -100,7 +100,8 @@ class SelfStoredTable : public Table {
   /// Brings every change of before the call into the files, durably. Returns the LSN below which the table needs no log: at
   /// or above the log's end before the call. Beside changes.
   virtual Lsn write_back() = 0;
-  /// No change in the files is newer. A log that ends below has lost its end.
+  /// No change in the files is newer, and the files' own account of what they hold does not go further. A log that ends below has
+  /// lost its end.
   virtual Lsn newest_change() const = 0;
   /// Ends the table's own threads. No other thread uses the table any more.
   virtual void stop() noexcept = 0;

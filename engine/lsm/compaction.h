@@ -36,7 +36,7 @@ std::optional<std::vector<TablePtr>> write_tables(EntryIterator& entries,
 using MayDrop = std::function<bool(const Entry& tombstone)>;
 
 /// Makes the inputs of a compaction that does not move them into new tables: of each key the newest entry. A tombstone goes
-/// where no table below can hold its key and `may_drop` agrees. `levels` is what the picker picked the compaction from. Threads
+/// where no table below can hold its key and `may_drop` agrees. `levels` is what the picker picked the compaction from, or newer by flushes. Threads
 /// may run several at once, if no two have an input in common. It throws and returns what write_tables() does.
 std::optional<std::vector<TablePtr>> run_compaction(const Compaction& compaction, const Levels& levels,
                                                     const TableWriting& writing, const MayDrop& may_drop,

@@ -41,8 +41,9 @@ void LevelStore::add_flushed(const std::vector<TablePtr>& tables, Lsn flushed) {
 }
 
 std::shared_ptr<const Compaction> LevelStore::begin_compaction(const Picker& picker) {
-  const std::lock_guard guard(edit_mutex_);
-  std::optional<Compaction> picked = picker(*levels(), running(), cursors_);
+  const std::lock_guard guard(picking_mutex_);
+  const RunningCompactions at_work = running();  // before the levels: those that have ended since are in them
+  std::optional<Compaction> picked = picker(*levels(), at_work, cursors_);
   if (!picked) return nullptr;
   if (picked->cursor) cursors_[picked->from] = picked->cursor;
   const auto compaction = std::make_shared<const Compaction>(std::move(*picked));

@@ -62,6 +62,8 @@ class LevelStore {
 
   std::mutex edit_mutex_;  // one edit at a time, through its sync; taken before levels_mutex_
   Manifest manifest_;
+
+  std::mutex picking_mutex_;  // guards what follows; a thread that picks waits for no edit's sync
   Cursors cursors_;
   std::vector<std::weak_ptr<const Compaction>> compactions_;
 

@@ -48,6 +48,7 @@ void LsmTable::run(const std::stop_token& stop, void (LsmTable::*work)(const std
   }
 }
 
+/// A call of wake() that comes while this thread is at work is not lost: `calls_` differs from `seen` then.
 void LsmTable::flush_memtables(const std::stop_token& stop) {
   for (std::uint64_t seen = 0; !stop.stop_requested();) {
     while (flush_one() || switch_if_full()) {}
@@ -97,8 +98,10 @@ void LsmTable::wake() {
   work_.notify_all();
 }
 
-/// The change has found the memtable full.
+/// `full`: the change has filled it; null: it has filled none. The thread holds no slot and no latch.
 void LsmTable::after_change(const TreeParts::Memtable* full) {
+  if (full == nullptr) [[likely]]
+    return;
   if (!has_background_) return make_room(full);
   if (tree_.switch_memtable(full)) {
     wake();

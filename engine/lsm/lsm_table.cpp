@@ -69,7 +69,7 @@ Status LsmTable::find(Bytes key, std::vector<std::byte>& value) const {
 
 /// `change` gets a view and the entry to fill, and returns the entry's LSN, or 0 if nothing changes.
 template <class Change>
-void LsmTable::write(Bytes key, std::uint32_t slot, Change change) {
+const TreeParts::Memtable* LsmTable::write(Bytes key, std::uint32_t slot, Change change) {
   const TreeParts::Memtable* full = nullptr;
   {
     const std::lock_guard latch(
@@ -77,13 +77,14 @@ void LsmTable::write(Bytes key, std::uint32_t slot, Change change) {
     Entry entry{.key = key, .value = {}};
     tree_.write(
         slot, [&](const TreeView& view) { return entry.lsn = change(view, entry); },
-        [&](TreeParts::Memtable& memtable, Lsn lsn) {
+        [&](TreeParts::Memtable& memtable,
+            Lsn lsn) noexcept {  // only a restart mends a record without its entry
           if (lsn == 0) return;
           memtable.add(entry);
           if (memtable.bytes() >= parts_.options().memtable_bytes) full = &memtable;
         });
   }
-  if (full != nullptr) after_change(full);
+  return full;
 }
 
 /// A change of a record that is there. `change(value, entry)` logs it, and fills the entry, but for the key.
@@ -91,8 +92,8 @@ template <class Change>
 Status LsmTable::change_record(Bytes key, Change change) {
   admit();
   Status status = Status::ok;
-  with_slot([&](std::uint32_t slot) {
-    write(key, slot, [&](const TreeView& view, Entry& entry) -> Lsn {
+  const auto* const full = with_slot([&](std::uint32_t slot) {
+    return write(key, slot, [&](const TreeView& view, Entry& entry) -> Lsn {
       const Newest found = newest(view, key);
       if (!found.exists) {
         status = Status::not_found;
@@ -101,6 +102,7 @@ Status LsmTable::change_record(Bytes key, Change change) {
       return change(found.value, entry);
     });
   });
+  after_change(full);
   return status;
 }
 
@@ -108,9 +110,9 @@ Status LsmTable::insert(Bytes key, Bytes value, ChangeLog& log) {
   check_record(key, value);
   admit();
   Status status = Status::ok;
-  with_slot([&](std::uint32_t slot) {
+  const auto* const full = with_slot([&](std::uint32_t slot) {
     const PendingInsertions::Guard announced(insertions_, slot, key);
-    write(key, slot, [&](const TreeView& view, Entry& entry) -> Lsn {
+    return write(key, slot, [&](const TreeView& view, Entry& entry) -> Lsn {
       const std::unique_ptr<EntryIterator> next = entries(view);
       next->seek(key);
       bool is_ghost = false;
@@ -133,6 +135,7 @@ Status LsmTable::insert(Bytes key, Bytes value, ChangeLog& log) {
           {.table = id_, .page = 0, .kind = ChangeKind::insert, .key = key, .before = {}, .after = value});
     });
   });
+  after_change(full);
   return status;
 }
 
@@ -191,8 +194,8 @@ bool LsmTable::redo(const RecordChange& change, Lsn record_end) {
   if (record_end <= flushed_) return false;
   bool applied = false;
   std::vector<std::byte> sum;
-  with_slot([&](std::uint32_t slot) {
-    write(change.key, slot, [&](const TreeView& view, Entry& entry) -> Lsn {
+  const auto* const full = with_slot([&](std::uint32_t slot) {
+    return write(change.key, slot, [&](const TreeView& view, Entry& entry) -> Lsn {
       const Newest found = newest(view, change.key);
       if (found.lsn >= record_end) return 0;
       entry.tombstone = change.kind == ChangeKind::remove;
@@ -213,12 +216,13 @@ bool LsmTable::redo(const RecordChange& change, Lsn record_end) {
       return record_end;
     });
   });
+  after_change(full);
   return applied;
 }
 
 Lsn LsmTable::newest_change() const {
-  return read([](const TreeView& view) {
-    Lsn newest = 0;
+  return read([this](const TreeView& view) {
+    Lsn newest = parts_.store().flushed();
     for (unsigned level = 0; level < kLevels; ++level) {
       for (const TablePtr& table : view.tables.levels->level(level))
         newest = std::max(newest, table->info().greatest_lsn);
@@ -227,7 +231,7 @@ Lsn LsmTable::newest_change() const {
   });
 }
 
-SpinLatch& LsmTable::latch_of(Bytes key) const {
+std::mutex& LsmTable::latch_of(Bytes key) const {
   return latches_[std::hash<std::string_view>()({reinterpret_cast<const char*>(key.data()), key.size()}) %
                   kLatches];
 }

@@ -28,8 +28,6 @@ namespace muster::lsm {
 ///            needs its name. So a ghost may go although a scan has locked it. A scan goes on behind a live record only
 ///            (TableRecord::stays), and is_current() looks at all keys from there on.
 /// Insertion  The key is announced (pending_insertions.h) before the successor is looked up, and until the entry is there.
-///            An announcement in the memtable would stay behind when the insertion has to wait for the gap; a scan that
-///            holds the gap would meet it, and wait for the inserter in turn.
 /// Scan       copies some rows at a time, and shows them while it is in no section. It first waits for the insertions that were
 ///            under way in what it has copied, and copies it again.
 /// Redo       A change goes to the memtable if the key's newest entry is older. A memtable that is full is written at once.
@@ -95,12 +93,13 @@ class LsmTable final : public SelfStoredTable {
   /// What `look(view)` returns.
   template <class Look>
   auto read(Look look) const;
-  /// What `change(view, entry)` fills is added to the memtable if it returns an LSN other than 0, which is the entry's.
+  /// What `change(view, entry)` fills is added to the memtable if it returns an LSN other than 0, which is the entry's. Returns
+  /// the memtable if it is full now, else null: for after_change(), once the thread has given its slot back.
   template <class Change>
-  void write(Bytes key, std::uint32_t slot, Change change);
+  const TreeParts::Memtable* write(Bytes key, std::uint32_t slot, Change change);
   template <class Change>
   Status change_record(Bytes key, Change change);
-  SpinLatch& latch_of(Bytes key) const;
+  std::mutex& latch_of(Bytes key) const;
 
   // lsm_background.cpp
   void admit();
@@ -122,7 +121,8 @@ class LsmTable final : public SelfStoredTable {
   const Lsn flushed_;  // when the table was opened: redo has nothing to do below
   mutable Tree tree_;
   PendingInsertions insertions_{kSlots + 1};
-  const std::unique_ptr<SpinLatch[]> latches_ = std::make_unique<SpinLatch[]>(kLatches);
+  // Mutexes: a writer that holds one reads files and waits for room in the log.
+  const std::unique_ptr<std::mutex[]> latches_ = std::make_unique<std::mutex[]>(kLatches);
   mutable std::mutex overflow_;  // held by the thread that has the shared slot
 
   bool has_background_ = false;  // set before other threads come

@@ -41,10 +41,14 @@ TreeParts::Table* TreeParts::write_table(const Memtable& memtable) {
   {
     const std::lock_guard guard(lowers_mutex_);
     flushed_to_ = lowers_.front();
-    lowers_.pop_front();
+    if (memtable.entries() == 0) {
+      lowers_.pop_front();
+      return nullptr;
+    }
   }
-  if (memtable.entries() == 0) return nullptr;
-  surroundings_.flush_log(memtable.greatest_lsn());  // the WAL rule
+  // The WAL rule. Nor may the log end below what the manifest calls flushed: the next opening would give these LSNs out again,
+  // and redo would pass over their records.
+  surroundings_.flush_log(std::max(memtable.greatest_lsn(), flushed_to_));
   NewestIterator entries(memtable.iterator());
   const auto all = [](const Entry&) { return true; };
   auto files = write_tables(entries, all, std::numeric_limits<std::uint64_t>::max(), writing_,
@@ -86,6 +90,9 @@ void TreeParts::merge(Job& job) {
 
 void TreeParts::edit(const Table& table) {
   store_->add_flushed(table.files, flushed_to_);
+  flushed_.files.clear();  // the store has them
+  const std::lock_guard guard(lowers_mutex_);
+  lowers_.pop_front();  // not before: a flush that fails is tried again
 }
 
 void TreeParts::edit(const Job& job) {

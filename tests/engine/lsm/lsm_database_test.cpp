@@ -1,7 +1,9 @@
+#include <cerrno>
 #include <map>
 #include <random>
 #include <string>
 
+#include "engine/io/file_observer.h"
 #include "tests/catch.h"
 #include "tests/engine/txn/database_testing.h"
 
@@ -161,6 +163,36 @@ TEST_CASE("LSM database: a catalogue names the kind of each table, and both are 
   const auto database = Database::open(small_database(directory.path()));
   CHECK(contents(*database, "btree") == Model{{"key", "btree"}});
   CHECK(contents(*database, "lsm") == Model{{"key", "lsm"}});
+}
+
+/// The catalogue is not replaced.
+class KeptCatalogue final : public FileObserver {
+ public:
+  KeptCatalogue() { observe_files(this); }
+  ~KeptCatalogue() override { observe_files(nullptr); }
+  FileVerdict before(const FileOperation& operation) override {
+    const bool replaces =
+        operation.kind == FileOperation::Kind::rename && operation.target->filename() == "catalogue";
+    return {.error = replaces ? EIO : 0};
+  }
+  void after(const FileOperation&, std::int64_t) override {}
+};
+
+TEST_CASE("LSM database: a table whose creation fails is none, and checkpoints go on") {
+  const TemporaryDirectory directory;
+  const auto database = Database::open(small_database(directory.path()));
+  {
+    const KeptCatalogue kept;
+    CHECK_THROWS_AS(database->create_table("t", TableKind::lsm), std::system_error);
+  }
+  database->checkpoint();
+  CHECK(database->lsm_statistics().flushes == 0);
+  const TableId table = database->create_table("t", TableKind::lsm);
+  const auto session = database->attach(CommitPolicy::durable);
+  session->begin();
+  CHECK(session->insert(table, as_bytes("key"), as_bytes("1")) == Status::ok);
+  session->commit();
+  CHECK(contents(*database, table) == Model{{"key", "1"}});
 }
 
 TEST_CASE("LSM database: a table whose directory is gone, or whose creation was cut off, is told apart") {
