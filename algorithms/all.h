@@ -17,12 +17,12 @@
 #include "algorithms/ermia_released.h"
 #include "algorithms/fasterlog_epoch.h"
 #include "algorithms/latch_flush_latch.h"
-#include "algorithms/locks.h"
 #include "algorithms/mutex.h"
 #include "algorithms/mysql_link_buf.h"
 #include "algorithms/null.h"
+#include "algorithms/parts/locks.h"
+#include "algorithms/parts/type_list.h"
 #include "algorithms/postgres_insert_locks.h"
-#include "algorithms/type_list.h"
 #include "algorithms/wiredtiger_slots.h"
 
 namespace muster {

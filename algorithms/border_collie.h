@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "algorithms/workers.h"
+#include "algorithms/parts/workers.h"
 
 namespace muster {
 

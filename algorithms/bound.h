@@ -1,6 +1,6 @@
 #pragma once
 
-#include "algorithms/workers.h"
+#include "algorithms/parts/workers.h"
 
 namespace muster {
 

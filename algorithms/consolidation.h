@@ -1,6 +1,6 @@
 #pragma once
 
-#include "algorithms/consolidating.h"
+#include "algorithms/parts/consolidating.h"
 
 namespace muster {
 

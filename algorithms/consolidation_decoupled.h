@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "algorithms/consolidating.h"
+#include "algorithms/parts/consolidating.h"
 
 namespace muster {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "algorithms/consolidating.h"
+#include "algorithms/parts/consolidating.h"
 
 namespace muster {
 

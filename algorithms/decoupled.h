@@ -1,7 +1,7 @@
 #pragma once
 
-#include "algorithms/ttas_lock.h"
-#include "algorithms/workers.h"
+#include "algorithms/parts/ttas_lock.h"
+#include "algorithms/parts/workers.h"
 
 namespace muster {
 

@@ -5,8 +5,8 @@
 #include <memory>
 #include <vector>
 
-#include "algorithms/spsc_list.h"
-#include "algorithms/workers.h"
+#include "algorithms/parts/spsc_list.h"
+#include "algorithms/parts/workers.h"
 
 namespace muster {
 

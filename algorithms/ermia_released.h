@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "algorithms/ermia_worker.h"
+#include "algorithms/parts/ermia_worker.h"
 
 namespace muster {
 

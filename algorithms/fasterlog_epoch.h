@@ -4,7 +4,7 @@
 #include <array>
 #include <cstdint>
 
-#include "algorithms/workers.h"
+#include "algorithms/parts/workers.h"
 
 namespace muster {
 

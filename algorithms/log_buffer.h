@@ -8,7 +8,7 @@
 #include <span>
 #include <string_view>
 
-#include "algorithms/memory_placement.h"
+#include "algorithms/parts/memory_placement.h"
 
 namespace muster {
 

@@ -4,7 +4,7 @@
 #include <bit>
 #include <vector>
 
-#include "algorithms/workers.h"
+#include "algorithms/parts/workers.h"
 
 namespace muster {
 

@@ -3,7 +3,7 @@
 #include <memory>
 #include <utility>
 
-#include "algorithms/workers.h"
+#include "algorithms/parts/workers.h"
 
 namespace muster {
 

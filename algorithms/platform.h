@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <mutex>
 
-#include "algorithms/backoff.h"
-#include "algorithms/mirrored_memory.h"
+#include "algorithms/parts/backoff.h"
+#include "algorithms/parts/mirrored_memory.h"
 
 namespace muster {
 

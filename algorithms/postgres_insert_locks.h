@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "algorithms/ttas_lock.h"
-#include "algorithms/workers.h"
+#include "algorithms/parts/ttas_lock.h"
+#include "algorithms/parts/workers.h"
 
 namespace muster {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "algorithms/workers.h"
+#include "algorithms/parts/workers.h"
 
 namespace muster {
 

@@ -177,7 +177,7 @@ class OpenDatabase {
   LsmTables lsm_;
   Tables tables_;
   std::unique_ptr<Engine> engine_;
-  /// The trees' threads ask the engine.
+  /// Stops the trees' threads before engine_ is destroyed: they ask it what they may drop. Must stand behind it.
   struct Stop {
     LsmTables& tables;
     ~Stop() { tables.stop(); }
@@ -394,7 +394,7 @@ void OpenDatabase::checkpoint() {
   master.settled = log_->reserved();
   master.next_transaction = engine_->next_transaction();
   log_->flush(master.settled);
-  // A tree's memtable is complete up to the log's end before this call, as the pages are.
+  // Each tree writes its memtable, with all changes that were logged before this call, to a file.
   master.redo_begin = std::min(master.redo_begin, lsm_.write_back());
   master.log_begin = std::min(master.log_begin, master.redo_begin);
   buffers_.flush_all();

@@ -2,7 +2,7 @@
 
 #include <atomic>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 
 namespace muster {
 

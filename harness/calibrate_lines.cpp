@@ -10,7 +10,7 @@
 #include <emmintrin.h>
 #endif
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "harness/calibration.h"
 #include "harness/calibration_threads.h"
 

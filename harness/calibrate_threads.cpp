@@ -5,7 +5,7 @@
 #include <mutex>
 #include <thread>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "harness/calibration.h"
 #include "harness/calibration_threads.h"
 

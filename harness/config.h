@@ -10,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-#include "algorithms/memory_placement.h"
+#include "algorithms/parts/memory_placement.h"
 #include "engine/database.h"
 #include "workloads/arrivals.h"
 

@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "harness/benchmark_threads.h"
 #include "workloads/append_drainer.h"
 #include "workloads/append_record.h"

@@ -21,17 +21,14 @@ class Crew {
       : workload_(workload),
         topology_(topology),
         placement_(placement),
-        to_start_(static_cast<std::ptrdiff_t>(placement.workers.size() + (workload.drains() ? 1 : 0))),
-        start_(to_start_ + 1),
+        start_(static_cast<std::ptrdiff_t>(placement.workers.size()) + (workload.drains() ? 2 : 1)),
         progress_(placement.workers.size()) {
     found_.workers.resize(placement.workers.size());
     worker_threads_.resize(placement.workers.size());
     try {
       start_threads();
-    } catch (...) {  // the machine has no thread left: those that wait at the start are sent home
-      control_.stop();
+    } catch (...) {  // the machine has no thread left: the threads that have begun leave (enter())
       begun_.count_down();
-      start_.count_down(to_start_ + 1);
       stop_and_join();
       throw;
     }
@@ -74,7 +71,6 @@ class Crew {
       drainer_ = std::thread([this] {
         if (enter(placement_.flusher, *found_.drainer)) guarded([this] { workload_.drain(control_); });
       });
-      --to_start_;
     }
     for (std::uint32_t worker = 0; worker < placement_.workers.size(); ++worker) {
       workers_.emplace_back([this, worker] {
@@ -82,7 +78,6 @@ class Crew {
         if (!enter(placement_.workers[worker], found_.workers[worker])) return;
         guarded([&] { workload_.work(worker, control_, progress_[worker]); });
       });
-      --to_start_;
     }
     all_begun_ = true;
     begun_.count_down();
@@ -114,7 +109,6 @@ class Crew {
   const Topology& topology_;
   const Placement& placement_;
   RunControl control_;
-  std::ptrdiff_t to_start_;  // threads
   std::latch begun_{1};
   bool all_begun_ = false;  // written before begun_ is counted down, read after the wait for it
   std::latch start_;

@@ -10,7 +10,7 @@
 #include <system_error>
 #include <utility>
 
-#include "algorithms/placed_array.h"
+#include "algorithms/parts/placed_array.h"
 
 namespace muster {
 namespace {

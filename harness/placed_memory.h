@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "algorithms/memory_placement.h"
+#include "algorithms/parts/memory_placement.h"
 #include "harness/memory_policy.h"
 #include "harness/page_nodes.h"
 

@@ -74,14 +74,14 @@ std::vector<ConfigKey> keys() {
       choice_of("ycsb.modify", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).modify; }, modifications(),
                 "how F's read-modify-writes add 1: update, they read for update and then update; increment, the engine adds, and two on one record need not wait for each other"),
       integer("ycsb.readers", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).readers; }, 0, 4096,
-              "of the threads, so many run long transactions that only read"),
+              "of the threads, the first so many run long transactions that only read; throughput counts them, too"),
       integer("ycsb.reader_operations", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).reader_operations; }, 1, 10'000'000,
-              "reads of a transaction of these; ycsb.readers"),
+              "reads in each transaction of such a reader; ycsb.readers"),
   };
   // clang-format on
 }
 
-/// What a mix would not look at.
+/// Throws ConfigError for options that do not fit the mix or each other.
 void check_mix(const Configuration& c) {
   const auto& options = options_of<YcsbOptions>(c);
   const std::string_view mix = mixes()[static_cast<std::size_t>(options.mix)];

@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "workloads/random.h"
 #include "workloads/ticks.h"
 #include "workloads/workload.h"

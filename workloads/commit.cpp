@@ -6,7 +6,7 @@
 #include <cstring>
 #include <utility>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "engine/index/btree.h"
 #include "workloads/engine_measurement.h"
 #include "workloads/summary.h"
@@ -90,8 +90,7 @@ class CommitWorker {
           fmt::format("commit: worker {}: expected its record, which no other worker uses", worker_));
     }
     if (status == Status::ok && transactions_.commit(session_, true, control, phase)) return true;
-    ++result_.measured.aborted;
-    ++(status == Status::deadlock ? result_.measured.deadlocks : result_.measured.conflicts);
+    result_.measured.count_rollback(status);
     return false;
   }
 
@@ -151,10 +150,7 @@ class Commit final : public Workload {
     RepetitionReport report;
     report.transactions.emplace();
     for (const WorkerResult& worker : results_) {
-      report.transactions->committed += worker.measured.committed;
-      report.transactions->aborted += worker.measured.aborted;
-      report.transactions->deadlocks += worker.measured.deadlocks;
-      report.transactions->conflicts += worker.measured.conflicts;
+      *report.transactions += worker.measured;
       add(report.waits, worker.waits);
     }
     measurement_.add_to(report);

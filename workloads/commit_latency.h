@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "engine/histogram.h"
 #include "workloads/ticks.h"
 

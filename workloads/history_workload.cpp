@@ -10,7 +10,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "engine/index/btree.h"
 #include "engine/io/file.h"
 #include "workloads/engine_measurement.h"
@@ -274,10 +274,7 @@ class HistoryWorkload final : public Workload {
     RepetitionReport report;
     report.transactions.emplace();
     for (const WorkerResult& worker : results_) {
-      report.transactions->committed += worker.measured.committed;
-      report.transactions->aborted += worker.measured.aborted;
-      report.transactions->deadlocks += worker.measured.deadlocks;
-      report.transactions->conflicts += worker.measured.conflicts;
+      *report.transactions += worker.measured;
       add(report.waits, worker.waits);
     }
     measurement_.add_to(report);

@@ -13,6 +13,7 @@
 #include "engine/storage/buffer_manager.h"
 #include "engine/txn/begin_record.h"
 #include "engine/txn/version_statistics.h"
+#include "engine/types.h"
 
 namespace muster {
 
@@ -115,6 +116,19 @@ struct TransactionCounts {
   std::uint64_t aborted = 0;    ///< rolled back, for whatever reason
   std::uint64_t deadlocks = 0;  ///< of those, the victims of a deadlock
   std::uint64_t conflicts = 0;  ///< of those, the ones that could not keep their isolation level
+
+  /// Counts a transaction that the engine rolled back: `status` is of its last operation, or ok where its commit was refused.
+  void count_rollback(Status status) {
+    ++aborted;
+    ++(status == Status::deadlock ? deadlocks : conflicts);
+  }
+  TransactionCounts& operator+=(const TransactionCounts& more) {
+    committed += more.committed;
+    aborted += more.aborted;
+    deadlocks += more.deadlocks;
+    conflicts += more.conflicts;
+    return *this;
+  }
 };
 
 /// One interval of a repetition's series, between two calls of Workload::sample(), beside what was counted in it.

@@ -10,7 +10,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "engine/error.h"
 #include "engine/index/btree.h"
 #include "engine/log/log_reader.h"
@@ -79,11 +79,11 @@ class YcsbExecution {
                  std::uint64_t& next_stamp) {
     written_.clear();
     new_value_.resize(shared.values.bytes());
-    bool ponders = shared.options.think.count() != 0;
+    bool sleeps = shared.options.think.count() != 0;
     for (const YcsbOperation& operation : transaction) {
-      if (ponders && operation.kind != YcsbOperation::Kind::read) {
+      if (sleeps && operation.kind != YcsbOperation::Kind::read) {
         std::this_thread::sleep_for(shared.options.think);
-        ponders = false;
+        sleeps = false;
       }
       const YcsbKey key = shared.key(operation.key);
       Status status = Status::ok;
@@ -255,8 +255,7 @@ class YcsbWorker {
       is_reader_ ? session_.begin_read_only() : session_.begin();
       const Status status = execution_.execute(shared_, session_, transaction_, next_stamp_);
       if (status == Status::ok && session_.prepare()) return true;
-      ++result_.measured.aborted;
-      ++(status == Status::deadlock ? result_.measured.deadlocks : result_.measured.conflicts);
+      result_.measured.count_rollback(status);
       if (control.stopped()) return false;
     }
   }
@@ -370,10 +369,7 @@ class Ycsb final : public Workload {
     report.transactions.emplace();
     for (std::uint32_t i = 0; i < workers(); ++i) {
       const WorkerResult& worker = results_[i];
-      report.transactions->committed += worker.measured.committed;
-      report.transactions->aborted += worker.measured.aborted;
-      report.transactions->deadlocks += worker.measured.deadlocks;
-      report.transactions->conflicts += worker.measured.conflicts;
+      *report.transactions += worker.measured;
       add(report.waits, worker.waits);
       commits_logged_ += worker.commits_logged;
       values_read_ += worker.values_read;

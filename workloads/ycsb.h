@@ -59,7 +59,7 @@ struct YcsbOptions {
 
 /// YCSB over the engine: one table, one session a worker. The engine may roll a transaction back, as a deadlock's victim or
 /// because it conflicts with another one. Its worker then tries the same operations again until they commit: at once at
-/// first, then after growing pauses (algorithms/backoff.h).
+/// first, then after growing pauses (algorithms/parts/backoff.h).
 ///
 /// Verified in the measured run: every value that is read is whole and the key's own. At the end: every
 /// record holds what was committed to it last (A, B: the stamp of the last update; F: as many increments as

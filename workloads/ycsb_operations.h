@@ -24,7 +24,8 @@ constexpr std::uint64_t ycsb_insertion(std::uint64_t stream, std::uint64_t index
 /// One worker's stream of operations; the seed and the stream's number, from 1, repeat it.
 class YcsbOperations {
  public:
-  /// `worker` of `workers`, from 0, is whose stream it is: what partitioned keys are shared by. The first `readers` of them read.
+  /// The stream is of worker `worker` of `workers`, from 0: partitioned keys are divided among them. The first options.readers
+  /// workers only read.
   YcsbOperations(const YcsbOptions& options, std::uint64_t seed, std::uint64_t stream,
                  std::uint32_t worker = 0, std::uint32_t workers = 1);
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "engine/error.h"
 #include "engine/index/structure_change.h"
 #include "engine/storage/page_words.h"

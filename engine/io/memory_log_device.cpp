@@ -4,7 +4,7 @@
 #include <cstring>
 #include <thread>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "engine/io/segments.h"
 
 namespace muster {

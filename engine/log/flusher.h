@@ -8,9 +8,9 @@
 #include <system_error>
 #include <thread>
 
-#include "algorithms/backoff.h"
 #include "algorithms/log_buffer.h"
-#include "algorithms/placed_array.h"
+#include "algorithms/parts/backoff.h"
+#include "algorithms/parts/placed_array.h"
 #include "engine/io/log_device.h"
 #include "engine/log/cohort_clock.h"
 #include "engine/log/gathering.h"

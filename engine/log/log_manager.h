@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "algorithms/placed_array.h"
+#include "algorithms/parts/placed_array.h"
 #include "engine/io/log_device.h"
 #include "engine/log/flusher.h"
 #include "engine/log/log_record.h"

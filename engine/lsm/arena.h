@@ -3,7 +3,7 @@
 #include <atomic>
 #include <cstddef>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "engine/lsm/per_core.h"
 
 namespace muster::lsm {

@@ -1,4 +1,4 @@
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "engine/lsm/lsm_access.h"
 
 // What an LsmTable does in its own threads, and how changes wait for it.

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "algorithms/log_buffer.h"
-#include "algorithms/placed_array.h"
+#include "algorithms/parts/placed_array.h"
 #include "algorithms/platform.h"
 
 namespace muster::lsm {

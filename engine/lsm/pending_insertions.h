@@ -7,7 +7,7 @@
 #include <optional>
 #include <vector>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "engine/lsm/entry.h"
 #include "engine/spin_latch.h"
 

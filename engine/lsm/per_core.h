@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <memory>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 
 namespace muster::lsm {
 

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "engine/storage/cleaner.h"
 #include "engine/storage/double_write.h"
 #include "engine/storage/free_frames.h"

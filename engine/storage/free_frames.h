@@ -8,7 +8,7 @@
 #include <optional>
 #include <vector>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 
 namespace muster {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "algorithms/memory_placement.h"
+#include "algorithms/parts/memory_placement.h"
 #include "engine/error.h"
 #include "engine/io/file.h"
 #include "engine/storage/page_state.h"

@@ -24,6 +24,7 @@ class AsymmetricBarrier {
 
  private:
   static bool register_process() noexcept;
+  /// False before main(): both halves are fences then, and a fence is right with either half.
   static inline const bool has_membarrier_ = register_process();
 };
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 
 namespace muster {
 

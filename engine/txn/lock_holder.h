@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "engine/txn/lock_mode.h"
 #include "engine/txn/lock_name.h"
 

@@ -4,7 +4,7 @@
 #include <mutex>
 #include <vector>
 
-#include "algorithms/placed_array.h"
+#include "algorithms/parts/placed_array.h"
 #include "engine/spin_latch.h"
 #include "engine/txn/deadlock_policy.h"
 #include "engine/txn/lock_holder.h"

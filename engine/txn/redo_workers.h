@@ -10,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "engine/index/table.h"
 #include "engine/log/log_record.h"
 #include "engine/storage/buffer_manager.h"

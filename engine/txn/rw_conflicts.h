@@ -7,7 +7,7 @@
 #include <memory>
 #include <mutex>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "engine/spin_latch.h"
 #include "engine/txn/commit_clock.h"
 

@@ -2,7 +2,7 @@
 
 #include <stdexcept>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "engine/txn/transaction_session.h"
 
 // The session's part of Isolation::serial. A partition is an exclusive lock that a transaction takes before it runs; an operation

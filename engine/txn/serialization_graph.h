@@ -8,7 +8,7 @@
 #include <mutex>
 #include <vector>
 
-#include "algorithms/placed_array.h"
+#include "algorithms/parts/placed_array.h"
 #include "engine/spin_latch.h"
 #include "engine/txn/lock_name.h"
 #include "engine/txn/rw_conflicts.h"

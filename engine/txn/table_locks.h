@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <memory>
 
-#include "algorithms/backoff.h"
 #include "algorithms/log_buffer.h"
+#include "algorithms/parts/backoff.h"
 #include "engine/storage/buffer_manager.h"
 #include "engine/txn/asymmetric_barrier.h"
 #include "engine/types.h"

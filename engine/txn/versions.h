@@ -6,7 +6,7 @@
 #include <mutex>
 #include <vector>
 
-#include "algorithms/placed_array.h"
+#include "algorithms/parts/placed_array.h"
 #include "engine/log/log_record.h"
 #include "engine/spin_latch.h"
 #include "engine/txn/commit_clock.h"

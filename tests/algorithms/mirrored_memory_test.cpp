@@ -1,4 +1,4 @@
-#include "algorithms/mirrored_memory.h"
+#include "algorithms/parts/mirrored_memory.h"
 
 #include <unistd.h>
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <thread>
 
-#include "algorithms/mirrored_memory.h"
-#include "algorithms/placed_array.h"
+#include "algorithms/parts/mirrored_memory.h"
+#include "algorithms/parts/placed_array.h"
 #include "engine/error.h"
 #include "harness/workload_kind.h"
 #include "tests/catch.h"

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "algorithms/locks.h"
+#include "algorithms/parts/locks.h"
 #include "tests/model/execution.h"
 #include "tests/model/scripts.h"
 

@@ -225,6 +225,13 @@ void write_atomically(const std::string& file, const Json& json) {
   }
 }
 
+void refuse_foreign_shape(const Subject& subject, const CommandLine& request) {
+  if (subject.scripted != request.shape.scripts.empty()) return;
+  throw std::invalid_argument(subject.scripted
+                                  ? "--threads: none; want what each thread of a part of the engine does"
+                                  : "--threads: want none, a log buffer takes --workers and --records");
+}
+
 /// "5 min": of a rough estimate.
 std::string rough_time(double seconds) {
   if (seconds < 100) return fmt::format("{:.0f} s", seconds);
@@ -237,6 +244,7 @@ int explore(CommandLine request) {
   take_options(request);
   const std::vector<Subject> all = all_subjects();
   const Subject& subject = find_subject(all, request.subject);
+  refuse_foreign_shape(subject, request);
   Execution execution;
   if (!request.weaken.empty()) execution.weaken(parse_weakening(request.weaken));
   execution.make_sequential(request.sequential);

@@ -533,7 +533,7 @@ MUTANTS = [
             "    Platform::await(serving_, is_served, std::memory_order_acquire, WaitFor::lock);",
             "    Platform::await(serving_, is_served, std::memory_order_relaxed, WaitFor::lock);",
         ),
-        file="ticket_lock.h",
+        file="parts/ticket_lock.h",
     ),
     of(
         "decoupled",
@@ -544,7 +544,7 @@ MUTANTS = [
             "[number](std::uint64_t serving) { return serving == number; }",
             "[number](std::uint64_t serving) { return serving <= number; }",
         ),
-        file="ticket_lock.h",
+        file="parts/ticket_lock.h",
     ),
     of(
         "consolidation",
@@ -556,7 +556,7 @@ MUTANTS = [
             "next_.compare_exchange(number, number + 1, std::memory_order_relaxed, std::memory_order_relaxed)",
             "(next_.fetch_add(1, std::memory_order_relaxed), true)",
         ),
-        file="ticket_lock.h",
+        file="parts/ticket_lock.h",
     ),
     of(
         "mutex",
@@ -571,7 +571,7 @@ MUTANTS = [
             "      tail_.compare_exchange(expected, nullptr, std::memory_order_release, std::memory_order_relaxed);\n"
             "      return;\n",
         ),
-        file="mcs_lock.h",
+        file="parts/mcs_lock.h",
     ),
     of(
         "decoupled",
@@ -582,7 +582,7 @@ MUTANTS = [
             "    held_.next.store(linked_behind(self), std::memory_order_relaxed);",
             "    linked_behind(self);",
         ),
-        file="mcs_lock.h",
+        file="parts/mcs_lock.h",
     ),
     of(
         "decoupled",
@@ -600,7 +600,7 @@ MUTANTS = [
         "first_leaver_publishes",
         "the first of a group to leave publishes for all",
         ("    return bytes_of(before) == size;", "    return bytes_of(before) != ~std::uint64_t{0} && size != 0;"),
-        file="consolidation_array.h",
+        file="parts/consolidation_array.h",
     ),
     of(
         "consolidation_delegated",
@@ -650,7 +650,7 @@ MUTANTS = [
         "first_leaver_publishes",
         "the first of a group to leave publishes for all",
         ("    return bytes_of(before) == size;", "    return bytes_of(before) != ~std::uint64_t{0} && size != 0;"),
-        file="consolidation_array.h",
+        file="parts/consolidation_array.h",
     ),
     of(
         "wiredtiger_slots",
@@ -702,7 +702,7 @@ MUTANTS = [
         (
             "      if (!link.compare_exchange(end, kNone, std::memory_order_relaxed, std::memory_order_relaxed)) continue;\n",
             "      auto low = static_cast<std::uint32_t>(end);\n"
-            "      if (!link.compare_exchange(low, static_cast<std::uint32_t>(begin), std::memory_order_relaxed, std::memory_order_relaxed)) continue;\n",
+            "      if (!link.compare_exchange(low, static_cast<std::uint32_t>(kNone), std::memory_order_relaxed, std::memory_order_relaxed)) continue;\n",
         ),
     ),
     mysql(
@@ -731,7 +731,7 @@ MUTANTS = [
         "no_tightened_lsn",
         "a worker that waits for room leaves its LSN where it was",
         ("      self.lsn.store(dirty(begin), std::memory_order_release);  // [lsn]\n", ""),
-        file="ermia_worker.h",
+        file="parts/ermia_worker.h",
     ),
     of(
         "border_collie_naive",
@@ -751,7 +751,7 @@ MUTANTS = [
         "group_beyond_the_ring",
         "a group may hold more than the ring",
         ("      if (bytes_of(state) + size <= limit) {\n", "      if (bytes_of(state) + size <= 2 * limit) {\n"),
-        file="consolidation_array.h",
+        file="parts/consolidation_array.h",
     ),
     of(
         "consolidation_decoupled",
@@ -759,7 +759,7 @@ MUTANTS = [
         "spare_free_at_its_begin",
         "a slot is taken for free once what lies before its group is published",
         ("    array_.keep(group, range.end);\n", "    array_.keep(group, range.begin);\n"),
-        file="consolidating.h",
+        file="parts/consolidating.h",
         guided=True,
     ),
     of(

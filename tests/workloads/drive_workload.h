@@ -4,7 +4,7 @@
 #include <thread>
 #include <vector>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "workloads/workload.h"
 
 namespace muster::testing {

@@ -43,6 +43,10 @@ class ErringSession final : public Session {
     if (fault_ == Fault::loses_updates && ++updates_ >= 50) return Status::ok;
     return inner_->update(table, key, value);
   }
+  Status increment(TableId table, Bytes key, std::size_t offset, std::int64_t by) override {
+    if (fault_ == Fault::loses_updates && ++updates_ >= 50) return Status::ok;
+    return inner_->increment(table, key, offset, by);
+  }
   Status remove(TableId table, Bytes key) override { return inner_->remove(table, key); }
   Status scan(TableId table, Bytes from, const std::function<bool(Bytes, Bytes)>& visit) override {
     return inner_->scan(table, from, visit);

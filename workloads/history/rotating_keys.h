@@ -5,7 +5,7 @@
 #include <memory>
 #include <utility>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 
 namespace muster::history {
 

@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "tests/engine/txn/database_testing.h"
 
 namespace muster::isolation {

@@ -4,7 +4,7 @@
 #include <optional>
 #include <thread>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "engine/lsm/memtable.h"
 #include "engine/lsm/pending_insertions.h"
 #include "tests/catch.h"

@@ -48,7 +48,8 @@ std::uint64_t this_thread() {
 
 /// The engine may call one directory by a relative path and by an absolute one.
 std::filesystem::path whole(const std::filesystem::path& path) {
-  return std::filesystem::absolute(path).lexically_normal();
+  const std::filesystem::path normal = std::filesystem::absolute(path).lexically_normal();
+  return normal.has_filename() ? normal : normal.parent_path();  // without a slash at its end
 }
 
 bool is_sync(Kind kind) {
@@ -101,7 +102,7 @@ Trace Recorder::stop() {
 std::string Recorder::name_of(const std::filesystem::path& path) const {
   const std::string all = whole(path).native();
   const std::string& root = root_.native();
-  if (!all.starts_with(root)) return {};
+  if (!all.starts_with(root) || (all.size() > root.size() && all[root.size()] != '/')) return {};
   return all.size() > root.size() ? all.substr(root.size() + 1) : ".";
 }
 

@@ -2,7 +2,7 @@
 #include <thread>
 #include <vector>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "engine/error.h"
 #include "engine/io/segments.h"
 #include "tests/catch.h"

@@ -10,7 +10,7 @@
 #include <system_error>
 #include <vector>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "engine/database.h"
 #include "engine/error.h"
 #include "tests/engine/log/log_testing.h"

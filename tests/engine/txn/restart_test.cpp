@@ -104,9 +104,16 @@ class ReadCounts : public FileObserver {
   std::atomic<std::uint64_t> tables_{0}, log_{0};
 };
 
-/// Tests of pages and their files have nothing to say of other tables.
+/// Tests of pages and their files have nothing to say of other tables, and say that they did not run.
 bool tables_are_trees() {
-  return table_under_test() == TableKind::btree;
+  if (table_under_test() == TableKind::btree) return true;
+  WARN("of pages: not run over LSM trees");
+  return false;
+}
+
+/// What the first table is kept in: a file, or a directory.
+const char* first_table() {
+  return table_under_test() == TableKind::btree ? "1.table" : "1.lsm";
 }
 
 /// Opening says what is wrong and changes nothing. An LSM tree makes its manifest durable, and removes what it does not name.
@@ -118,7 +125,8 @@ std::string damage_found(const Killed& killed) {
   } catch (const DamageError& error) {
     message = error.what();
   }
-  if (tables_are_trees()) CHECK(files_in(killed.path()) == before);
+  // An LSM tree's opening writes its manifest anew.
+  if (table_under_test() == TableKind::btree) CHECK(files_in(killed.path()) == before);
   return message;
 }
 
@@ -461,7 +469,6 @@ TEST_CASE("restart: a table whose creation was cut off is not there, and neither
 }
 
 TEST_CASE("restart: a log file that is empty, cut or foreign is reported with its LSN and left alone") {
-  if (!tables_are_trees()) return;
   Interrupted i;
   const Killed killed(i.directory.path());
   const auto segments = list_segments(killed.path() / "log");
@@ -501,7 +508,6 @@ TEST_CASE("restart: a log without any file is reported") {
 }
 
 TEST_CASE("restart: a log that ends before what a page holds is reported") {
-  if (!tables_are_trees()) return;
   Interrupted i;
   const Killed killed(i.directory.path());
   // The newest records vanish without a trace in the log itself, but pages with their changes were evicted.
@@ -524,18 +530,17 @@ TEST_CASE("restart: a log that ends before what a page holds is reported") {
   const std::string message = damage_found(killed);
   INFO(message);
   CHECK(message.find("the log ends at LSN " + std::to_string(last)) != std::string::npos);
-  CHECK(message.find("1.table") != std::string::npos);
+  CHECK(message.find(first_table()) != std::string::npos);
 }
 
 TEST_CASE("restart: a log that ends before what was durable is reported although no page shows it") {
-  if (!tables_are_trees()) return;
   Interrupted i;
   const Killed young(i.directory.path());
   i.change_without_commit();
   i.flush_log();
   const Killed killed(i.directory.path());
   REQUIRE(i.database->buffer_statistics().writes > 0);
-  for (const char* older : {"1.table", "log"}) {
+  for (const char* older : {first_table(), "log"}) {
     std::filesystem::remove_all(killed.path() / older);
     std::filesystem::copy(young.path() / older, killed.path() / older,
                           std::filesystem::copy_options::recursive);

@@ -308,7 +308,7 @@ TEST_CASE("Versions: readers find what they need while writers link, unlink and 
   int before = 0;
   std::optional<Writer> reader(std::in_place, store, 2);  // that writes nothing
   // On until the writers have written: the reader may happen to be done before they begin.
-  for (int round = 0; round < 20000 || before == 0; ++round) {
+  for (int round = 0; round < 20'000 || (before == 0 && round < 20'000'000); ++round) {
     const Timestamp snapshot = store.snapshots().enter(2);
     int first = -1;
     for (std::size_t i = 0; i < kRecords; ++i) {

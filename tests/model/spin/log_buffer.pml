@@ -1,6 +1,6 @@
 /* What both models share: the log's space, who takes it, and what has to hold whenever the drainer has found a
- * boundary. Names and steps are those of algorithms/ring.h, workers.h and log_buffer.h. A step of the model is one
- * atomic access there; what a thread does alone is part of the access before it, or local.
+ * boundary. Names and steps are those of log_buffer.h, parts/ring.h and parts/workers.h in algorithms/. A step of the
+ * model is one atomic access there; what a thread does alone is part of the access before it, or local.
  *
  * So are, since it makes no difference to anybody:
  *   copying        part of the access that found room: an assertion holds that nobody else has to do with the bytes

@@ -23,7 +23,7 @@
 #include <thread>
 #include <vector>
 
-#include "algorithms/backoff.h"
+#include "algorithms/parts/backoff.h"
 #include "algorithms/registry.h"
 #include "engine/error.h"
 #include "engine/io/file.h"

@@ -1,4 +1,4 @@
-#include "algorithms/placed_array.h"
+#include "algorithms/parts/placed_array.h"
 
 #include <sys/mman.h>
 #include <unistd.h>

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "algorithms/ring.h"
+#include "algorithms/parts/ring.h"
 
 namespace muster {
 

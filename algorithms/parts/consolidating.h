@@ -1,8 +1,8 @@
 #pragma once
 
-#include "algorithms/consolidation_array.h"
-#include "algorithms/ttas_lock.h"
-#include "algorithms/workers.h"
+#include "algorithms/parts/consolidation_array.h"
+#include "algorithms/parts/ttas_lock.h"
+#include "algorithms/parts/workers.h"
 
 namespace muster {
 

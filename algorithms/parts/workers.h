@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "algorithms/placed_array.h"
-#include "algorithms/ring.h"
+#include "algorithms/parts/placed_array.h"
+#include "algorithms/parts/ring.h"
 
 namespace muster {
 

@@ -3,11 +3,11 @@
 #include <string>
 #include <type_traits>
 
-#include "algorithms/mcs_lock.h"
-#include "algorithms/std_mutex_lock.h"
-#include "algorithms/ticket_lock.h"
-#include "algorithms/ttas_lock.h"
-#include "algorithms/type_list.h"
+#include "algorithms/parts/mcs_lock.h"
+#include "algorithms/parts/std_mutex_lock.h"
+#include "algorithms/parts/ticket_lock.h"
+#include "algorithms/parts/ttas_lock.h"
+#include "algorithms/parts/type_list.h"
 
 namespace muster {
 

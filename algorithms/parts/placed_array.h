@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <new>
 
-#include "algorithms/backoff.h"
-#include "algorithms/memory_placement.h"
+#include "algorithms/parts/backoff.h"
+#include "algorithms/parts/memory_placement.h"
 
 namespace muster {
 
