@@ -71,7 +71,20 @@ struct HistoryRequest {
 /// not satisfy the level. Throws DamageError for a file that is no history.
 void history_check_command(const HistoryRequest& request, std::FILE* out);
 
+/// Checks or prints a log up to its newest whole record, also while a database writes it. Verifying throws VerificationError
+/// where the log is damaged, dumping DamageError.
 void log_verify_command(const std::filesystem::path& directory, std::FILE* out);
 void log_dump_command(const std::filesystem::path& directory, std::FILE* out);
+
+/// Checks the files of LSM trees, also while a database is at work in them. Throws VerificationError, once all is said, where
+/// something is damaged.
+void lsm_verify_command(const std::filesystem::path& directory, std::FILE* out);
+
+struct LsmDumpRequest {
+  std::string place;     ///< of trees, as for verify; or one table file
+  bool entries = false;  ///< all entries, besides what the manifest and the files' properties say
+};
+/// Throws DamageError, once all that can be read is printed, where something is damaged.
+void lsm_dump_command(const LsmDumpRequest& request, std::FILE* out);
 
 }  // namespace muster

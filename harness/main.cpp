@@ -133,14 +133,32 @@ void add_keys(CLI::App& app, bool& as_json) {
 }
 
 void add_log(CLI::App& app, std::string& directory) {
-  CLI::App* log = app.add_subcommand("log", "Read a database's log");
+  CLI::App* log = app.add_subcommand("log", "Read a database's log, also while it is being written");
   log->require_subcommand(1);
-  CLI::App* verify = log->add_subcommand("verify", "Check every record up to the end of the log");
+  CLI::App* verify = log->add_subcommand("verify", "Check every record up to the newest whole one");
   verify->add_option("DIR", directory, "The log's directory, or a database's")->required();
+  verify->footer("Exit codes: 0 the log is sound, 1 it is damaged, 2 mend the request, 3 mend the machine.");
   verify->callback([&] { muster::log_verify_command(directory, stdout); });
   CLI::App* dump = log->add_subcommand("dump", "Print every record, one a line");
   dump->add_option("DIR", directory, "The log's directory, or a database's")->required();
   dump->callback([&] { muster::log_dump_command(directory, stdout); });
+}
+
+void add_lsm(CLI::App& app, std::string& directory, muster::LsmDumpRequest& request) {
+  CLI::App* lsm = app.add_subcommand("lsm", "Read the files of LSM trees, also while a database is at work");
+  lsm->require_subcommand(1);
+  CLI::App* verify = lsm->add_subcommand("verify",
+                                         "Check the manifest and every file that it names: checksums, order, "
+                                         "index, filter, properties, levels");
+  verify->add_option("DIR", directory, "The directory of a tree (ID.lsm), or of a database for all its trees")
+      ->required();
+  verify->footer(
+      "Exit codes: 0 all is sound, 1 something is damaged, 2 mend the request, 3 mend the machine.");
+  verify->callback([&] { muster::lsm_verify_command(directory, stdout); });
+  CLI::App* dump = lsm->add_subcommand("dump", "Print the manifest's edits and the properties of every file");
+  dump->add_option("DIR", request.place, "As for verify, or one table file (NNNNNN.sst)")->required();
+  dump->add_flag("--entries", request.entries, "Print every entry as well, one a line");
+  dump->callback([&] { muster::lsm_dump_command(request, stdout); });
 }
 
 void add_recover(CLI::App& app, std::string& directory) {
@@ -206,6 +224,7 @@ int main(int argc, char** argv) {
   muster::TopologyRequest topology;
   muster::MachineRequest checked_machine;
   muster::HistoryRequest history;
+  muster::LsmDumpRequest lsm_dump;
   bool keys_json = false;
   std::string directory;
   add_run(app, request);
@@ -214,6 +233,7 @@ int main(int argc, char** argv) {
   add_calibrate(app, calibrate);
   add_topology(app, topology);
   add_log(app, directory);
+  add_lsm(app, directory, lsm_dump);
   add_recover(app, directory);
   add_history(app, history);
   add_keys(app, keys_json);

@@ -50,7 +50,7 @@ _muster_offer_files() {
 }
 
 _muster() {
-  local program=${COMP_WORDS[0]} line words current before
+  local program=${COMP_WORDS[0]} line words current before subcommand subcommands
   _muster_cut
   if [[ $before == --set && $current == *=* ]]; then
     _muster_offer "$(_muster_keys "$program" "${current%%=*}")" "${current#*=}"
@@ -59,8 +59,13 @@ _muster() {
     _muster_offer "$(_muster_keys "$program" "")" "$current"
   elif [[ ${#words[@]} -eq 2 ]]; then
     _muster_offer "$(_muster_words "$program")" "$current"
+  elif [[ ${#words[@]} -eq 3 && $current != -* ]]; then
+    subcommands=$(_muster_subcommands "$program" "${words[1]}")
+    [[ $subcommands ]] && _muster_offer "$subcommands" "$current"
   elif [[ $current == -* ]]; then
-    _muster_offer "$(_muster_words "$program" "${words[1]}")" "$current"
+    # Of `log`, `lsm` and their like, each subcommand has options of its own.
+    grep -qxF -e "${words[2]}" <<<"$(_muster_subcommands "$program" "${words[1]}")" && subcommand=${words[2]}
+    _muster_offer "$(_muster_words "$program" "${words[1]}" ${subcommand:+"$subcommand"})" "$current"
   fi
 }
 

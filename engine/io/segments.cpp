@@ -114,6 +114,10 @@ std::vector<Segment> list_segments(const fs::path& directory) {
   return segments;
 }
 
+bool has_segments(const fs::path& directory) {
+  return !named_segments(directory).empty();
+}
+
 void forget_cached_segments(const fs::path& directory) {
   for (const auto& [first, path] : named_segments(directory)) File::open(path, O_RDONLY).forget_cached();
 }

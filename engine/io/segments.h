@@ -36,6 +36,9 @@ File lock_log(const std::filesystem::path& directory);
 /// disagree, or a gap between two segments.
 std::vector<Segment> list_segments(const std::filesystem::path& directory);
 
+/// Whether a file is called like a segment.
+bool has_segments(const std::filesystem::path& directory);
+
 /// File::forget_cached() of every segment.
 void forget_cached_segments(const std::filesystem::path& directory);
 

@@ -131,9 +131,10 @@ void LogReader::conclude(const Run& run) {
     const bool blank =
         std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{0}; });
     end_.kind = blank && !follower ? LogEnd::Kind::clean : LogEnd::Kind::torn;
-    end_.what = blank && !follower
-                    ? at
-                    : at + ": what follows was being written when it broke off, and was never durable";
+    end_.what = blank && !follower ? at
+                                   : at + ": what follows is not whole and was never durable; it is being "
+                                          "written, or was when the log "
+                                          "broke off";
   }
 }
 

@@ -25,7 +25,7 @@ struct LogEnd {
 };
 
 /// Reads the records of a log directory in order. Never writes. Not thread-safe. A log that is being written
-/// may be read up to where it was durable.
+/// may be read up to where it was durable; live_log_reader.h reads it to its end.
 ///
 ///   LogReader reader(directory);
 ///   while (const auto record = reader.next()) ...;
@@ -55,6 +55,9 @@ class LogReader {
   Lsn begin() const { return begin_; }
   /// After next() returned nothing.
   const LogEnd& end() const { return end_; }
+  bool is_empty() const { return runs_.empty(); }
+  /// LSN of the oldest segment's first byte, which may lie within a record.
+  Lsn begin_of_segments() const { return runs_.empty() ? begin_ : runs_.front().begin; }
   /// Where the log ends at the latest: there is no file behind.
   Lsn end_max() const { return runs_.empty() ? begin_ : runs_.back().end; }
   /// What this reader has read from its files so far, each byte as often as it was read.

@@ -49,14 +49,16 @@ TableInfo info_of(const TableProperties& properties) {
           .largest = properties.largest};
 }
 
+void require_told(const TableFile& file, const TableInfo& info) {
+  if (info_of(file.properties()) == info) return;
+  throw DamageError(fmt::format(
+      "{} at byte 0: tells of other entries than the manifest says of table {}: {} from LSN {} to {}",
+      file.path().string(), info.number, info.entries, info.least_lsn, info.greatest_lsn));
+}
+
 TablePtr open_table(const std::filesystem::path& directory, const TableInfo& info, BlockCache& cache) {
-  const std::filesystem::path path = table_path(directory, info.number);
-  std::unique_ptr<TableFile> file = TableFile::open(path, cache, info.number);
-  if (info_of(file->properties()) != info) {
-    throw DamageError(fmt::format(
-        "{} at byte 0: tells of other entries than the manifest says of table {}: {} from LSN {} to {}",
-        path.string(), info.number, info.entries, info.least_lsn, info.greatest_lsn));
-  }
+  std::unique_ptr<TableFile> file = TableFile::open(table_path(directory, info.number), cache, info.number);
+  require_told(*file, info);
   auto table = std::make_shared<const Table>(info, std::move(file));
   table->keep_file();
   return table;

@@ -48,6 +48,8 @@ using TablePtr = std::shared_ptr<const Table>;
 /// of other entries than `info`.
 TablePtr open_table(const std::filesystem::path& directory, const TableInfo& info, BlockCache& cache);
 TableInfo info_of(const TableProperties& properties);
+/// Throws DamageError where the file tells of other entries than `info`.
+void require_told(const TableFile& file, const TableInfo& info);
 
 /// Which tables a tree has in which level: a value that does not change. Any number of threads.
 ///

@@ -109,7 +109,8 @@ void check_header(const fs::path& path, Bytes content) {
     damaged(path, offsetof(FileHeader, crc), "the header's checksum is wrong");
 }
 
-ManifestContent parse(const fs::path& path, Bytes content) {
+ManifestContent parse(const fs::path& path, Bytes content,
+                      const std::function<void(std::uint64_t, const ManifestEdit&)>& visit) {
   check_header(path, content);
   ManifestContent manifest{.state = {}, .end = sizeof(FileHeader), .bytes = content.size()};
   for (bool first = true; first || manifest.end < content.size(); first = false) {
@@ -123,11 +124,14 @@ ManifestContent parse(const fs::path& path, Bytes content) {
       }
       break;
     }
+    ManifestEdit edit;
     try {
-      manifest.state.apply(decode_edit(*payload));
+      edit = decode_edit(*payload);
+      manifest.state.apply(edit);
     } catch (const std::exception& error) {
       damaged(path, manifest.end, fmt::format("a record with a right checksum is wrong: {}", error.what()));
     }
+    if (visit) visit(manifest.end, edit);
     manifest.end += sizeof(RecordHeader) + payload->size();
   }
   return manifest;
@@ -165,7 +169,9 @@ void remove_leftovers(const fs::path& directory, const ManifestState& state) {
 
 }  // namespace
 
-ManifestContent read_manifest(const fs::path& directory) {
+ManifestContent read_manifest(
+    const fs::path& directory,
+    const std::function<void(std::uint64_t offset, const ManifestEdit& edit)>& visit) {
   const fs::path path = directory / kName;
   std::vector<std::byte> content;
   try {
@@ -176,7 +182,7 @@ ManifestContent read_manifest(const fs::path& directory) {
     if (error.code() != std::errc::no_such_file_or_directory) throw;
     throw DamageError(path.string() + ": missing: without it the directory holds no tree");
   }
-  return parse(path, content);
+  return parse(path, content, visit);
 }
 
 Manifest Manifest::create(const fs::path& directory, std::uint64_t rewrite_bytes) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 
 #include "engine/io/file.h"
 #include "engine/lsm/manifest_state.h"
@@ -17,8 +18,10 @@ struct ManifestContent {
 };
 
 /// Reads `directory`/MANIFEST and changes nothing. Throws DamageError where the file is missing, of another version or
-/// damaged in front of a sound record, with file and offset.
-ManifestContent read_manifest(const std::filesystem::path& directory);
+/// damaged in front of a sound record, with file and offset. `visit`, if given, gets each edit that fits, with its offset, in order.
+ManifestContent read_manifest(
+    const std::filesystem::path& directory,
+    const std::function<void(std::uint64_t offset, const ManifestEdit& edit)>& visit = {});
 
 /// The file MANIFEST: which table files make up a tree. One thread at a time.
 ///

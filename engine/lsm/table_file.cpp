@@ -40,7 +40,7 @@ void want(bool condition, const char* what) {
 class Tally {
  public:
   void add(const Entry& entry, const BloomFilter& filter) {
-    const bool is_first = properties_.entries == 0;
+    const bool is_first = properties_.entries == 0 && is_whole_;
     want(is_first || compare_entries(properties_.largest, last_lsn_, entry.key, entry.lsn) < 0,
          "its entries are not in order");
     want(filter.may_contain(entry.key), "the filter does not know one of its keys");
@@ -56,6 +56,14 @@ class Tally {
     ++properties_.entries;
     last_lsn_ = entry.lsn;
   }
+
+  /// The entries up to `last_key` could not be read.
+  void skip_to(Bytes last_key) {
+    is_whole_ = false;
+    properties_.largest.assign(last_key.begin(), last_key.end());
+    last_lsn_ = ~Lsn{0};  // the next entry may be of the same key
+  }
+  bool is_whole() const { return is_whole_; }
 
   /// The last key so far, empty before the first.
   Bytes last_key() const { return properties_.largest; }
@@ -74,6 +82,7 @@ class Tally {
  private:
   TableProperties properties_;
   Lsn last_lsn_ = 0;
+  bool is_whole_ = true;
 };
 
 }  // namespace
@@ -164,22 +173,38 @@ std::unique_ptr<EntryIterator> TableFile::iterator(Caching caching) const {
 }
 
 void TableFile::verify() const {
-  const Parts parts = read_parts(file_, parts_.properties.number);
+  verify([](const std::string& what) { throw DamageError(what); });
+}
+
+void TableFile::verify(const std::function<void(const std::string& what)>& report) const {
+  const auto reporting = [&](const auto& check) {
+    try {
+      check();
+    } catch (const DamageError& error) {
+      report(error.what());
+      return false;
+    }
+    return true;
+  };
+  Parts parts;
+  if (!reporting([&] { parts = read_parts(file_, parts_.properties.number); })) return;
   Tally tally;
   for (std::size_t i = 0; i < parts.index.size(); ++i) {
     const Section place = parts.index.block(i);
-    BlockIterator entries(read_block(place));
-    reading(file_, "block", place.offset, [&] {
-      entries.seek_to_first();
-      want(entries.valid(), "it is empty");
-      for (; entries.valid(); entries.next()) tally.add(entries.entry(), parts.filter);
-      want(std::ranges::equal(tally.last_key(), parts.index.last_key(i)), "the index has another last key");
-    });
+    const auto check_block = [&] {
+      BlockIterator entries(read_block(place));
+      reading(file_, "block", place.offset, [&] {
+        entries.seek_to_first();
+        want(entries.valid(), "it is empty");
+        for (; entries.valid(); entries.next()) tally.add(entries.entry(), parts.filter);
+        want(std::ranges::equal(tally.last_key(), parts.index.last_key(i)), "the index has another last key");
+      });
+    };
+    if (!reporting(check_block)) tally.skip_to(parts.index.last_key(i));
   }
-  if (tally.properties(parts.properties) != parts.properties) {
-    throw DamageError(fmt::format("{}: the properties are not those of the entries, {} by their count",
-                                  file_.path().string(), tally.properties(parts.properties).entries));
-  }
+  if (!tally.is_whole() || tally.properties(parts.properties) == parts.properties) return;
+  report(fmt::format("{}: the properties are not those of the entries, {} by their count",
+                     file_.path().string(), tally.properties(parts.properties).entries));
 }
 
 }  // namespace muster::lsm

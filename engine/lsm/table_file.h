@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "engine/io/file.h"
@@ -36,9 +38,15 @@ class TableFile {
   /// All entries. The iterator holds the block that it is at; the caller keeps the table. One that threw is no longer valid().
   std::unique_ptr<EntryIterator> iterator(Caching caching = Caching::fill) const;
 
+  /// How many data blocks there are; each of them by its number. For readers that go on behind a damaged block.
+  std::size_t blocks() const { return parts_.index.size(); }
+  std::shared_ptr<const Block> block(std::size_t index, Caching caching) const;
+
   /// Reads the whole file, past the cache, and checks every checksum, the order of all entries, and that index, filter and
   /// properties say what the entries are. Throws DamageError for the first thing that is wrong.
   void verify() const;
+  /// The same, but tells `report` of what is wrong, a line for a part of the file or a data block, and goes on with the next.
+  void verify(const std::function<void(const std::string& what)>& report) const;
 
   const TableProperties& properties() const { return parts_.properties; }
   const std::filesystem::path& path() const { return file_.path(); }
@@ -57,7 +65,6 @@ class TableFile {
   static BlockIndex read_index(const File& file, const TableFooter& footer);
 
   std::shared_ptr<const Block> read_block(Section place) const;
-  std::shared_ptr<const Block> block(std::size_t index, Caching caching) const;
 
   const File file_;
   BlockCache& cache_;

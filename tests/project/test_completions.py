@@ -32,6 +32,10 @@ class Completions(unittest.TestCase):
         self.assertLessEqual({"run", "list", "topology", "keys"}, set(complete(f"{MUSTER} ")))
         self.assertEqual(complete(f"{MUSTER} topo"), ["topology"])
         self.assertLessEqual({"--set", "--out", "--keep"}, set(complete(f"{MUSTER} run --")))
+        self.assertEqual(complete(f"{MUSTER} lsm "), ["dump", "verify"])
+        self.assertEqual(complete(f"{MUSTER} log v"), ["verify"])
+        self.assertEqual(complete(f"{MUSTER} lsm dump --e"), ["--entries"])
+        self.assertEqual(complete(f"{MUSTER} run "), [], "bash's own: any file")
 
     def test_every_key_and_the_values_that_have_names(self):
         keys = {f"{key['name']}=" for key in json.loads(project.run(MUSTER, "keys", "--json").stdout)}

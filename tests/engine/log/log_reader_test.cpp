@@ -5,63 +5,13 @@
 #include <map>
 
 #include "engine/error.h"
-#include "engine/io/file_log_device.h"
-#include "engine/log/record_codec.h"
 #include "tests/catch.h"
-#include "tests/engine/log/log_testing.h"
+#include "tests/engine/log/log_writing.h"
 
 namespace muster {
 namespace {
 
 using Catch::Matchers::Contains;
-constexpr std::uint64_t kSegment = 4096;
-
-/// Writes records one by one with a stated knowledge of what is durable: a log as a crash may leave it.
-class LogWriter {
- public:
-  explicit LogWriter(const std::filesystem::path& directory, Lsn start = kFirstLsn,
-                     std::uint64_t segment = kSegment)
-      : device_(lock_log(directory), start, segment), position_(start) {}
-
-  /// The record's LSN.
-  Lsn commit(TransactionId transaction, Lsn durable) {
-    encoder_.mark(RecordType::commit, transaction, durable);
-    return put();
-  }
-  Lsn update(std::size_t value_bytes, Lsn durable) {
-    const std::string value(value_bytes, 'v');
-    encoder_.change(RecordType::update, 1, durable, 0, update_of("key", "", value));
-    return put();
-  }
-  Lsn end() const { return position_; }
-
- private:
-  Lsn put() {
-    std::vector<std::byte> bytes(encoder_.size());
-    encoder_.place(device_.incarnation(), position_, 0, bytes);
-    device_.write(position_, bytes);
-    const Lsn lsn = position_;
-    position_ += bytes.size();
-    return lsn;
-  }
-
-  FileLogDevice device_;
-  RecordEncoder encoder_;
-  Lsn position_;
-};
-
-/// Writes over the stream at `lsn`, in the segment that holds it.
-void overwrite(const std::filesystem::path& directory, Lsn lsn, Bytes bytes) {
-  for (const Segment& segment : list_segments(directory)) {
-    if (segment.first <= lsn && lsn < segment.end()) {
-      File::open(segment.path, O_RDWR).write_at(kSegmentHeaderBytes + (lsn - segment.first), bytes);
-    }
-  }
-}
-
-void spoil(const std::filesystem::path& directory, Lsn lsn) {
-  overwrite(directory, lsn, as_bytes("junk"));
-}
 
 std::map<std::string, std::string> contents(const std::filesystem::path& directory) {
   std::map<std::string, std::string> files;
@@ -83,13 +33,6 @@ void check_refused(const std::filesystem::path& directory, const std::string& wh
 
 std::string at(Lsn lsn) {
   return "LSN " + std::to_string(lsn);
-}
-
-std::filesystem::path segment_at(const std::filesystem::path& directory, Lsn lsn) {
-  for (const Segment& segment : list_segments(directory)) {
-    if (segment.first <= lsn && lsn < segment.end()) return segment.path;
-  }
-  return {};
 }
 
 }  // namespace
