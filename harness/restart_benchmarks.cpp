@@ -23,7 +23,7 @@
 namespace muster {
 namespace {
 
-constexpr std::uint64_t kRecords = 100'000;
+constexpr std::uint64_t kRecords = 50'000;
 constexpr std::size_t kValueBytes = 100;
 constexpr int kBatch = 16;  // changes a transaction
 constexpr std::size_t kMemtableBytes = std::size_t{1} << 20;
