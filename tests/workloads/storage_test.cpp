@@ -50,9 +50,10 @@ EngineRun small_run(const TemporaryDirectory& folder, TableKind kind) {
   return run;
 }
 
-/// Inserts or updates 20,000 records at random places, a few of them a transaction. Returns the bytes of their keys and values.
+constexpr std::uint64_t kRecords = 6000;
+
+/// Inserts or updates so many records at random places, a few of them a transaction. Returns the bytes of their keys and values.
 std::uint64_t write_records(Database& database, TableId table, std::mt19937_64& random) {
-  constexpr std::uint64_t kRecords = 20'000;
   const auto session = database.attach(CommitPolicy::async);
   std::vector<std::byte> value(100);
   for (std::uint64_t i = 0; i < kRecords;) {
@@ -108,7 +109,7 @@ TEST_CASE("Storage report: causes of both kinds come to what the kernel counts")
     CHECK((storage.double_write_bytes > storage.page_bytes / 2) == (kind == TableKind::btree));
     CHECK((storage.flush_bytes > 0) == (kind == TableKind::lsm));
     CHECK((storage.compaction_bytes > 0) == (kind == TableKind::lsm));
-    CHECK(storage.file_bytes > 20'000 * 50);
+    CHECK(storage.file_bytes > kRecords * 50);
     REQUIRE(storage.log_kept_bytes.has_value());
     CHECK(*storage.log_kept_bytes < user_bytes);  // the checkpoint gave the rest back
     CHECK(report.lsm.has_value() == (kind == TableKind::lsm));
