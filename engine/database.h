@@ -41,8 +41,6 @@ struct DatabaseOptions {
   std::chrono::milliseconds checkpoint_time{0};
   /// Threads that redo pages after a crash, 8 at most; 0: as many as there are processing units for this process.
   std::uint32_t redo_workers = 0;
-  /// Of the tables that a workload creates; create_table() is told for each.
-  TableKind table = TableKind::btree;
   lsm::LsmOptions lsm;                                     ///< of all tables of TableKind::lsm
   Replacement replacement = Replacement::clock;            ///< of pages in the frames
   ReadLatch read_latch = ReadLatch::optimistic;            ///< of pages that are read

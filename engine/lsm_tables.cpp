@@ -98,6 +98,7 @@ lsm::LsmStatistics LsmTables::statistics() const {
     sum.flush_bytes += its.flush_bytes;
     sum.compaction_bytes += its.compaction_bytes;
     sum.files += its.files;
+    sum.file_bytes += its.file_bytes;
   });
   return sum;
 }

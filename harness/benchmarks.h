@@ -28,6 +28,10 @@ void register_log_write_benchmarks();
 /// transactions that clients had finished, and that restart takes back.
 void register_crash_benchmarks();
 
+/// restart/<table>/log_mebibytes:<n>/...: one iteration kills a process that has changed so much since its last checkpoint, on a
+/// database of --directory, and opens the database again; restart_ms is how long the opening took.
+void register_restart_benchmarks();
+
 /// verify_pages/mebibytes:<n>: asks for the node of all pages of so much memory; start_threads/threads:<n>: starts, pins and
 /// joins as many workers, however few units there are.
 void register_placement_benchmarks();

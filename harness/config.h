@@ -82,6 +82,7 @@ struct Configuration {
   std::uint32_t repetitions = 1;
   CommitPolicy policy = CommitPolicy::durable;
   Isolation isolation = Isolation::two_phase_locking;
+  TableKind table = TableKind::btree;
   LoadOptions load;
   DatabaseOptions database;  ///< algorithm and log_buffer of it are those of every workload
 };

@@ -177,7 +177,7 @@ std::vector<ConfigKey> engine_keys() {
       directory_key(),
       integer("engine.frames", UsedBy::engine, [](auto& c) -> auto& { return c.database.frames; }, 64, kMany,
               "pages of 4 KiB that may be in memory at a time: 4 at least for each worker and for one more"),
-      choice_of("engine.table", UsedBy::engine, [](auto& c) -> auto& { return c.database.table; }, kTables,
+      choice_of("engine.table", UsedBy::engine, [](auto& c) -> auto& { return c.table; }, kTables,
                 "how the workload's table keeps its records: btree, a B+ tree in pages; lsm, a log-structured merge tree"),
       choice_of("engine.replacement", UsedBy::engine, [](auto& c) -> auto& { return c.database.replacement; }, kReplacements,
                 "which page goes: clock, one not used while the hand went round; lru, the least recently used, by a list under one latch"),

@@ -37,7 +37,8 @@ void print_help() {
       "muster_bench [--placement=P] [--flusher.placement=P]  as the keys of a run, which muster keys "
       "explains: the "
       "workers' units (compact), the drainer's (next)\n"
-      "             [--directory=DIR]  files of log_writes/ and crash/ (the system's temporary folder)\n"
+      "             [--directory=DIR]  files of log_writes/, crash/ and restart/ (the system's temporary "
+      "folder)\n"
       "\nAnd the options of Google Benchmark:\n\n");
   benchmark::PrintDefaultHelp();
 }
@@ -90,6 +91,7 @@ int main(int argc, char** argv) try {
   muster::register_workload_benchmarks();
   muster::register_log_write_benchmarks();
   muster::register_crash_benchmarks();
+  muster::register_restart_benchmarks();
   muster::register_placement_benchmarks();
   muster::register_history_benchmarks();
   muster::register_memtable_benchmarks();

@@ -60,6 +60,27 @@ Json to_json(const BufferStatistics& buffers) {
   return {{"misses", buffers.misses}, {"evictions", buffers.evictions}, {"writes", buffers.writes}};
 }
 
+template <class T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json to_json(const StorageReport& storage) {
+  return {{"user_bytes", storage.user_bytes},         {"log_bytes", storage.log_bytes},
+          {"page_bytes", storage.page_bytes},         {"double_write_bytes", storage.double_write_bytes},
+          {"flush_bytes", storage.flush_bytes},       {"compaction_bytes", storage.compaction_bytes},
+          {"file_bytes", storage.file_bytes},         {"log_kept_bytes", or_null(storage.log_kept_bytes)},
+          {"live_bytes", or_null(storage.live_bytes)}};
+}
+
+Json to_json(const lsm::LsmStatistics& lsm) {
+  return {{"flushes", lsm.flushes},
+          {"compactions", lsm.compactions},
+          {"slowed", lsm.slowed},
+          {"stopped", lsm.stopped},
+          {"files", lsm.files}};
+}
+
 Json to_json(const BeginStatistics& begins) {
   return {{"retracted", begins.retracted}, {"kept", begins.kept}};
 }
@@ -96,11 +117,6 @@ Json to_json(const LoadReport& load) {
           {"saturated", load.saturated}};
 }
 
-template <class T>
-Json or_null(const std::optional<T>& value) {
-  return value ? Json(*value) : Json(nullptr);
-}
-
 /// Adds the list of what `value_of` says of each interval, unless it is unknown of all of them.
 template <class ValueOf>
 void add_column(Json& series, const char* name, const std::vector<IntervalReport>& reports,
@@ -134,6 +150,10 @@ Json series(const Measured& measured, const std::vector<IntervalReport>& reports
              [](const IntervalReport& report) { return or_null(report.boundary_lag_max_bytes); });
   add_column(json, "durable_lag_bytes", reports,
              [](const IntervalReport& report) { return or_null(report.durable_lag_bytes); });
+  add_column(json, "table_bytes", reports,
+             [](const IntervalReport& report) { return or_null(report.table_bytes); });
+  add_column(json, "slowed", reports, [](const IntervalReport& report) { return or_null(report.slowed); });
+  add_column(json, "stopped", reports, [](const IntervalReport& report) { return or_null(report.stopped); });
   return json;
 }
 
@@ -157,6 +177,8 @@ Json to_json(const Repetition& repetition, const std::string& operations) {
       {"activity", to_json(repetition.activity)},
       {"distributions", to_json(report.distributions)}};
   if (report.buffers) json["buffers"] = to_json(*report.buffers);
+  if (report.storage) json["storage"] = to_json(*report.storage);
+  if (report.lsm) json["lsm"] = to_json(*report.lsm);
   if (report.begins) json["begins"] = to_json(*report.begins);
   if (report.versions) json["versions"] = to_json(*report.versions);
   if (report.load) {

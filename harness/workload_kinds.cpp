@@ -28,6 +28,7 @@ void Configuration::use(const WorkloadKind& kind) {
 
 EngineRun engine_run(const Configuration& c, const DatabaseOptions& database) {
   return {.database = database,
+          .table = c.table,
           .policy = c.policy,
           .isolation = c.isolation,
           .threads = c.threads,

@@ -13,7 +13,7 @@ namespace {
 
 // In the order of their enumerators.
 const Choices& mixes() {
-  static const Choices names{"A", "B", "C", "F", "load"};
+  static const Choices names{"A", "B", "C", "E", "F", "load"};
   return names;
 }
 const Choices& distributions() {
@@ -35,7 +35,7 @@ ConfigKey reads() {
   return {"ycsb.reads",
           UsedBy::own,
           "a number from 0 to 1, or \"mix\"",
-          "share of the operations of A, B or F that only read (0: updates only); mix: as the mix says",
+          "share of the operations of A, B, E or F that only read (0: none); mix: as the mix says",
           false,
           [](const nlohmann::ordered_json& value, Configuration& into) {
             std::optional<double>& reads = options_of<YcsbOptions>(into).reads;
@@ -55,7 +55,7 @@ std::vector<ConfigKey> keys() {
   // clang-format off
   return {
       choice_of("ycsb.mix", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).mix; }, mixes(),
-                "operations: A half reads, half updates; B 95% reads, 5% updates; C reads; F half reads, half read-modify-writes; load insertions of new records at random places"),
+                "operations: A half reads, half updates; B 95% reads, 5% updates; C reads; E 95% scans, 5% insertions; F half reads, half read-modify-writes; load insertions of new records at random places"),
       reads(),
       integer("ycsb.records", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).records; }, 1,
               std::numeric_limits<std::uint32_t>::max(), "records in the table, loaded before the first repetition"),
@@ -63,6 +63,8 @@ std::vector<ConfigKey> keys() {
               YcsbValue::kMinBytes, YcsbValue::kMaxBytes, "bytes of a value; its key has 8 more"),
       integer("ycsb.operations", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).operations; }, 1, 10'000,
               "operations a transaction"),
+      integer("ycsb.scan_records", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).scan_records; }, 1, 1'000'000,
+              "records that a scan of E reads at most; each reads a number that is drawn from 1 on"),
       choice_of("ycsb.distribution", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).distribution; },
                 distributions(), "how keys are drawn; with zipf the hot ones are spread over the table, with partitioned each worker has its own share of the keys, with same_page all are on one leaf page"),
       number("ycsb.theta", UsedBy::own, [](auto& c) -> auto& { return options_of<YcsbOptions>(c).theta; }, 0, 10,
@@ -88,7 +90,7 @@ void check_mix(const Configuration& c) {
   if (options.reads && (options.mix == YcsbMix::c || options.mix == YcsbMix::load)) {
     throw ConfigError(
         "ycsb.reads", nlohmann::json(*options.reads).dump(),
-        fmt::format("want \"mix\", or \"ycsb.mix\" one of A, B, F: {} has operations of one kind", mix));
+        fmt::format("want \"mix\", or \"ycsb.mix\" one of A, B, E, F: {} has operations of one kind", mix));
   }
   if (options.latency_from == LatencyFrom::begin && c.load.is_open()) {
     throw ConfigError("ycsb.latency_from", "\"begin\"",
@@ -104,6 +106,16 @@ void check_mix(const Configuration& c) {
         fmt::format("want less than threads, {}: a worker that writes is left then", c.threads));
   }
   const std::string_view distribution = distributions()[static_cast<std::size_t>(options.distribution)];
+  const bool is_of_places = options.distribution == KeyDistribution::partitioned ||
+                            options.distribution == KeyDistribution::same_page;
+  if (options.mix == YcsbMix::e && is_of_places) {
+    throw ConfigError("ycsb.distribution", fmt::format("\"{}\"", distribution),
+                      "want \"uniform\" or \"zipf\": ycsb.mix E inserts at random places");
+  }
+  if (options.mix == YcsbMix::e && c.isolation == Isolation::serial) {
+    throw ConfigError("engine.isolation", "\"serial\"",
+                      "want another one: a scan of ycsb.mix E begins in one partition and ends in another");
+  }
   if (options.distribution != KeyDistribution::uniform && options.mix == YcsbMix::load) {
     throw ConfigError("ycsb.distribution", fmt::format("\"{}\"", distribution),
                       "want \"uniform\": of ycsb.mix load every key is new");
@@ -120,8 +132,10 @@ std::vector<MemoryNeed> memory(const Configuration& c) {
   const auto& options = options_of<YcsbOptions>(c);
   const std::uint64_t frames = c.database.frames * std::uint64_t{kPageBytes};
   const std::uint64_t table = options.records * (sizeof(YcsbKey) + options.value_bytes);
-  return {{"ycsb.records", options.records * sizeof(std::uint64_t) +
-                               (options.mix == YcsbMix::load ? frames : std::min(table, frames))}};
+  return {
+      {"ycsb.records",
+       options.records * sizeof(std::uint64_t) +
+           (options.mix == YcsbMix::load || options.mix == YcsbMix::e ? frames : std::min(table, frames))}};
 }
 
 }  // namespace

@@ -20,7 +20,11 @@ from lab.statistics import Spread
 from lab.wording import amount, two_digits
 
 BAR = "#0072B2"
+ROW_MAX = 3  # panels side by side
 LABEL_MAX = 44  # characters of an axis' title in a line
+NAMES = {"btree": "B+ tree", "lsm": "LSM tree", "size_tiered": "size-tiered"}
+PARTS = ("#999999", "#0072B2", "#56B4E9", "#E69F00", "#D55E00", "#009E73")  # colours of what a bar is made of
+
 
 def chart_of(panel, table):
     """The panel's lines: a point of a line is the spread over repetitions."""
@@ -38,15 +42,27 @@ def chart_of(panel, table):
 def words(keys):
     """A line's name: an algorithm by its own name, so that the figure gives it its colour."""
     said = []
+    if ("engine.table", "btree") in keys:  # which knows no memtable
+        keys = [(key, value) for key, value in keys if not key.startswith("lsm.")]
     for key, value in keys:
-        if key in ("algorithm", "engine.policy"):
-            said.append(str(value))
+        if key in ("algorithm", "engine.policy", "engine.table", "lsm.compaction"):
+            said.append(NAMES.get(value, str(value)))
         elif isinstance(value, bool):
             said += [key.split(".")[-1].replace("_", " ")] if value else []
+        elif key.endswith("_bytes") and isinstance(value, int):
+            said.append(f"{key.split('.')[-1].removesuffix('_bytes').replace('_', ' ')} {binary(value)}")
         else:
             name = key.removesuffix(".placement").split(".")[-1]
             said.append(f"{name.replace('_', ' ')} {value}")
     return ", ".join(said)
+
+
+def binary(count):
+    """So many bytes in the largest unit of which they are a whole number."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if count % 1024 or count == 0 or unit == "GiB":
+            return f"{count}\N{NO-BREAK SPACE}{unit}"
+        count //= 1024
 
 
 def _rank(value):
@@ -64,7 +80,10 @@ def draw_bars(axes, panel, table, steps):
         spread = Spread.of(list(table.of(point).values()))
         name = step_name(point[recipes.STEP], steps) if of_steps else words([(key, point[key]) for key in panel["by"]])
         hollow = bool(table.disturbed.get(tuple(sorted(point.items()))))
-        axes.barh(y, spread.median, color="white" if hollow else BAR, edgecolor=BAR, height=0.62, alpha=0.85, zorder=2)
+        if table.parts:
+            draw_stack(axes, y, tuple(sorted(point.items())), table.parts)
+        else:
+            axes.barh(y, spread.median, color="white" if hollow else BAR, edgecolor=BAR, height=0.62, alpha=0.85, zorder=2)
         ends = [[spread.median - spread.q1], [spread.q3 - spread.median]]
         axes.errorbar([spread.median], [y], xerr=ends, color="#222222", marker="", elinewidth=0.9, label=f"_{name}", zorder=3)
         factor = f"   \N{MULTIPLICATION SIGN}{two_digits(spread.median / before)}" if before else ""
@@ -76,9 +95,20 @@ def draw_bars(axes, panel, table, steps):
     axes.grid(axis="y", visible=False)
     axes.set_xscale("log" if "x" in panel.get("log", "") else "linear")
     axes.margins(x=0.15)
-    axes.xaxis.set_major_formatter(ticker.EngFormatter(sep="\N{THIN SPACE}"))
+    prefixed = ticker.EngFormatter(sep="\N{THIN SPACE}")
+    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: prefixed(x) if x >= 1000 else f"{x:g}"))
     axes.set_xlabel(", ".join(part for part in (table.title, table.unit) if part))
     axes.set_title(panel.get("title", ""), fontweight="normal", fontsize=8, color="#555555")
+
+
+def draw_stack(axes, y, point, parts):
+    """Draws the medians of the parts one behind the other; the legend names each once."""
+    begin = 0.0
+    for colour, part in zip(PARTS, parts):
+        width = Spread.of(list(part.values[point].values())).median
+        named = any(label == part.title for label in axes.get_legend_handles_labels()[1])
+        axes.barh(y, width, left=begin, color=colour, height=0.62, alpha=0.85, zorder=2, label=f"_{part.title}" if named else part.title)
+        begin += width
 
 
 def step_name(number, steps):
@@ -93,11 +123,16 @@ def height_of(recipe, tables):
 
 def draw(recipe, folder, out):
     tables, found, benchmarks = recipe.tables(folder)
-    size = (6.2 * len(recipe.panels) + (2 if recipe.steps else 0), height_of(recipe, tables))
-    figure, all_axes = pyplot.subplots(1, len(recipe.panels), figsize=size, squeeze=False)
+    count = len(recipe.panels)
+    rows = 1 if count <= ROW_MAX else 2
+    columns = -(-count // rows)
+    size = (6.2 * columns + (2 if recipe.steps else 0), rows * height_of(recipe, tables))
+    figure, all_axes = pyplot.subplots(rows, columns, figsize=size, squeeze=False)
+    for axes in all_axes.flat[count:]:
+        axes.remove()
     known = Algorithms.of_results(found) if found else Algorithms.of_list(benchmarks.get("algorithms", []))
     drawn, kinds = [], set()
-    for axes, panel in zip(all_axes[0], recipe.panels):
+    for axes, panel in zip(all_axes.flat, recipe.panels):
         table = tables[panel["name"]]
         if panel.get("bars"):
             draw_bars(axes, panel, table, recipe.steps)

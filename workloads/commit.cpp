@@ -59,7 +59,8 @@ class CommitWorker {
       }
       if (!transactions_.wait_for_start(control, phase)) break;
       if (!commit_until_done(control, phase)) break;
-      progress.set(++done, 0);
+      ++done;
+      progress.set(done, done * (sizeof(YcsbKey) + value_.size()));
     }
     session_.wait_for_acknowledgements();
     result_.waits = waits.end();
@@ -118,7 +119,7 @@ class Commit final : public Workload {
 
   void load(const std::function<bool()>& interrupted) override {
     database_ = open_(run_.database);
-    table_ = database_->create_table("counts", run_.database.table);
+    table_ = database_->create_table("counts", run_.table);
     const auto session = database_->attach(CommitPolicy::async);
     const std::vector<std::byte> value(value_bytes_);
     const std::vector<std::byte> filler(CommitOptions::kMaxBytes);
@@ -154,6 +155,9 @@ class Commit final : public Workload {
       add(report.waits, worker.waits);
     }
     measurement_.add_to(report);
+    report.storage->live_bytes =
+        results_.size() * (kRecordsOfWorker * sizeof(YcsbKey) +
+                           (kRecordsOfWorker - 1) * CommitOptions::kMaxBytes + value_bytes_);
     return report;
   }
 

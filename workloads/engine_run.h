@@ -12,6 +12,7 @@ namespace muster {
 /// What every workload over the engine is run with.
 struct EngineRun {
   DatabaseOptions database;
+  TableKind table = TableKind::btree;  ///< of the tables that the workload creates
   CommitPolicy policy = CommitPolicy::durable;
   Isolation isolation = Isolation::two_phase_locking;  ///< of the workers' sessions
   std::uint32_t threads = 1;                           ///< workers

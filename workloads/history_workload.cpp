@@ -93,7 +93,7 @@ class Worker {
   WorkerResult run(const RunControl& control, WorkerProgress& progress) {
     MeasuredWaits waits;
     Phase seen = Phase::warm_up;
-    std::uint64_t done = 0;
+    std::uint64_t done = 0, user_bytes = 0;
     Backoff backoff;
     for (Phase phase = control.phase(); phase != Phase::stop; phase = control.phase()) {
       if (phase != seen) [[unlikely]] {
@@ -104,7 +104,8 @@ class Worker {
       if (!transactions_.wait_for_start(control, phase)) break;
       if (transaction(control, phase)) {
         ++result_.measured.committed;
-        progress.set(++done, 0);
+        user_bytes += changed_bytes_;
+        progress.set(++done, user_bytes);
         backoff = {};
       } else {
         ++result_.measured.aborted;
@@ -121,6 +122,7 @@ class Worker {
   bool transaction(const RunControl& control, Phase phase) {
     const std::uint64_t invoked = shared_.event();
     session_.begin();
+    changed_bytes_ = 0;
     bool wrote = false;
     const bool open = operations(wrote);
     const bool committed = open && transactions_.commit(session_, wrote, control, phase);
@@ -165,8 +167,10 @@ class Worker {
     // Noted before it is tried: if the write fails, no transaction may see it either.
     result_.log.note(key, false, std::span(&number, 1));
     const YcsbKey name = ycsb_key(key);
+    changed_bytes_ += sizeof name;
     if (shared_.options.model == Model::rw_register) {
       const Bytes value = std::as_bytes(std::span(&number, 1));
+      changed_bytes_ += value.size();
       const Status status = session_.update(shared_.table, name, value);
       return status == Status::not_found ? session_.insert(shared_.table, name, value) : status;
     }
@@ -175,6 +179,7 @@ class Worker {
     take(status);
     numbers_.push_back(number);
     const Bytes list = std::as_bytes(std::span(numbers_));
+    changed_bytes_ += list.size();
     return status == Status::ok ? session_.update(shared_.table, name, list)
                                 : session_.insert(shared_.table, name, list);
   }
@@ -191,6 +196,7 @@ class Worker {
   Random random_;
   std::vector<std::byte> value_;
   std::vector<Number> numbers_;
+  std::uint64_t changed_bytes_ = 0;  // keys and values, by this transaction
   WorkerResult result_;
 };
 
@@ -251,7 +257,7 @@ class HistoryWorkload final : public Workload {
 
   void load(const std::function<bool()>& /*interrupted*/) override {
     database_ = open_(run_.database);
-    table_ = database_->create_table("histories", run_.database.table);
+    table_ = database_->create_table("histories", run_.table);
   }
 
   void prepare() override {

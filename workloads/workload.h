@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "algorithms/platform.h"
+#include "engine/lsm/lsm_options.h"
 #include "engine/storage/buffer_manager.h"
 #include "engine/txn/begin_record.h"
 #include "engine/txn/version_statistics.h"
@@ -111,6 +112,21 @@ struct LogActivity {
   double commits_per_sync = 0;
 };
 
+/// What became of a user's bytes, over the measured windows: what was written, by cause, and at the last window's edge what the
+/// data takes. The manifest, the catalogue and other small files are not counted.
+struct StorageReport {
+  std::uint64_t user_bytes = 0;          ///< keys and values of changes that were committed
+  std::uint64_t log_bytes = 0;           ///< written to the log's device
+  std::uint64_t page_bytes = 0;          ///< pages of B+ trees, written to their places
+  std::uint64_t double_write_bytes = 0;  ///< their copies, and blocks that say whose they are
+  std::uint64_t flush_bytes = 0;         ///< of LSM trees: memtables that became files
+  std::uint64_t compaction_bytes = 0;    ///< of LSM trees
+  std::uint64_t file_bytes = 0;          ///< of the tables' files, at the last edge
+  std::optional<std::uint64_t>
+      log_kept_bytes;  ///< from the log's begin to its durable end, at the last edge; of a log on files
+  std::optional<std::uint64_t> live_bytes;  ///< keys and values that the table holds, if the workload knows
+};
+
 struct TransactionCounts {
   std::uint64_t committed = 0;
   std::uint64_t aborted = 0;    ///< rolled back, for whatever reason
@@ -136,6 +152,8 @@ struct IntervalReport {
   std::optional<Percentiles> commit_latency_us;         ///< of what was acknowledged in it, if anything was
   std::optional<std::uint64_t> boundary_lag_max_bytes;  ///< of the looks for the boundary, if there were any
   std::optional<std::uint64_t> durable_lag_bytes;       ///< reserved and not yet durable, at its end
+  std::optional<std::uint64_t> table_bytes;             ///< written to the tables' files, copies included
+  std::optional<std::uint64_t> slowed, stopped;  ///< changes of LSM trees that waited for the background
 };
 
 /// One repetition, beside what its windows say.
@@ -148,7 +166,10 @@ struct RepetitionReport {
   std::vector<IntervalReport> intervals;
   Percentiles boundary_lag_bytes;
   std::optional<LogActivity> log;
-  std::optional<BufferStatistics> buffers;    ///< of a run on the engine
+  std::optional<BufferStatistics> buffers;  ///< of a run on the engine
+  std::optional<StorageReport> storage;     ///< likewise
+  std::optional<lsm::LsmStatistics>
+      lsm;  ///< likewise, if its table is an LSM tree; files are those at the last edge
   std::optional<BeginStatistics> begins;      ///< likewise
   std::optional<VersionStatistics> versions;  ///< likewise, if it wrote versions; at the last window's edge
   WaitCounters waits;                         ///< of all workers, while measuring

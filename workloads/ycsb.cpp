@@ -35,6 +35,7 @@ struct WorkerResult {
   std::uint64_t commits_logged = 0;  ///< in all, warm-up included: transactions that wrote
   std::uint64_t inserted = 0;        ///< records, likewise, by those that were committed
   std::uint64_t values_read = 0;
+  std::uint64_t scans = 0;
   WaitCounters waits;
 };
 
@@ -65,10 +66,10 @@ struct Shared {
   YcsbValue values;
   Stamps stamps;
 
-  /// Of a record's number. Of `load` a bijection spreads them over the whole table, those loaded beforehand as well.
-  YcsbKey key(std::uint64_t number) const {
-    return ycsb_key(options.mix == YcsbMix::load ? mix(number) : number);
-  }
+  bool inserts() const { return options.mix == YcsbMix::load || options.mix == YcsbMix::e; }
+  /// Of a record's number. Where records are inserted, a bijection spreads them over the whole table, those loaded beforehand as
+  /// well.
+  YcsbKey key(std::uint64_t number) const { return ycsb_key(inserts() ? mix(number) : number); }
 };
 
 /// Executes one transaction at a time, in memory that it uses again.
@@ -81,7 +82,7 @@ class YcsbExecution {
     new_value_.resize(shared.values.bytes());
     bool sleeps = shared.options.think.count() != 0;
     for (const YcsbOperation& operation : transaction) {
-      if (sleeps && operation.kind != YcsbOperation::Kind::read) {
+      if (sleeps && operation.writes()) {
         std::this_thread::sleep_for(shared.options.think);
         sleeps = false;
       }
@@ -92,6 +93,8 @@ class YcsbExecution {
       } else if (operation.kind == YcsbOperation::Kind::read) {
         status = session.read(shared.table, key, value_);
         if (status == Status::ok) stamp_read(shared, operation.key);
+      } else if (operation.kind == YcsbOperation::Kind::scan) {
+        status = scan(shared, session, operation, key);
       } else if (operation.kind == YcsbOperation::Kind::update) {
         status = write(shared, session, operation.key, key, next_stamp++);
       } else if (operation.kind == YcsbOperation::Kind::increment) {
@@ -113,7 +116,7 @@ class YcsbExecution {
 
   /// Notes what verification has to find at the end. Called while the transaction holds its locks and nothing can undo it.
   void note_written(Shared& shared) const {
-    if (shared.options.mix == YcsbMix::load) return;  // verification finds a record by its number
+    if (shared.inserts()) return;  // verification finds a record by its number
     if (shared.options.modify == YcsbModify::increment) {
       for (const auto& [key, stamp] : written_) shared.stamps.add(key);
       return;
@@ -129,6 +132,28 @@ class YcsbExecution {
     shared.values.write(number, kInsertedStamp, new_value_);
     const Status status = session.insert(shared.table, key, new_value_);
     if (status == Status::ok) written_.emplace_back(number, kInsertedStamp);
+    return status;
+  }
+
+  Status scan(Shared& shared, Session& session, const YcsbOperation& operation, const YcsbKey& key) {
+    std::uint32_t left = operation.records;
+    YcsbKey last = key;
+    const Status status = session.scan(shared.table, key, [&](Bytes found, Bytes value) {
+      const bool is_first = left == operation.records;
+      const auto number = YcsbValue::number(value);
+      if (!number || !std::ranges::equal(found, shared.key(*number)) ||
+          shared.values.stamp(*number, value) != kInsertedStamp) {
+        throw VerificationError(fmt::format(
+            "ycsb: scan from key {}: expected a whole value of the key, found another one", operation.key));
+      }
+      if (is_first ? !std::ranges::equal(found, key) : !std::ranges::lexicographical_compare(last, found)) {
+        throw VerificationError(
+            fmt::format("ycsb: scan from key {}: expected rising keys from there on", operation.key));
+      }
+      std::ranges::copy(found, last.begin());
+      return --left != 0;
+    });
+    if (status == Status::ok && left == operation.records) return Status::not_found;
     return status;
   }
 
@@ -223,7 +248,7 @@ class YcsbWorker {
   WorkerResult run(const RunControl& control, WorkerProgress& progress) {
     MeasuredWaits waits;
     Phase seen = Phase::warm_up;
-    std::uint64_t done = 0;
+    std::uint64_t done = 0, user_bytes = 0;
     for (Phase phase = control.phase(); phase != Phase::stop; phase = control.phase()) {
       if (phase != seen) [[unlikely]] {
         seen = phase;
@@ -240,8 +265,8 @@ class YcsbWorker {
         if (!transactions_.commit(session_, writes(), control, phase))
           throw VerificationError("ycsb: a commit was refused after prepare() had accepted the transaction");
       }
-      count();
-      progress.set(++done, 0);
+      user_bytes += count();
+      progress.set(++done, user_bytes);
     }
     session_.wait_for_acknowledgements();
     result_.waits = waits.end();
@@ -271,23 +296,22 @@ class YcsbWorker {
     if (!committed) throw VerificationError("ycsb: a procedure was rolled back under isolation serial");
   }
 
-  bool writes() const {
-    const auto reads = [](const YcsbOperation& operation) {
-      return operation.kind == YcsbOperation::Kind::read;
-    };
-    return !std::ranges::all_of(transaction_, reads);
-  }
+  bool writes() const { return std::ranges::any_of(transaction_, &YcsbOperation::writes); }
 
-  /// Counts a transaction that was committed.
-  void count() {
+  /// Counts a transaction that was committed. Returns the bytes of the keys and values that it has changed.
+  std::uint64_t count() {
+    std::uint64_t changes = 0;
     for (const YcsbOperation& operation : transaction_) {
+      changes += operation.writes();
+      if (operation.kind == YcsbOperation::Kind::scan) ++result_.scans;
       if (operation.kind == YcsbOperation::Kind::insert) ++result_.inserted;
       if (operation.kind == YcsbOperation::Kind::read ||
           operation.kind == YcsbOperation::Kind::read_modify_write)
         ++result_.values_read;
     }
-    if (writes()) ++result_.commits_logged;
+    if (changes != 0) ++result_.commits_logged;
     ++result_.measured.committed;
+    return changes * (sizeof(YcsbKey) + shared_.values.bytes());
   }
 
   Shared& shared_;
@@ -330,9 +354,9 @@ class Ycsb final : public Workload {
 
   void load(const std::function<bool()>& interrupted) override {
     database_ = open_(run_.database);
-    shared_.table = database_->create_table(kTable, run_.database.table);
+    shared_.table = database_->create_table(kTable, run_.table);
     database_->register_procedure(kProcedure, ycsb_procedure(shared_));
-    if (shared_.options.mix != YcsbMix::load) partition_evenly();
+    if (!shared_.inserts()) partition_evenly();
     const auto session = database_->attach(CommitPolicy::async);
     std::vector<std::byte> value(shared_.values.bytes());
     for (std::uint64_t key = 0; key < shared_.options.records && !interrupted();) {
@@ -373,9 +397,11 @@ class Ycsb final : public Workload {
       add(report.waits, worker.waits);
       commits_logged_ += worker.commits_logged;
       values_read_ += worker.values_read;
+      scans_ += worker.scans;
       inserted_.push_back({stream_of(i), worker.inserted});
     }
     measurement_.add_to(report);
+    report.storage->live_bytes = records() * (sizeof(YcsbKey) + shared_.values.bytes());
     ++repetition_;
     return report;
   }
@@ -383,7 +409,8 @@ class Ycsb final : public Workload {
   std::vector<Check> close() override {
     std::vector<Check> checks{{"values read: whole, and the key's own", values_read_}};
     checks.push_back({"records that hold what was committed last", verify_records()});
-    if (shared_.options.mix == YcsbMix::load)
+    if (shared_.options.mix == YcsbMix::e) checks.push_back({"scans: whole values, rising keys", scans_});
+    if (shared_.inserts())
       checks.push_back({"insertions found, as many as were committed", verify_insertions()});
     if (run_.database.log.device == "file") {
       const auto log_is_kept = database_->keep_log();
@@ -409,12 +436,18 @@ class Ycsb final : public Workload {
  private:
   static constexpr std::uint64_t kLoadBatch = 128;
 
+  /// In the table.
+  std::uint64_t records() const {
+    std::uint64_t all = shared_.options.records;
+    for (const auto& [stream, count] : inserted_) all += count;
+    return all;
+  }
   std::uint32_t workers() const { return static_cast<std::uint32_t>(results_.size()); }
   /// From 1: none that a worker has had before.
   std::uint64_t stream_of(std::uint32_t worker) const { return repetition_ * results_.size() + worker + 1; }
 
-  /// Partitions are ranges of keys, so that the keys of one worker lie in few of them. `load` leaves the table hashed: its
-  /// keys are mixed.
+  /// Partitions are ranges of keys, so that the keys of one worker lie in few of them. Where records are inserted, the
+  /// table is left hashed: keys are mixed.
   void partition_evenly() {
     const std::uint64_t records = shared_.options.records;
     const std::uint64_t partitions = std::min<std::uint64_t>(run_.database.partitions, records);
@@ -510,6 +543,7 @@ class Ycsb final : public Workload {
 
   std::uint64_t commits_logged_ = 0;  // over all repetitions
   std::uint64_t values_read_ = 0;
+  std::uint64_t scans_ = 0;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> inserted_;  // likewise: stream, records of it
 };
 

@@ -28,6 +28,8 @@ YcsbOperations::Mix YcsbOperations::mix_of(const YcsbOptions& options) {
       return {options.reads.value_or(0.95), Kind::update};
     case YcsbMix::c:
       return {1.0, Kind::read};
+    case YcsbMix::e:
+      return {options.reads.value_or(0.95), Kind::insert};
     case YcsbMix::f:
       return {options.reads.value_or(0.5),
               options.modify == YcsbModify::increment ? Kind::increment : Kind::read_modify_write};
@@ -73,14 +75,17 @@ void YcsbOperations::next(std::vector<YcsbOperation>& into) {
   into.clear();
   for (std::uint32_t i = 0; i < options_.operations; ++i) into.push_back(draw());
   if (options_.think.count() != 0) {
-    std::ranges::stable_partition(into, [](const YcsbOperation& one) { return one.kind == Kind::read; });
+    std::ranges::stable_partition(into, [](const YcsbOperation& one) { return !one.writes(); });
   }
 }
 
 YcsbOperation YcsbOperations::draw() {
-  if (mix_.otherwise == Kind::insert) return {Kind::insert, next_insertion_++};
+  if (options_.mix == YcsbMix::load) return {Kind::insert, next_insertion_++};
   const Kind kind = random_.uniform() < mix_.reads ? Kind::read : mix_.otherwise;
-  return {kind, draw_key()};
+  if (options_.mix != YcsbMix::e) return {kind, draw_key()};
+  if (kind == Kind::insert) return {Kind::insert, next_insertion_++};
+  const std::uint64_t key = draw_key();
+  return {Kind::scan, key, static_cast<std::uint32_t>(1 + random_.below(options_.scan_records))};
 }
 
 std::uint64_t YcsbOperations::draw_key() {

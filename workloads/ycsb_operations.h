@@ -11,9 +11,13 @@
 namespace muster {
 
 struct YcsbOperation {
-  enum class Kind : std::uint8_t { read, update, read_modify_write, increment, insert };
+  enum class Kind : std::uint8_t { read, scan, update, read_modify_write, increment, insert };
   Kind kind = Kind::read;
-  std::uint64_t key = 0;  ///< its number
+  std::uint64_t key = 0;      ///< its number
+  std::uint32_t records = 1;  ///< that a scan reads from the key on, if the table has so many
+
+  bool writes() const { return kind != Kind::read && kind != Kind::scan; }
+  bool operator==(const YcsbOperation&) const = default;
 };
 
 /// Numbers of the records that a stream inserts, in order; below the first stream's are those that are loaded.

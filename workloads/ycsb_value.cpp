@@ -78,4 +78,11 @@ std::optional<std::uint64_t> YcsbValue::stamp(std::uint64_t key, Bytes value) co
   return head.stamp;
 }
 
+std::optional<std::uint64_t> YcsbValue::number(Bytes value) {
+  Head head;
+  if (value.size() < sizeof head) return std::nullopt;
+  std::memcpy(&head, value.data(), sizeof head);
+  return head.key;
+}
+
 }  // namespace muster

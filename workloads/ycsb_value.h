@@ -32,6 +32,8 @@ class YcsbValue {
   void write(std::uint64_t key, std::uint64_t stamp, std::span<std::byte> into) const;
   /// The stamp of a whole value of this key; nothing where it is anything else.
   std::optional<std::uint64_t> stamp(std::uint64_t key, Bytes value) const;
+  /// What the value says of whose it is; nothing where it is too short for that.
+  static std::optional<std::uint64_t> number(Bytes value);
   std::uint32_t bytes() const { return bytes_; }
 
  private:

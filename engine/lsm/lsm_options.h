@@ -34,6 +34,7 @@ struct LsmStatistics {
   std::uint64_t flush_bytes = 0;  ///< written by flushes
   std::uint64_t compaction_bytes = 0;  ///< written by compactions
   std::uint64_t files = 0;             ///< that there are now
+  std::uint64_t file_bytes = 0;        ///< theirs
 };
 
 }  // namespace muster::lsm

@@ -247,6 +247,9 @@ void LsmTable::verify() const {
 
 LsmStatistics LsmTable::statistics() const {
   const Traffic& traffic = parts_.store().traffic();
+  const std::shared_ptr<const Levels> levels = parts_.store().levels();
+  std::uint64_t file_bytes = 0;
+  for (unsigned level = 0; level < kLevels; ++level) file_bytes += levels->bytes(level);
   // relaxed: counts
   return {.flushes = flushes_.load(std::memory_order_relaxed),
           .compactions = traffic.compactions.load(std::memory_order_relaxed),
@@ -254,7 +257,8 @@ LsmStatistics LsmTable::statistics() const {
           .stopped = stopped_.load(std::memory_order_relaxed),
           .flush_bytes = traffic.flush_written.load(std::memory_order_relaxed),
           .compaction_bytes = traffic.compaction_written.load(std::memory_order_relaxed),
-          .files = parts_.store().levels()->tables()};
+          .files = levels->tables(),
+          .file_bytes = file_bytes};
 }
 
 }  // namespace muster::lsm

@@ -82,6 +82,10 @@ BufferStatistics BufferManager::statistics() const {
     sum.evictions += some.evictions.load(std::memory_order_relaxed);
     sum.writes += some.writes.load(std::memory_order_relaxed);
   }
+  if (double_write_) sum.double_write_bytes = double_write_->bytes_written();
+  for (TableId id = 0; id < kMaxTables; ++id) {
+    if (is_open(id)) sum.file_bytes += space(id).file_bytes();
+  }
   return sum;
 }
 

@@ -47,9 +47,11 @@ struct BufferOptions {
 };
 
 struct BufferStatistics {
-  std::uint64_t misses = 0;     ///< pages read from a file
-  std::uint64_t evictions = 0;  ///< pages whose memory was given back
-  std::uint64_t writes = 0;     ///< pages written to a file
+  std::uint64_t misses = 0;              ///< pages read from a file
+  std::uint64_t evictions = 0;           ///< pages whose memory was given back
+  std::uint64_t writes = 0;              ///< pages written to a file
+  std::uint64_t double_write_bytes = 0;  ///< written to the double-write area
+  std::uint64_t file_bytes = 0;          ///< of the tables' files, now
 };
 
 /// Keeps pages of tables in memory, a fixed number at a time, without a hash table (vmcache, SIGMOD'23): a

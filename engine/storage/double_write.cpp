@@ -94,6 +94,7 @@ std::unique_lock<std::mutex> DoubleWrite::keep(WriteBatch& batch) {
     position_ = 0;
   }
   file_.write_at(position_, bytes);
+  bytes_written_.fetch_add(bytes.size(), std::memory_order_relaxed);
   failed_ = true;
   file_.sync_data();
   failed_ = false;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -61,6 +62,8 @@ class DoubleWrite {
   /// Makes the copies durable here. The caller then writes them to their places and holds the lock until it has;
   /// it waits for no latch meanwhile, since holders of latches wait for this lock.
   [[nodiscard]] std::unique_lock<std::mutex> keep(WriteBatch& batch);
+  /// In all. Any thread.
+  std::uint64_t bytes_written() const { return bytes_written_.load(std::memory_order_relaxed); }
 
  private:
   std::mutex mutex_;
@@ -69,6 +72,7 @@ class DoubleWrite {
   const std::uint64_t bytes_;
   std::uint64_t position_ = 0;  // under mutex_, as is what follows
   bool failed_ = false;
+  std::atomic<std::uint64_t> bytes_written_{0};  // relaxed: a count
 };
 
 /// At opening, while nobody uses the files: puts the newest copy of each page that is torn in its table's file

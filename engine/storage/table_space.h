@@ -60,6 +60,7 @@ class TableSpace {
   /// `sealed`: what the page holds, as the file is to hold it. Under a latch that keeps the page still.
   void write(PageNumber number, Bytes sealed) { file_.write_at(number * kPageBytes, sealed); }
   void sync() { file_.sync_data(); }
+  std::uint64_t file_bytes() const { return file_.size(); }
   /// `what` goes on where "page 7 of table t (its file), LSN 4711," ends.
   DamageError damage(PageNumber number, Lsn lsn, std::string_view what) const;
 

@@ -23,6 +23,7 @@ KINDS = {  # the keys of each, beside `text`, `panel`, `at` and `needs`
 }
 COMMON = {"kind", "text", "panel", "at", "needs"}
 LEAST, MOST = "least", "most"  # values of a key: the smallest and the largest that was measured
+BEST, WORST = "best", "worst"  # of a key: with the largest and the smallest median, of what the conditions before it leave
 NEAR, FAR = "near", "far"  # of the two NUMA nodes that were measured, the first and the second
 SIBLINGS = "siblings"  # of placements: the one that is a list of units
 NEEDS = {  # what a claim may need of a machine, and how much of it a machine has
@@ -44,6 +45,7 @@ class Table:
     unit: str
     values: dict  # tuple of sorted (key, value) -> {repetition: value}
     disturbed: dict = field(default_factory=dict)  # such a tuple -> what disturbed a repetition: the kinds
+    parts: list = field(default_factory=list)  # tables of what its values are made of, for a stack of bars
 
     def where(self, conditions):
         """The points that have these values, as {key: value} each."""
@@ -52,6 +54,9 @@ class Table:
             there = [point[key] for point in found if key in point]
             if value in (LEAST, MOST) and there:
                 value = min(there) if value == LEAST else max(there)
+            if value in (BEST, WORST) and there:
+                ranked = sorted((point for point in found if key in point), key=self.median)
+                value = ranked[-1 if value == BEST else 0][key]
             if value in (NEAR, FAR):
                 nodes = sorted({one for one in there if str(one).startswith("node:")}, key=lambda one: int(one[5:]))
                 value = dict(zip((NEAR, FAR), nodes)).get(value, value)

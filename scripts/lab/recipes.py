@@ -6,12 +6,14 @@ scripts/figures/README.md describes the form. A recipe is data: matrices are scr
 import copy
 import difflib
 import json
+import statistics
 from dataclasses import dataclass
 
 from lab import claims, matrix, measurements, results
-from lab.claims import Table
+from lab.claims import BEST, WORST, Table
 from lab.command import RequestError
 from lab.place import ROOT
+from lab.recipe_measures import MEASURES, TIME, OverTime
 from lab.runs import flat
 
 FOLDER = ROOT / "scripts/figures"
@@ -32,26 +34,10 @@ PRESETS = {
     "full": Preset(10, {"warmup_s": 2, "window_s": 10, "windows": 3}, 50),  # runs of 30 s, ten of each, as Aether's
 }
 
-MEASURES = {  # what a panel may draw: title, unit (None: the result's), and how a repetition says it
-    "throughput": ("throughput", None, lambda result, repetition: repetition["throughput"]["median"]),
-    "bandwidth": ("bandwidth", "bytes/s", lambda result, repetition: repetition["bytes_per_s"]["median"]),
-    "lag": ("boundary lag p50", "bytes", lambda result, repetition: repetition["boundary_lag_bytes"]["p50"]),
-    "lag_p99": ("boundary lag p99", "bytes", lambda result, repetition: repetition["boundary_lag_bytes"]["p99"]),
-    "idle_share": ("idle share of the units used", "%", lambda result, repetition: _idle_share(result, repetition)),
-    "hit_share": ("operations that read no page from a file", "%", lambda result, repetition: _hit_share(result, repetition)),
-    "retracted_share": ("begins of readers that were taken back", "%", lambda _, repetition: _retracted_share(repetition)),
-    "latency": ("commit latency p50", "us", lambda result, repetition: repetition["commit_latency_us"]["p50"]),
-    "latency_p99": ("commit latency p99", "us", lambda result, repetition: repetition["commit_latency_us"]["p99"]),
-    "latency_p999": ("commit latency p99.9", "us", lambda result, repetition: repetition["commit_latency_us"]["p999"]),
-    "abort_share": ("tries that were rolled back", "%", lambda _, repetition: _abort_share(repetition)),
-    # Of a benchmark: the field of its entry.
-    "advance_time": ("time of an advance", "ns", "real_time"),
-    "records_time": ("time of 10,000 records", "ms", "real_time"),
-    "lost": ("finished transactions that a crash takes back", "transactions", "lost"),
-}
 KEYS = {"figure", "name", "title", "source", "published", "differs", "sweep", "steps", "benchmarks", "repetition_s"}
 KEYS |= {"presets", "panels", "claims", "unsupported"}
-PANEL_KEYS = {"name", "title", "y", "x", "by", "where", "over", "log", "bars"}
+PANEL_KEYS = {"name", "title", "y", "x", "by", "where", "over", "log", "bars", "stack"}
+PRESET_KEYS = {"base", "axes", "repetitions"}
 STEP = "step"  # the key that stands for those that the steps set
 
 
@@ -78,11 +64,12 @@ class Recipe:
         if self._sweep is None:
             return None
         document = copy.deepcopy(self._sweep)
-        document["repetitions"] = PRESETS[preset].repetitions
-        document["base"] = {**document.get("base", {}), **PRESETS[preset].base}
+        own = self._presets.get(preset, {})
+        document["repetitions"] = own.get("repetitions", PRESETS[preset].repetitions)
+        document["base"] = {**document.get("base", {}), **PRESETS[preset].base, **own.get("base", {})}
         if self.steps:
             document["parts"] = [{"base": _nested(document["base"], settings)} for _, settings in self.steps]
-        document.setdefault("axes", {}).update(self._presets.get(preset, {}).get("axes", {}))
+        document.setdefault("axes", {}).update(own.get("axes", {}))
         return matrix.checked(document)
 
     def sweep_folder(self, out):
@@ -103,6 +90,7 @@ class Recipe:
             if not table.values:
                 raise RequestError.of(f"{self.path.name}: panel", panel["name"], "points that the recipe measures")
             made[panel["name"]] = table
+            table.parts = [of_results(found, {**panel, "y": part}, self.steps) for part in panel.get("stack", [])]
         return made, found, document
 
     def judged(self, tables, machine):
@@ -168,11 +156,17 @@ def of_results(found, panel, steps=()):
         configuration = dict(flat(results.without_place(result["configuration"])))
         seed, point = configuration.pop("seed"), _point(_step_for_settings(configuration, steps))
         at_point, kinds = table.values.setdefault(point, {}), table.disturbed.setdefault(point, set())
+        kinds.update(line.partition(":")[0] for lines in results.disturbances(result) for line in lines)
         for number, repetition in enumerate(result["repetitions"]):
+            if isinstance(value, OverTime):
+                for seconds, measured in value.values(repetition):
+                    moment = _point({**dict(point), TIME: seconds})
+                    table.values.setdefault(moment, {})[seed, number] = measured
+                    table.disturbed[moment] = kinds
+                continue
             measured = value(result, repetition)
             if measured is not None:
                 at_point[seed, number] = measured
-        kinds.update(line.partition(":")[0] for lines in results.disturbances(result) for line in lines)
     return _shaped(table, panel)
 
 
@@ -194,53 +188,34 @@ def _shaped(table, panel):
         table.values = {point: of for point, of in table.values.items() if dict(point).get(key) in wanted}
     table.values = {point: of for point, of in table.values.items() if of}
     for key, (upper, lower) in panel.get("over", {}).items():
-        divided, disturbed = {}, {}
-        for point, of in table.values.items():
-            others = dict(point)
-            if others.pop(key) == upper:
-                below = _point({**others, key: lower})
-                ratios = {i: value / table.values[below][i] for i, value in of.items() if table.values.get(below, {}).get(i)}
-                if ratios:
-                    divided[_point(others)] = ratios
-                    disturbed[_point(others)] = table.disturbed.get(point, set()) | table.disturbed.get(below, set())
-        table.values, table.disturbed, table.title, table.unit = divided, disturbed, f"ratio of {table.title}", ""
+        _divide(table, key, upper, lower)
     return table
+
+
+def _divide(table, key, upper, lower):
+    """Puts in the place of the table's points the ratios of those with the one value of the key to those with the other."""
+    groups = {}
+    for point in table.values:
+        others = dict(point)
+        value = others.pop(key)
+        groups.setdefault(_point(others), {})[value] = point
+    divided, disturbed = {}, {}
+    for others, points in groups.items():
+        ranked = sorted(points, key=lambda value: statistics.median(table.values[points[value]].values()))
+        named = {BEST: ranked[-1], WORST: ranked[0]}
+        pair = [points.get(named.get(value, value)) for value in (upper, lower)]
+        if None in pair:
+            continue
+        over, under = (table.values[point] for point in pair)
+        ratios = {i: value / under[i] for i, value in over.items() if under.get(i)}
+        if ratios:
+            divided[others] = ratios
+            disturbed[others] = set().union(*(table.disturbed.get(point, ()) for point in pair))
+    table.values, table.disturbed, table.title, table.unit = divided, disturbed, f"ratio of {table.title}", ""
 
 
 def _point(configuration):
     return tuple(sorted((key, tuple(value) if isinstance(value, list) else value) for key, value in configuration.items()))
-
-
-def _idle_share(result, repetition):
-    """Of the processing units that the run was pinned to; None where the kernel did not say how long its threads ran."""
-    busy_ns = ((repetition.get("activity") or {}).get("software") or {}).get("task_clock_ns")
-    placement = result["placement"]
-    units = {worker["asked"] for worker in placement["workers"]} | {(placement["flusher"] or {}).get("asked")}
-    used = len(units - {None})
-    if busy_ns is None or not used:
-        return None
-    seconds = sum(window["seconds"] for window in repetition["windows"])
-    return 100 * max(0.0, 1 - busy_ns / 1e9 / seconds / used)
-
-
-def _hit_share(result, repetition):
-    """An operation that reads two pages counts twice; None where it is not known."""
-    misses = (repetition.get("buffers") or {}).get("misses")
-    operations = sum(window["operations"] for window in repetition["windows"])
-    operations *= result["configuration"].get("ycsb", {}).get("operations", 1)
-    return None if misses is None or not operations else 100 * max(0.0, 1 - misses / operations)
-
-
-def _retracted_share(repetition):
-    begins = repetition.get("begins") or {}
-    ended = sum(begins.values())
-    return 100 * begins["retracted"] / ended if ended else None
-
-
-def _abort_share(repetition):
-    counts = repetition["transactions"]
-    tries = counts["committed"] + counts["aborted"]
-    return 100 * counts["aborted"] / tries if tries else None
 
 
 def _benchmarks(path):
@@ -266,10 +241,15 @@ def _check(document, name):
     unset = sorted({key for step in later for key in step} - set(first))
     if unset:
         raise RequestError.of(f"{name}: steps", unset, "the first step to set what a later one changes")
+    for preset, own in document.get("presets", {}).items():
+        if preset not in PRESETS or set(own) - PRESET_KEYS:
+            raise RequestError.of(f"{name}: presets", preset, ", ".join(PRESETS) + ", and of each only " + ", ".join(sorted(PRESET_KEYS)))
     panels = document.get("panels", [])
     if not panels or not ("sweep" in document or "benchmarks" in document):
         raise RequestError.of(name, "panels", "one at least, and a sweep or benchmarks to draw")
     for panel in panels:
+        if set(panel.get("stack", [])) - set(MEASURES):
+            raise RequestError.of(f"{name}: panel {panel['name']}: stack", panel["stack"], "some of " + ", ".join(MEASURES))
         if set(panel) - PANEL_KEYS or panel.get("y") not in MEASURES or not {"name", "x", "by"} <= set(panel):
             raise RequestError.of(f"{name}: panel", panel, "name, x, by, and y one of " + ", ".join(MEASURES))
     for number, claim in enumerate(document.get("claims", [])):

@@ -56,7 +56,7 @@ def _section(section, drawn):
             panels_of_part.append({"title": title, "figures": _numbered(made, drawn), "absent": absent})
         loads = figures.of_load(groups)
         made = [
-            tables.origin(found), tables.points(groups), tables.placement(found), tables.disturbed(found),
+            tables.origin(found), tables.points(groups), tables.storage(groups), tables.placement(found), tables.disturbed(found),
             tables.activity(found), tables.not_measured(found), tables.verification(found), tables.every_result(found),
         ]  # fmt: skip
         parts.append({"panels": panels_of_part, "loads": _numbered(loads, drawn), "tables": made})

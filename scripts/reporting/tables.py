@@ -65,6 +65,36 @@ def _median(of_point, *path):
     return statistics.median(values) if values else None
 
 
+CAUSES = ("log", "page", "double_write", "flush", "compaction")
+
+
+def storage(groups):
+    """What was written, a byte of user data, and what the data takes; no rows where nothing was changed."""
+    rows = []
+    for title, group in zip(panels.titles(groups), groups):
+        for algorithm in group.algorithms():
+            for threads in group.threads(algorithm):
+                of_point = [r for run in group.runs[algorithm, threads].values() for r in run["repetitions"]]
+                written = [_over(of_point, f"{cause}_bytes", "user_bytes") for cause in CAUSES]
+                if written[0] is not None:
+                    rows.append(
+                        [title, group.known.title(algorithm), threads, *written, _over(of_point, "file_bytes", "live_bytes")]
+                        + [_median(of_point, "storage", "log_kept_bytes"), _median(of_point, "lsm", "files")]
+                        + [_median(of_point, "lsm", "slowed"), _median(of_point, "lsm", "stopped")]
+                    )
+    columns = ["configuration", "algorithm", "threads", "log", "pages", "double-write area", "flushes", "compactions", "space"]
+    columns += ["log kept, bytes", "files", "changes slowed", "changes stopped"]
+    note = "Medians over repetitions. From log to compactions: bytes written a byte of keys and values that were committed; space: bytes of table files a live byte."
+    return table("Bytes by cause", columns, rows, note)
+
+
+def _over(of_point, key, unit):
+    """The median of a ratio of two numbers of `storage`."""
+    pairs = [(number(get(r, "storage", key)), number(get(r, "storage", unit))) for r in of_point]
+    ratios = [value / of for value, of in pairs if value is not None and of]
+    return statistics.median(ratios) if ratios else None
+
+
 def every_result(found):
     rows = [
         [get(r, "configuration", "algorithm"), get(r, "configuration", "threads"), get(r, "configuration", "seed"), statistics.median(rates(r))]

@@ -35,6 +35,24 @@ def activity(disturbed=()):
     }
 
 
+def storage(durable):
+    """What an LSM tree wrote and takes: 6.5 bytes written, and 1.25 held, a byte of user data."""
+    return {
+        "storage": {
+            "user_bytes": 1000,
+            "log_bytes": 2500,
+            "page_bytes": 0,
+            "double_write_bytes": 0,
+            "flush_bytes": 1000,
+            "compaction_bytes": 3000,
+            "file_bytes": 12500,
+            "log_kept_bytes": 2500 if durable else None,
+            "live_bytes": 10000,
+        },
+        "lsm": {"flushes": 2, "compactions": 1, "slowed": 3, "stopped": 1, "files": 4},
+    }
+
+
 STRANGER = {"title": "A stranger", "place": len(DESCRIBED), "unsafe": False, "stalls_on_idle": False}
 
 
@@ -86,6 +104,14 @@ def result(workload="append", algorithm="border_collie", threads=1, seed=1, rate
             "frames": 65536,
             "early_lock_release": False,
             "policy": "durable" if durable else "pipelined",
+            "table": "lsm",
+        }
+        configuration["lsm"] = {
+            "memtable_bytes": 16777216,
+            "block_cache_bytes": 67108864,
+            "compaction": "leveled",
+            "compression": "lz4",
+            "bloom_bits": 10,
         }
         configuration["log"] = {
             "device": "file" if durable else "memory",
@@ -157,6 +183,7 @@ def result(workload="append", algorithm="border_collie", threads=1, seed=1, rate
                 ),
                 "waits": {"room": nothing, "predecessor": nothing, "lock": nothing},
                 "transactions": {"committed": 10, "aborted": 1, "deadlocks": 1} if ycsb else None,
+                **(storage(durable) if ycsb else {}),
                 "activity": activity(disturbed),
             }
         ],
@@ -421,6 +448,9 @@ def series(windows, chance):
         "commit_latency_max_us": [None] + [500.0] * some,
         "boundary_lag_max_bytes": [None] + [480] * some,
         "durable_lag_bytes": [960] + [0] * some,
+        "table_bytes": [0] * some + [4000],
+        "slowed": [0] * some + [3],
+        "stopped": [0] * some + [1],
     }
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import project
 import samples
+from lab import results
 from project import PYTHON, ROOT
-from reporting import material, page
+from reporting import material, page, tables
 
 
 def places(value, above=()):
@@ -116,6 +117,19 @@ class Reports(unittest.TestCase):
         html = self.html()
         for words in ("Four percentiles only", "no `series`", "Disturbed repetitions: nothing", "No claims"):
             self.assertIn(words, html)
+
+    def test_bytes_are_shown_by_cause(self):
+        self.write([samples.result("ycsb", seed=seed) for seed in (1, 2)])
+        found = material.read(self.results)
+        (section,) = found.sections
+        (origin,) = section.origins()
+        shown = tables.storage(results.groups(origin))
+        (row,) = shown["rows"]
+        self.assertEqual(row[3:], [2.5, 0, 0, 1, 3, 1.25, 2500, 4, 3, 1])
+        self.assertEqual(len(row), len(shown["columns"]))
+        self.assertIn("Bytes by cause", self.html())
+        (nothing,) = [tables.storage(results.groups([samples.result()]))]
+        self.assertEqual(nothing["rows"], [])
 
     def test_threads_are_shown_where_they_were_asked_and_found(self):
         moved = samples.result(threads=2)

@@ -55,6 +55,7 @@ class RealOutput(unittest.TestCase):
             ["algorithm=mutex", "ycsb.mix=C", "log.device=memory", "engine.policy=pipelined"],
             ["algorithm=mutex", "ycsb.mix=A", "ycsb.reads=0"],
             ["algorithm=mutex", "ycsb.mix=load", "log.device=memory"],
+            ["algorithm=mutex", "ycsb.mix=E", "engine.table=lsm", "lsm.memtable_bytes=65536"],
             ["algorithm=consolidation", "ycsb.mix=F", "threads=4", "oversubscribe=true", "repetitions=2"],
         ):
             with self.subTest(settings=" ".join(settings)):
@@ -99,6 +100,10 @@ class Schema(unittest.TestCase):
         "machine.verdicts",
         "not_measured",
         "repetitions.0.activity",
+        "repetitions.0.storage",
+        "repetitions.0.lsm",
+        "configuration.lsm",
+        "configuration.engine.table",
         "configuration.engine.directory",
         *(f"configuration.log_buffer.{key}" for key in ("delegation_chain", "slot_pool", "insert_locks", "link_window", "lock")),
         *(f"repetitions.0.activity.counters.{key}" for key in ("cycles", "instructions", "cache_misses")),

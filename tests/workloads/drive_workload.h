@@ -18,16 +18,19 @@ inline std::uint64_t drive(Workload& workload, std::uint32_t threads, std::uint6
   RunControl control;
   std::vector<WorkerProgress> progress(threads);
   std::vector<std::exception_ptr> failures(threads);
-  const auto measure = [&] {
-    control.measure();
-    workload.window_edge(workload.sample({}));
-  };
-  if (warm_up == 0) measure();
   const auto counted = [&] {
-    std::uint64_t sum = 0;
-    for (const WorkerProgress& p : progress) sum += p.operations.load();
+    Progressed sum;
+    for (const WorkerProgress& p : progress) {
+      sum.operations += p.operations.load();
+      sum.bytes += p.bytes.load();
+    }
     return sum;
   };
+  const auto measure = [&] {
+    control.measure();
+    workload.window_edge(workload.sample(counted()));
+  };
+  if (warm_up == 0) measure();
   std::thread drainer;
   if (workload.drains()) drainer = std::thread([&] { workload.drain(control); });
   std::vector<std::thread> workers;
@@ -42,12 +45,12 @@ inline std::uint64_t drive(Workload& workload, std::uint32_t threads, std::uint6
     });
   }
   const auto wait_for = [&](std::uint64_t wanted) {
-    for (Backoff backoff; counted() < wanted && !control.stopped(); backoff.pause()) {}
+    for (Backoff backoff; counted().operations < wanted && !control.stopped(); backoff.pause()) {}
   };
   wait_for(warm_up);
   if (warm_up != 0) measure();
   wait_for(operations);
-  workload.window_edge(workload.sample({counted(), 0}));
+  workload.window_edge(workload.sample(counted()));
   control.stop();
   for (std::thread& worker : workers) worker.join();
   control.workers_left();
@@ -55,7 +58,7 @@ inline std::uint64_t drive(Workload& workload, std::uint32_t threads, std::uint6
   for (const std::exception_ptr& failure : failures) {
     if (failure) std::rethrow_exception(failure);
   }
-  return counted();
+  return counted().operations;
 }
 
 }  // namespace muster::testing

@@ -13,7 +13,7 @@
 
 namespace muster::testing {
 
-enum class Fault { none, loses_updates, loses_insertions, tears_a_value, reads_a_stranger };
+enum class Fault { none, repeats_a_row, loses_updates, loses_insertions, tears_a_value, reads_a_stranger };
 
 class ErringSession final : public Session {
  public:
@@ -49,7 +49,14 @@ class ErringSession final : public Session {
   }
   Status remove(TableId table, Bytes key) override { return inner_->remove(table, key); }
   Status scan(TableId table, Bytes from, const std::function<bool(Bytes, Bytes)>& visit) override {
-    return inner_->scan(table, from, visit);
+    return inner_->scan(table, from, [&](Bytes key, Bytes value) {
+      if (++rows_ < 50) return visit(key, value);
+      if (fault_ == Fault::repeats_a_row) return visit(key, value) && visit(key, value);
+      std::vector<std::byte> shown(value.begin(), value.end());
+      if (fault_ == Fault::tears_a_value) shown.back() ^= std::byte{1};
+      if (fault_ == Fault::reads_a_stranger) shown.swap(before_);
+      return visit(key, shown);
+    });
   }
   Status lock_table(TableId table, LockMode mode) override { return inner_->lock_table(table, mode); }
   void abort() override { inner_->abort(); }
@@ -70,6 +77,7 @@ class ErringSession final : public Session {
   std::unique_ptr<Session> inner_;
   Fault fault_;
   int reads_ = 0;
+  int rows_ = 0;
   int updates_ = 0;
   int insertions_ = 0;
   std::vector<std::byte> before_;  // what was read before, mostly another key's

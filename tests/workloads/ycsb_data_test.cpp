@@ -1,3 +1,4 @@
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -98,6 +99,17 @@ TEST_CASE("YcsbOperations: each mix has its share of reads, and one seed repeats
   CHECK(share_of_reads(YcsbMix::a, 0) == 0);
   CHECK(std::abs(share_of_reads(YcsbMix::b, 0.2) - 0.2) < 0.03);
   CHECK(share_of_reads(YcsbMix::f, 1) == 1);
+
+  YcsbOptions scans;
+  scans.mix = YcsbMix::e;
+  scans.operations = 10'000;
+  scans.scan_records = 7;
+  std::vector<YcsbOperation> of_e;
+  YcsbOperations(scans, 5, 1).next(of_e);
+  std::array<int, 8> lengths{};
+  for (const YcsbOperation& one : of_e) ++lengths.at(one.kind == YcsbOperation::Kind::scan ? one.records : 0);
+  CHECK(std::abs(lengths[0] - 500) < 100);  // insertions
+  for (int records = 1; records <= 7; ++records) CHECK(std::abs(lengths.at(records) - 9500 / 7) < 200);
 
   YcsbOptions options;
   options.operations = 100;

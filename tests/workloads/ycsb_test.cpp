@@ -42,8 +42,9 @@ struct Ran {
 
 Ran run(const YcsbOptions& options, const DatabaseOptions& database, CommitPolicy policy,
         std::uint32_t threads, Fault fault = Fault::none, const LoadOptions& load = {},
-        Isolation isolation = Isolation::two_phase_locking) {
+        Isolation isolation = Isolation::two_phase_locking, TableKind table = TableKind::btree) {
   const EngineRun engine{.database = database,
+                         .table = table,
                          .policy = policy,
                          .isolation = isolation,
                          .threads = threads,
@@ -74,7 +75,7 @@ std::string error(YcsbMix mix, Fault fault) {
 }
 
 TEST_CASE("YCSB: every policy runs over every mix, and what it did is verified") {
-  for (const YcsbMix mix : {YcsbMix::a, YcsbMix::b, YcsbMix::c, YcsbMix::f, YcsbMix::load}) {
+  for (const YcsbMix mix : {YcsbMix::a, YcsbMix::b, YcsbMix::c, YcsbMix::e, YcsbMix::f, YcsbMix::load}) {
     for (const CommitPolicy policy :
          {CommitPolicy::durable, CommitPolicy::group, CommitPolicy::pipelined, CommitPolicy::async}) {
       INFO("mix " << static_cast<int>(mix) << ", policy " << static_cast<int>(policy));
@@ -118,6 +119,28 @@ TEST_CASE("YCSB: the load phase inserts at random places, and every insertion is
 
 TEST_CASE("YCSB: an insertion that is lost fails the run") {
   CHECK(error(YcsbMix::load, Fault::loses_insertions).find("found no whole value") != std::string::npos);
+}
+
+TEST_CASE("YCSB: scans over both kinds of tables are verified, and insertions are found again") {
+  for (const TableKind kind : {TableKind::btree, TableKind::lsm}) {
+    const TemporaryDirectory folder;
+    YcsbOptions options = small(YcsbMix::e);
+    options.scan_records = 20;
+    options.reads = 0.7;
+    const Ran ran = run(options, in_memory(folder), CommitPolicy::durable, 2, Fault::none, {},
+                        Isolation::two_phase_locking, kind);
+    REQUIRE(ran.checks.size() >= 4);
+    CHECK(ran.checks.at(2).name.starts_with("scans"));
+    CHECK(ran.checks.at(2).count > 400);
+    CHECK(ran.checks.at(3).name.starts_with("insertions found"));
+    CHECK(ran.checks.at(3).count > 100);
+  }
+}
+
+TEST_CASE("YCSB: a scan that shows a torn value, another key's or a row twice fails the run") {
+  CHECK(error(YcsbMix::e, Fault::tears_a_value).find("expected a whole value") != std::string::npos);
+  CHECK(error(YcsbMix::e, Fault::reads_a_stranger).find("expected a whole value") != std::string::npos);
+  CHECK(error(YcsbMix::e, Fault::repeats_a_row).find("expected rising keys") != std::string::npos);
 }
 
 TEST_CASE("YCSB: without reads every transaction updates") {
