@@ -14,6 +14,7 @@
 #include "engine/checkpointer.h"
 #include "engine/error.h"
 #include "engine/io/file.h"
+#include "engine/lsm/options_check.h"
 #include "engine/lsm_tables.h"
 #include "engine/storage/high_water.h"
 #include "engine/table_files.h"
@@ -65,10 +66,7 @@ DatabaseOptions checked(DatabaseOptions options) {
             options.log.segment_bytes));
   }
   check_frames(options);
-  if (options.lsm.memtable_bytes < lsm::LsmOptions::kMemtableBytesMin) {
-    throw ConfigError("lsm.memtable_bytes", std::to_string(options.lsm.memtable_bytes),
-                      fmt::format("want {} at least", lsm::LsmOptions::kMemtableBytesMin));
-  }
+  lsm::check(options.lsm);
   if (options.partitions < 1 || options.partitions > kPartitionsMax) {
     throw ConfigError("engine.partitions", std::to_string(options.partitions),
                       fmt::format("want 1 to {}", kPartitionsMax));

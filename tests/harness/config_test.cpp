@@ -240,6 +240,19 @@ TEST_CASE("bad configurations: one line with key, value and what would do") {
   CHECK(error("[]").starts_with("configuration = []: want an object with workload"));
 }
 
+TEST_CASE("configuration: lsm keys may stand beside B+ trees, so that one matrix varies engine.table") {
+  const std::string btree = R"({"workload": "ycsb", "algorithm": "mutex", "log": {"device": "memory"}})";
+  CHECK(read(btree, {"engine.table=btree", "lsm.memtable_bytes=65536"}).database.lsm.memtable_bytes == 65536);
+  CHECK(ycsb_error("lsm.memtable_bytes=100") ==
+        "lsm.memtable_bytes = 100: want an integer from 65536 to 68719476736");
+  CHECK(ycsb_error("lsm.bloom_bits=25") == "lsm.bloom_bits = 25: want an integer from 0 to 24");
+  CHECK(ycsb_error("lsm.block_cache_bytes=-1")
+            .starts_with("lsm.block_cache_bytes = -1: want an integer from 0"));
+  CHECK(ycsb_error("lsm.compaction=none") ==
+        R"(lsm.compaction = "none": want one of "leveled", "size_tiered")");
+  CHECK(append_error("lsm.bloom_bits=5").starts_with("lsm = "));
+}
+
 TEST_CASE("bad JSON: file, line and column, and a key that stands there twice") {
   CHECK(error("{\"workload\": \"append\",\n \"algorithm\": mutex}") ==
         "test.json: line 2, column 15: want JSON");
