@@ -77,6 +77,14 @@ bool LsmTable::flush_one() {
   return true;
 }
 
+/// Looks first whether there is room, before a memtable is made.
+bool LsmTable::switch_memtable(const TreeParts::Memtable* full) {
+  const bool may_switch = read([&](const TreeView& view) {
+    return view.memtables[0].memtable == full && view.count < TreeParts::kMemtables;
+  });
+  return may_switch && tree_.switch_memtable(full);
+}
+
 /// For a change that found no room for a new memtable: it has gone on, and perhaps no other change comes.
 bool LsmTable::switch_if_full() {
   const TreeParts::Memtable* full = nullptr;
@@ -85,7 +93,7 @@ bool LsmTable::switch_if_full() {
     if (active->bytes() >= parts_.options().memtable_bytes) full = active;
     return true;
   });
-  if (full == nullptr || !tree_.switch_memtable(full)) return false;
+  if (full == nullptr || !switch_memtable(full)) return false;
   update_pressure();
   return true;
 }
@@ -103,7 +111,7 @@ void LsmTable::after_change(const TreeParts::Memtable* full) {
   if (full == nullptr) [[likely]]
     return;
   if (!has_background_) return make_room(full);
-  if (tree_.switch_memtable(full)) {
+  if (switch_memtable(full)) {
     wake();
   } else {
     update_pressure();
@@ -113,7 +121,7 @@ void LsmTable::after_change(const TreeParts::Memtable* full) {
 /// Without a background, while restart redoes and undoes. During the first reading of the log a memtable does not become full
 /// (redo_room): nothing is written then.
 void LsmTable::make_room(const TreeParts::Memtable* full) {
-  tree_.switch_memtable(full);
+  switch_memtable(full);
   while (flush_one()) {}
 }
 
@@ -183,7 +191,7 @@ Lsn LsmTable::write_back() {
   try {
     for (Backoff backoff; !is_written(); backoff.pause()) {
       throw_if_failed();
-      tree_.switch_memtable(active);
+      switch_memtable(active);
       while (flush_one()) {}
     }
   } catch (...) {

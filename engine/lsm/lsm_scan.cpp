@@ -33,7 +33,9 @@ bool LsmTable::Scan::run(const std::function<bool(const TableRecord& record)>& v
 }
 
 /// Copies the next rows. An insertion that was under way among them may hold the lock of a gap that is gone by now, with a ghost:
-/// then the scan's own locks tell nothing of it, and the scan waits for it.
+/// then the scan's own locks tell nothing of it, and the scan waits for it. An insertion that is announced later finds at least the
+/// view that the scan has looked at before; in that view no ghost goes, and the scan copies from no other. So later insertions
+/// keep no scan waiting.
 void LsmTable::Scan::fill() {
   if (!rows_.empty()) {
     const Bytes last = key_of(rows_.back());
@@ -42,14 +44,18 @@ void LsmTable::Scan::fill() {
     rows_wanted_ = std::min(2 * rows_wanted_, kRowsMax);
   }
   std::vector<PendingInsertions::Seen> seen;
+  Signature before;
   do {
+    before = table_.read(signature_of);
     PendingInsertions::fence();
     table_.insertions_.note(cursor_, seen);
-    table_.read([&](const TreeView& view) {
-      copy(view);
-      return true;
-    });
-  } while (!insertions_ended(seen));
+    do {
+      table_.read([&](const TreeView& view) {
+        copy(view);
+        return true;
+      });
+    } while (!insertions_ended(seen));
+  } while (signature_ != before);
 }
 
 void LsmTable::Scan::copy(const TreeView& view) {
@@ -71,15 +77,14 @@ void LsmTable::Scan::copy(const TreeView& view) {
   at_end_ = !at->valid();
 }
 
-/// Waits for the insertions whose key lies among the rows. False: there were such, so that the rows have to be read again.
-bool LsmTable::Scan::insertions_ended(const std::vector<PendingInsertions::Seen>& seen) const {
-  bool ended = true;
-  for (const PendingInsertions::Seen& insertion : seen) {
-    if (!at_end_ && compare_keys(insertion.key, key_of(rows_.back())) > 0) continue;
-    table_.insertions_.wait(insertion);
-    ended = false;
-  }
-  return ended;
+/// Waits for the insertions whose key lies among the rows, and forgets them. False: there were such, so that the rows have to be
+/// read again.
+bool LsmTable::Scan::insertions_ended(std::vector<PendingInsertions::Seen>& seen) const {
+  return std::erase_if(seen, [&](const PendingInsertions::Seen& insertion) {
+           if (!at_end_ && compare_keys(insertion.key, key_of(rows_.back())) > 0) return false;
+           table_.insertions_.wait(insertion);
+           return true;
+         }) == 0;
 }
 
 bool LsmTable::Scan::is_current() const {

@@ -49,7 +49,7 @@ class LsmTable::Scan final : public ScanPosition {
   }
   void fill();
   void copy(const TreeView& view);
-  bool insertions_ended(const std::vector<PendingInsertions::Seen>& seen) const;
+  bool insertions_ended(std::vector<PendingInsertions::Seen>& seen) const;
   bool is_current_in(const TreeView& view) const;
   bool shows(EntryIterator& entries, Bytes above) const;
   bool has_shown(const Entry& entry) const;

@@ -33,7 +33,7 @@ LsmTable::~LsmTable() {
 }
 
 /// Of the newest memtable that has the key, else of the files: of one key, memtables hold newer entries than files.
-LsmTable::Newest LsmTable::newest(const TreeView& view, Bytes key) {
+LsmTable::Newest LsmTable::newest(const TreeView& view, Bytes key, std::vector<std::byte>& buffer) {
   Newest found;
   for (std::uint32_t i = 0; i < view.count; ++i) {
     const std::optional<Entry> entry = view.memtables[i].memtable->find(key);
@@ -44,9 +44,9 @@ LsmTable::Newest LsmTable::newest(const TreeView& view, Bytes key) {
     return found;
   }
   bool tombstone = false;
-  if (view.tables.levels->find(key, found.buffer, tombstone, found.lsn)) {
+  if (view.tables.levels->find(key, buffer, tombstone, found.lsn)) {
     found.exists = !tombstone;
-    found.value = found.buffer;
+    found.value = buffer;
   }
   return found;
 }
@@ -60,9 +60,9 @@ std::unique_ptr<EntryIterator> LsmTable::entries(const TreeView& view) {
 
 Status LsmTable::find(Bytes key, std::vector<std::byte>& value) const {
   return read([&](const TreeView& view) {
-    const Newest found = newest(view, key);
+    const Newest found = newest(view, key, value);
     if (!found.exists) return Status::not_found;
-    value.assign(found.value.begin(), found.value.end());
+    if (found.value.data() != value.data()) value.assign(found.value.begin(), found.value.end());
     return Status::ok;
   });
 }
@@ -92,9 +92,10 @@ template <class Change>
 Status LsmTable::change_record(Bytes key, Change change) {
   admit();
   Status status = Status::ok;
+  std::vector<std::byte> buffer;
   const auto* const full = with_slot([&](std::uint32_t slot) {
     return write(key, slot, [&](const TreeView& view, Entry& entry) -> Lsn {
-      const Newest found = newest(view, key);
+      const Newest found = newest(view, key, buffer);
       if (!found.exists) {
         status = Status::not_found;
         return 0;
@@ -106,6 +107,20 @@ Status LsmTable::change_record(Bytes key, Change change) {
   return status;
 }
 
+/// Whether the key may come, while it is announced: it is not there, and nobody has locked its gap.
+Status LsmTable::may_insert(const TreeView& view, Bytes key, ChangeLog& log) const {
+  if (!log.guards_gaps(id_)) {
+    std::vector<std::byte> buffer;
+    return newest(view, key, buffer).exists ? Status::already_exists : Status::ok;
+  }
+  const std::unique_ptr<EntryIterator> next = entries(view);
+  next->seek(key);
+  if (next->valid() && compare_keys(next->entry().key, key) == 0)
+    return next->entry().tombstone ? Status::ok : Status::already_exists;  // a ghost's gap stays as it is
+  const Bytes successor = next->valid() ? next->entry().key : Bytes();
+  return log.may_insert(id_, key, next->valid() ? &successor : nullptr) ? Status::ok : Status::conflict;
+}
+
 Status LsmTable::insert(Bytes key, Bytes value, ChangeLog& log) {
   check_record(key, value);
   admit();
@@ -113,23 +128,8 @@ Status LsmTable::insert(Bytes key, Bytes value, ChangeLog& log) {
   const auto* const full = with_slot([&](std::uint32_t slot) {
     const PendingInsertions::Guard announced(insertions_, slot, key);
     return write(key, slot, [&](const TreeView& view, Entry& entry) -> Lsn {
-      const std::unique_ptr<EntryIterator> next = entries(view);
-      next->seek(key);
-      bool is_ghost = false;
-      if (next->valid() && compare_keys(next->entry().key, key) == 0) {
-        is_ghost = next->entry().tombstone;
-        if (!is_ghost) {
-          status = Status::already_exists;
-          return 0;
-        }
-      }
-      if (!is_ghost) {
-        const Bytes successor = next->valid() ? next->entry().key : Bytes();
-        if (!log.may_insert(id_, key, next->valid() ? &successor : nullptr)) {
-          status = Status::conflict;
-          return 0;
-        }
-      }
+      status = may_insert(view, key, log);
+      if (status != Status::ok) return 0;
       entry.value = value;
       return log.change(
           {.table = id_, .page = 0, .kind = ChangeKind::insert, .key = key, .before = {}, .after = value});
@@ -193,10 +193,10 @@ bool LsmTable::next_key(Bytes key, std::vector<std::byte>& next) const {
 bool LsmTable::redo(const RecordChange& change, Lsn record_end) {
   if (record_end <= flushed_) return false;
   bool applied = false;
-  std::vector<std::byte> sum;
+  std::vector<std::byte> sum, buffer;
   const auto* const full = with_slot([&](std::uint32_t slot) {
     return write(change.key, slot, [&](const TreeView& view, Entry& entry) -> Lsn {
-      const Newest found = newest(view, change.key);
+      const Newest found = newest(view, change.key, buffer);
       if (found.lsn >= record_end) return 0;
       entry.tombstone = change.kind == ChangeKind::remove;
       entry.value = change.after;

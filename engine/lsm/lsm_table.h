@@ -27,7 +27,8 @@ namespace muster::lsm {
 /// Removal    adds a tombstone, which is the ghost. A compaction drops it where no older entry is below and no transaction
 ///            needs its name. So a ghost may go although a scan has locked it. A scan goes on behind a live record only
 ///            (TableRecord::stays), and is_current() looks at all keys from there on.
-/// Insertion  The key is announced (pending_insertions.h) before the successor is looked up, and until the entry is there.
+/// Insertion  The key is announced (pending_insertions.h) before the successor is looked up, and until the entry is there. Where
+///            nobody guards gaps, no successor is looked up: that takes an iterator over all memtables and levels.
 /// Scan       copies some rows at a time, and shows them while it is in no section. It first waits for the insertions that were
 ///            under way in what it has copied, and copies it again.
 /// Redo       A change goes to the memtable if the key's newest entry is older. A memtable that is full is written at once.
@@ -81,10 +82,9 @@ class LsmTable final : public SelfStoredTable {
   struct Newest {
     Lsn lsn = 0;  ///< 0: there is none
     bool exists = false;
-    Bytes value;  ///< in `buffer`, or in a memtable of the view
-    std::vector<std::byte> buffer;
+    Bytes value;  ///< in the buffer, or in a memtable of the view
   };
-  static Newest newest(const TreeView& view, Bytes key);
+  static Newest newest(const TreeView& view, Bytes key, std::vector<std::byte>& buffer);
   static std::unique_ptr<EntryIterator> entries(const TreeView& view);
 
   /// What `use(slot)` returns, which has the slot for itself.
@@ -99,6 +99,7 @@ class LsmTable final : public SelfStoredTable {
   const TreeParts::Memtable* write(Bytes key, std::uint32_t slot, Change change);
   template <class Change>
   Status change_record(Bytes key, Change change);
+  Status may_insert(const TreeView& view, Bytes key, ChangeLog& log) const;
   std::mutex& latch_of(Bytes key) const;
 
   // lsm_background.cpp
@@ -106,6 +107,7 @@ class LsmTable final : public SelfStoredTable {
   void after_change(const TreeParts::Memtable* full);
   void make_room(const TreeParts::Memtable* full);
   bool flush_one();
+  bool switch_memtable(const TreeParts::Memtable* full);
   bool switch_if_full();
   void flush_memtables(const std::stop_token& stop);
   void compact_files(const std::stop_token& stop);

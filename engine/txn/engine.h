@@ -10,6 +10,7 @@
 #include "engine/txn/admission.h"
 #include "engine/txn/begin_record.h"
 #include "engine/txn/commit_queue.h"
+#include "engine/txn/gap_readers.h"
 #include "engine/txn/lock_manager.h"
 #include "engine/txn/serial_procedures.h"
 #include "engine/txn/serialization_graph.h"
@@ -56,6 +57,7 @@ class Engine {
   BeginCounters begins;
   LockManager locks;
   TableLocks table_locks;
+  GapReaders gap_readers;
   ActiveTransactions active;
   VersionStore versions;
   SerializationGraph serialization;

@@ -235,6 +235,19 @@ bool TransactionSession::may_insert(TableId table, Bytes key, const Bytes* succe
   return !gap_.before || try_lock(gap_name(table, key), LockMode::shared);
 }
 
+/// Under two-phase locking a scan alone locks gaps, so that without one there is no gap to ask for.
+bool TransactionSession::guards_gaps(TableId table) const {
+  if (versions_ && engine_.serialization.is_in_use()) return true;
+  const bool locks_gaps = level_ == Isolation::two_phase_locking || level_ == Isolation::read_committed;
+  return locks_gaps && engine_.gap_readers.any(table);
+}
+
+void TransactionSession::join_gap_readers(TableId table) {
+  if (std::ranges::find(gaps_read_in_, table) != gaps_read_in_.end()) return;
+  gaps_read_in_.push_back(table);
+  engine_.gap_readers.join(table);
+}
+
 /// The record is in its page, or will not come. Gives the gap's lock the mode that it had before.
 void TransactionSession::leave_gap() {
   const Gap gap = std::exchange(gap_, {});
@@ -280,6 +293,7 @@ Status TransactionSession::scan_serializable(TableId table, Bytes from,
                                              const std::function<bool(Bytes, Bytes)>& visit) {
   const Table& records = engine_.tables.get(table);
   if (!intend(table, TableLocks::Intent::read)) return Status::deadlock;
+  join_gap_readers(table);
   std::vector<std::byte> last(from.begin(), from.end());
   bool was_visited = false;  // `last`
   LockName locked = 0;       // a record that is locked, with its gap, since before the table was read
@@ -407,6 +421,8 @@ void TransactionSession::finish() {
   for (const auto& [table, intent] : guarded_) engine_.table_locks.unguard(table, intent);
   guarded_.clear();
   engine_.table_locks.end(worker_);
+  for (const TableId table : gaps_read_in_) engine_.gap_readers.leave(table);
+  gaps_read_in_.clear();
   undo_.clear();
 }
 

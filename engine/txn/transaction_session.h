@@ -31,7 +31,8 @@ class Undo;
 ///            transaction has locked that gap shared, the lock becomes exclusive until then, and the inserter locks the new
 ///            key's gap shared, too. A read of an absent key locks no gap: the key's own lock keeps other transactions from
 ///            inserting it. A ghost whose lock is free may go, and its gap becomes a part of the next one. A scan that has
-///            locked the ghost's gap has locked the ghost, too, so the ghost stays.
+///            locked the ghost's gap has locked the ghost, too, so the ghost stays. A table that pays for finding the
+///            successor asks for the gap only while a transaction may have locked gaps there (gap_readers.h).
 /// Counters   An increment under two-phase locking takes LockMode::add, so that transactions that add to one number do not wait
 ///            for each other. Undo subtracts what was added.
 /// Tables     A transaction notes that it reads or writes in a table before it does (table_locks.h). If another transaction has
@@ -92,6 +93,7 @@ class TransactionSession final : public Session, private ChangeLog {
   Lsn change(const RecordChange& change) override;
   Lsn restructure(std::span<const PageImage> pages) override;
   bool may_insert(TableId table, Bytes key, const Bytes* successor) override;
+  bool guards_gaps(TableId table) const override;
   bool may_reclaim(TableId table, Bytes key) override;
   Lsn reclaim(const Reclaim& ghosts) override;
 
@@ -103,6 +105,7 @@ class TransactionSession final : public Session, private ChangeLog {
   bool rolled_back();
   Status insert_between_locks(TableId table, Bytes key, Bytes value);
   void leave_gap();
+  void join_gap_readers(TableId table);
   Status scan_serializable(TableId table, Bytes from, const std::function<bool(Bytes, Bytes)>& visit);
   Status scan_committed(TableId table, Bytes from, const std::function<bool(Bytes, Bytes)>& visit);
   void note_ghost(TableId table, const TableRecord& ghost);
@@ -208,6 +211,7 @@ class TransactionSession final : public Session, private ChangeLog {
   Gap gap_;
   /// Tables that the transaction has locked, and whether against readers or writers.
   std::vector<std::pair<TableId, TableLocks::Intent>> guarded_;
+  std::vector<TableId> gaps_read_in_;  ///< where engine_.gap_readers counts the transaction
   struct Wish {
     LockName name = 0;
     LockMode mode = LockMode::shared;
