@@ -11,18 +11,24 @@
 #include "algorithms/consolidation.h"
 #include "algorithms/consolidation_decoupled.h"
 #include "algorithms/consolidation_delegated.h"
+#include "algorithms/copy_counted.h"
+#include "algorithms/copy_interleaved.h"
+#include "algorithms/copy_rotating.h"
 #include "algorithms/decoupled.h"
 #include "algorithms/eleda.h"
 #include "algorithms/ermia.h"
 #include "algorithms/ermia_released.h"
 #include "algorithms/fasterlog_epoch.h"
 #include "algorithms/latch_flush_latch.h"
+#include "algorithms/length_word.h"
 #include "algorithms/mutex.h"
 #include "algorithms/mysql_link_buf.h"
 #include "algorithms/null.h"
 #include "algorithms/parts/locks.h"
 #include "algorithms/parts/type_list.h"
 #include "algorithms/postgres_insert_locks.h"
+#include "algorithms/postgres_lock_free.h"
+#include "algorithms/rocksdb_write_group.h"
 #include "algorithms/wiredtiger_slots.h"
 
 namespace muster {
@@ -30,9 +36,9 @@ namespace muster {
 /// The one list. Registry, command line, tests, benchmarks and the README's table follow it, in its order.
 template <class P>
 using AllAlgorithms =
-    TypeList<Null<P>, Bound<P>, Mutex<P>, LatchFlushLatch<P>, Decoupled<P>, Consolidation<P>,
+    TypeList<Null<P>, CopyRotating<P>, CopyCounted<P>, CopyInterleaved<P>, Bound<P>, Mutex<P>, LatchFlushLatch<P>, Decoupled<P>, Consolidation<P>,
              ConsolidationDecoupled<P>, ConsolidationDelegated<P>, WiredTigerSlots<P>, PostgresInsertLocks<P>,
-             MysqlLinkBuf<P>, Eleda<P>, BorderCollieNaive<P>, BorderCollie<P>, ErmiaReleased<P>, Ermia<P>,
+             PostgresLockFree<P>, RocksdbWriteGroup<P>, MysqlLinkBuf<P>, LengthWord<P>, Eleda<P>, BorderCollieNaive<P>, BorderCollie<P>, ErmiaReleased<P>, Ermia<P>,
              FasterlogEpoch<P>>;
 
 [[noreturn]] void throw_unknown_algorithm(std::string_view name);

@@ -195,6 +195,12 @@ MOVES_IDLE_FLAGS = """\
     }}
 """
 
+# Of both algorithms with insertion locks.
+END_AFTER_SCAN = [
+    ("    const Lsn cutoff = tail_.load(std::memory_order_acquire);  // [tail] before the scan\n", "    Lsn lowest = locks_.lowest(~Lsn{0});\n"),
+    ("std::max(locks_.lowest(cutoff), this->last_found())", "std::max(std::min(lowest, tail_.load(std::memory_order_acquire)), this->last_found())"),
+]
+
 WAIT_FOR_ROOM = "    ring_.wait_for_room(begin + size, workers_[worker]);\n"
 SHARE = "    flush_latch_.share();  // not before there is room, which the flusher makes\n"
 
@@ -404,19 +410,14 @@ MUTANTS = [
         "PostgresInsertLocks",
         "end_after_scan",
         "the reserved end is read after the locks",
-        ("    Lsn boundary = tail_.load(std::memory_order_acquire);  // [tail] the cutoff, before the scan\n", "    Lsn boundary = ~Lsn{0};\n"),
-        (
-            "    return this->found(std::max(boundary, this->last_found()));",
-            "    boundary = std::min(boundary, tail_.load(std::memory_order_acquire));\n"
-            "    return this->found(std::max(boundary, this->last_found()));",
-        ),
+        *END_AFTER_SCAN,
     ),
     of(
         "postgres_insert_locks",
         "PostgresInsertLocks",
         "waits_with_its_old_position",
         "a holder that waits for room has not published where it begins",
-        ("    locks_[self.held].word.store(held(begin), std::memory_order_release);  // [word]\n", ""),
+        ("    locks_.tell(self.holder, begin);\n", ""),
     ),
     of(
         "ermia",
@@ -801,7 +802,116 @@ MUTANTS = [
         "PostgresInsertLocks",
         "locks_after_taking",
         "the insertion lock is taken when the space has been",
-        ("    take_lock(self);\n    const Lsn begin = take_space(size);\n", "    const Lsn begin = take_space(size);\n    take_lock(self);\n"),
+        ("    locks_.take(self.holder);\n    const Lsn begin = take_space(size);\n", "    const Lsn begin = take_space(size);\n    locks_.take(self.holder);\n"),
+    ),
+    of(
+        "postgres_lock_free",
+        "PostgresLockFree",
+        "end_after_scan",
+        "the reserved end is read after the locks",
+        *END_AFTER_SCAN,
+    ),
+    of(
+        "postgres_lock_free",
+        "PostgresLockFree",
+        "locks_after_taking",
+        "the insertion lock is taken when the space has been",
+        (
+            "    locks_.take(self.holder);\n    const Lsn begin = tail_.fetch_add(size, std::memory_order_release);  // [tail]\n",
+            "    const Lsn begin = tail_.fetch_add(size, std::memory_order_release);  // [tail]\n    locks_.take(self.holder);\n",
+        ),
+    ),
+    of(
+        "postgres_lock_free",
+        "PostgresLockFree",
+        "one_lap_of_links",
+        "there are as many links as the ring has bytes: the record at the boundary may not have taken its own yet",
+        ("slots_(2 * options.capacity >> granule_bits_)", "slots_(options.capacity >> granule_bits_)"),
+    ),
+    of(
+        "postgres_lock_free",
+        "PostgresLockFree",
+        "any_link_of_the_slot",
+        "a link is taken by whichever record begins in the same few bytes",
+        ("word != kNone && (word & mask) == mine;", "word != kNone;"),
+    ),
+    of(
+        "postgres_lock_free",
+        "PostgresLockFree",
+        "leaves_over_its_own",
+        "a worker leaves its link where its own may not have been taken yet",
+        ("const bool leaves_first = !links_.share_slot(begin, end);", "const bool leaves_first = true;"),
+    ),
+    of(
+        "postgres_lock_free",
+        "PostgresLockFree",
+        "link_before_room",
+        "a worker leaves its link before it has room",
+        ("    ring_.wait_for_room(end, self.room);\n    const bool", "    const bool"),
+        ("    return {begin, ring_.bytes(begin, size)};", "    ring_.wait_for_room(end, self.room);\n    return {begin, ring_.bytes(begin, size)};"),
+    ),
+    of(
+        "rocksdb_write_group",
+        "RocksdbWriteGroup",
+        "returns_before_the_end",
+        "a member does not wait for the end of its group, and joins again while its writer is in the list",
+        ("      Platform::await(self.state, is_finished, std::memory_order_acquire, WaitFor::predecessor);  // [state]\n", ""),
+    ),
+    of(
+        "rocksdb_write_group",
+        "RocksdbWriteGroup",
+        "counts_followers_only",
+        "the leader is not among those that the group waits for",
+        ("    open_.store(members, std::memory_order_relaxed);", "    open_.store(members > 1 ? members - 1 : 1, std::memory_order_relaxed);"),
+    ),
+    of(
+        "rocksdb_write_group",
+        "RocksdbWriteGroup",
+        "group_larger_than_the_ring",
+        "a group has as many members as the leader finds, and waits for more room than there is",
+        ("return std::min<std::uint64_t>(most, ring_.capacity());", "return most;"),
+    ),
+    of(
+        "rocksdb_write_group",
+        "RocksdbWriteGroup",
+        "next_not_told",
+        "a writer that joined behind the group is left in the list: nobody tells it to lead",
+        ("    next->state.store(rocksdb_write_group::kLeads, std::memory_order_release);  // [state]\n", ""),
+    ),
+    of(
+        "rocksdb_write_group",
+        "RocksdbWriteGroup",
+        "older_kept",
+        "the next leader keeps the last group's writer before it, which may have joined again",
+        ("    next->older.write(nullptr);\n", ""),
+    ),
+    of(
+        "length_word",
+        "LengthWord",
+        "lengths_not_cleared",
+        "a length stays, and is found again a lap later",
+        ("      length.store(0, std::memory_order_relaxed);  // [length]\n", ""),
+    ),
+    of(
+        "length_word",
+        "LengthWord",
+        "length_before_copy",
+        "the length is written when the space has been taken, as if a record were there",
+        (
+            "    return {begin, ring_.bytes(begin, size)};",
+            "    length_at(begin).store(size, std::memory_order_release);\n    return {begin, ring_.bytes(begin, size)};",
+        ),
+    ),
+    of(
+        "length_word",
+        "LengthWord",
+        "cleared_by_the_worker",
+        "a worker clears its word when it has the space, in place of the drainer: until then the last lap's length stands there",
+        ("      length.store(0, std::memory_order_relaxed);  // [length]\n", ""),
+        (
+            "    ring_.wait_for_room(begin + size, workers_[worker]);\n",
+            "    ring_.wait_for_room(begin + size, workers_[worker]);\n    length_at(begin).store(0, std::memory_order_relaxed);\n",
+        ),
     ),
     barrier(
         "looks_by_a_load",
