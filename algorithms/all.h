@@ -24,7 +24,7 @@
 #include "algorithms/mutex.h"
 #include "algorithms/mysql_link_buf.h"
 #include "algorithms/null.h"
-#include "algorithms/parts/locks.h"
+#include "algorithms/parts/policies.h"
 #include "algorithms/parts/type_list.h"
 #include "algorithms/postgres_insert_locks.h"
 #include "algorithms/postgres_lock_free.h"
@@ -43,17 +43,17 @@ using AllAlgorithms =
 
 [[noreturn]] void throw_unknown_algorithm(std::string_view name);
 
-/// Calls `f(std::type_identity<A>{})` for the native algorithm of that name with that lock, if it takes one, so that what
-/// `f` does with it is compiled for it alone. Throws std::invalid_argument for an unknown name, and lists the known
-/// ones, and for a lock that the algorithm may not have.
+/// Calls `f(std::type_identity<A>{})` for the native algorithm of that name with the lock or counter of the options, if it
+/// has one, so that what `f` does with it is compiled for it alone. Throws std::invalid_argument for an unknown name, and lists the known
+/// ones, and for a lock or counter that the algorithm may not have.
 template <class F>
-void with_algorithm(std::string_view name, LockKind lock, F&& f) {
+void with_algorithm(std::string_view name, const LogBufferOptions& options, F&& f) {
   bool found = false;
   for_each_type(AllAlgorithms<NativePlatform>{}, [&](auto type) {
     using A = typename decltype(type)::type;
     if (A::info.name != name) return;
     found = true;
-    with_lock<A>(lock, f);
+    with_policy<A>(options, f);
   });
   if (!found) throw_unknown_algorithm(name);
 }

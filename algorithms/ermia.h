@@ -23,18 +23,19 @@ namespace muster {
 ///             dirty, which may lie above a hole. Here it returns the cutoff then: the minimum that the
 ///             released scan starts from and throws away. What was published during the scan is for the next
 ///             one; Border-Collie's white flags are there to have it at once.
-template <class Platform = NativePlatform>
-class Ermia : public ErmiaWorkers<Platform> {
-  using Base = ErmiaWorkers<Platform>;
+template <class Platform = NativePlatform, template <class> class Counter = HardwareCounter>
+class Ermia : public ErmiaWorkers<Platform, Counter> {
+  using Base = ErmiaWorkers<Platform, Counter>;
   using Base::workers_;
 
  public:
   static constexpr AlgorithmInfo info{.name = "ermia",
                                       .title = "ERMIA, mended",
                                       .source = "SIGMOD 2016, doi 10.1145/2882903.2882905",
-                                      .reserve = Progress::wait_free,
+                                      .reserve = Counter<Platform>::kFetchAdd,
                                       .publish = Progress::wait_free,
-                                      .advance = Progress::wait_free};
+                                      .advance = Progress::wait_free,
+                                      .takes_counter = true};
 
   explicit Ermia(const LogBufferOptions& options) : Base(options) {}
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "algorithms/parts/hardware_counter.h"
 #include "algorithms/parts/workers.h"
 
 namespace muster {
@@ -28,7 +29,7 @@ struct ErmiaWorker {
   typename Ring<Platform>::KnownRoom room;
 };
 
-template <class Platform>
+template <class Platform, template <class> class Counter>
 class ErmiaWorkers : public LogBufferBase<Platform, ErmiaWorker<Platform>> {
   using Worker = ErmiaWorker<Platform>;
   using Base = LogBufferBase<Platform, Worker>;
@@ -39,7 +40,7 @@ class ErmiaWorkers : public LogBufferBase<Platform, ErmiaWorker<Platform>> {
     ring_.check_size(size);
     Worker& self = workers_[worker];
     self.lsn.store(dirty(self.last_end), std::memory_order_release);     // [lsn]
-    const Lsn begin = tail_.fetch_add(size, std::memory_order_release);  // [tail]
+    const Lsn begin = tail_.fetch_add(worker, size, std::memory_order_release);  // [tail]
     if (!ring_.has_room(begin + size, self.room)) [[unlikely]] {
       self.lsn.store(dirty(begin), std::memory_order_release);  // [lsn]
       ring_.wait_for_room(begin + size, self.room);
@@ -58,8 +59,7 @@ class ErmiaWorkers : public LogBufferBase<Platform, ErmiaWorker<Platform>> {
  protected:
   using Base::workers_;
 
-  explicit ErmiaWorkers(const LogBufferOptions& options) : Base(options), tail_(options.start) {
-    tail_.describe("tail");
+  explicit ErmiaWorkers(const LogBufferOptions& options) : Base(options), tail_(options) {
     for (WorkerId w = 0; w < workers_.max(); ++w) workers_[w].lsn.describe("lsn", w);
   }
 
@@ -75,7 +75,7 @@ class ErmiaWorkers : public LogBufferBase<Platform, ErmiaWorker<Platform>> {
   static constexpr std::uint64_t kDirty = std::uint64_t{1} << 63;
   static constexpr std::uint64_t dirty(Lsn lsn) { return lsn | kDirty; }
 
-  alignas(kCacheLine) typename Platform::template Atomic<Lsn> tail_;  // [tail] every worker writes
+  alignas(kCacheLine) Counter<Platform> tail_;  // [tail] every worker writes
 };
 
 }  // namespace muster

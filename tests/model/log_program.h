@@ -33,7 +33,8 @@ struct Shape {
                            .slot_pool = 2,
                            .insert_locks = 2,
                            .link_window = 4,
-                           .hop_bits = 1};
+                           .hop_bits = 1,
+                           .funnel_slots = 1};
 
   std::uint32_t size_of(ThreadId worker, std::uint32_t record) const {
     return sizes[(worker * records + record) % sizes.size()];

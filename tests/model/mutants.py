@@ -22,7 +22,7 @@ namespace muster::model {{
 namespace {{
 
 struct Variant;  // of this file alone, so that nothing here is taken for the unchanged source's
-using Mutant = {type}<CheckingPlatform<Variant>>;
+using Mutant = {type}<CheckingPlatform<Variant>{counter}>;
 
 [[maybe_unused]] const bool added =
     add_mutant({{.name = "{algorithm}:{name}",
@@ -106,6 +106,7 @@ class Mutant:
     wrong: bool = True
     guided: bool = False  # no search reaches what is wrong: guided_test leads there
     file: str = ""  # where that is not the algorithm's own header
+    counter: str = ""  # the type of the counter, where that is not the default
     program: str = ""  # of a part of the engine: the header of its threads, whose type is `type`
 
     @property
@@ -137,13 +138,17 @@ class Mutant:
                 raise ValueError(f"{self.algorithm}:{self.name}: {self.header} has this {text.count(old)} times, want once: {old!r}")
             text = text.replace(old, new)
         words = {"algorithm": self.algorithm, "type": self.type, "name": self.name, "why": self.why}
-        words |= {"program": self.program, "wrong": str(self.wrong).lower()}
+        words |= {"counter": self.counter and f", {self.counter}", "program": self.program, "wrong": str(self.wrong).lower()}
         source = (GUIDED if self.guided else SCRIPTED if self.program else SOURCE).format(**words)
         return [text, source, *([LAG.format(**words)] if self.is_measured else [])]
 
 
 def border_collie(name, why, *edits, **more):
     return Mutant("border_collie", "BorderCollie", name, why, list(edits), **more)
+
+
+def funnels(name, why, *edits):
+    return Mutant("border_collie", "BorderCollie", f"funnel_{name}", why, list(edits), counter="AggregatingCounter", file="parts/funnels.h")
 
 
 def eleda(name, why, *edits, **more):
@@ -171,7 +176,7 @@ def of(algorithm, type_, name, why, *edits, **more):
 
 
 FLAG_BLACK = "    self.flag.store(black(self.last_end), std::memory_order_release);    // [flag]\n"
-FETCH_ADD = "    const Lsn begin = tail_.fetch_add(size, std::memory_order_release);  // [tail]\n"
+FETCH_ADD = "    const Lsn begin = tail_.fetch_add(worker, size, std::memory_order_release);  // [tail]\n"
 CUTOFF = """\
     const Lsn cutoff =
         tail_.load(std::memory_order_acquire);  // [tail] before the slots are counted and scanned
@@ -912,6 +917,27 @@ MUTANTS = [
             "    ring_.wait_for_room(begin + size, workers_[worker]);\n",
             "    ring_.wait_for_room(begin + size, workers_[worker]);\n    length_at(begin).store(0, std::memory_order_relaxed);\n",
         ),
+    ),
+    funnels(
+        "entry_told_before_it_is_read",
+        "an entry is told anew while the worker of a lap ago may not have read it",
+        ("    Platform::await(entry.state, is_free, std::memory_order_acquire, WaitFor::predecessor);  // [entry]\n", ""),
+        ("    const auto is_free = [=](std::uint64_t state) { return state == free(of_ticket); };\n", ""),
+    ),
+    funnels(
+        "members_begin_with_the_batch",
+        "a member's range begins where the batch does",
+        ("batch.begin + bytes(joined - batch.joined);", "batch.begin;"),
+    ),
+    funnels(
+        "leader_adds_its_own",
+        "the leader adds its own bytes alone, and tells others that came in as well",
+        ("counter.fetch_add(bytes(closed - joined), order);", "counter.fetch_add(bytes(closed - joined) / ticket(closed - joined), order);"),
+    ),
+    funnels(
+        "members_unseen",
+        "the leader does not acquire what members did before they came in: their black flags",
+        ("funnel.word.load(releases ? std::memory_order_acquire : std::memory_order_relaxed);", "funnel.word.load(std::memory_order_relaxed);"),
     ),
     barrier(
         "looks_by_a_load",
