@@ -2,7 +2,7 @@
 
 import math
 
-CONTROLS = ("null", "bound")
+CONTROLS = ("null", "copy_rotating", "copy_counted", "copy_interleaved", "bound")
 
 
 class Algorithms:
