@@ -27,9 +27,10 @@ namespace muster {
 ///             `tail` and the group are the leader's, and then the last member's, who hands them on to the next leader:
 ///             by its state, or through the list's end, where that finds nobody.
 ///             A group's bytes fit in the ring: the leader waits for room with the boundary at the group's begin.
-/// Ordering    [newest]  joined and left by read-modify-writes, acq_rel: a writer's size and `older` are there for the
-///                       leader that comes upon it, and what the last group left for a leader that finds the list empty.
-///                       The leader's look acquires.
+/// Ordering    [newest]  joined and left by read-modify-writes with release, which carry on each other's: a writer's size
+///                       and `older` are there for the leader that comes upon it, and what the last group left for a
+///                       leader that found the list empty. A leader's look acquires, that of the last member too, which
+///                       looks for the next leader.
 ///             [state]   released, acquired by the wait: where the range begins and what is known of room; leadership, with
 ///                       the tail and the group; the group's end, after which the writer may be used again.
 ///             [open]    counted down with acq_rel: the last member has every copy of the group.
@@ -133,7 +134,7 @@ class RocksdbWriteGroup : public LogBufferBase<Platform, rocksdb_write_group::Wr
     do {
       self.older.write(before);
     } while (
-        !newest_.compare_exchange(before, &self, std::memory_order_acq_rel, std::memory_order_relaxed));  // [newest]
+        !newest_.compare_exchange(before, &self, std::memory_order_release, std::memory_order_relaxed));  // [newest]
     return before == nullptr;
   }
 
