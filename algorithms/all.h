@@ -36,10 +36,11 @@ namespace muster {
 /// The one list. Registry, command line, tests, benchmarks and the README's table follow it, in its order.
 template <class P>
 using AllAlgorithms =
-    TypeList<Null<P>, CopyRotating<P>, CopyCounted<P>, CopyInterleaved<P>, Bound<P>, Mutex<P>, LatchFlushLatch<P>, Decoupled<P>, Consolidation<P>,
-             ConsolidationDecoupled<P>, ConsolidationDelegated<P>, WiredTigerSlots<P>, PostgresInsertLocks<P>,
-             PostgresLockFree<P>, RocksdbWriteGroup<P>, MysqlLinkBuf<P>, LengthWord<P>, Eleda<P>, BorderCollieNaive<P>, BorderCollie<P>, ErmiaReleased<P>, Ermia<P>,
-             FasterlogEpoch<P>>;
+    TypeList<Null<P>, CopyRotating<P>, CopyCounted<P>, CopyInterleaved<P>, Bound<P>, Mutex<P>,
+             LatchFlushLatch<P>, Decoupled<P>, Consolidation<P>, ConsolidationDecoupled<P>,
+             ConsolidationDelegated<P>, WiredTigerSlots<P>, PostgresInsertLocks<P>, PostgresLockFree<P>,
+             RocksdbWriteGroup<P>, MysqlLinkBuf<P>, LengthWord<P>, Eleda<P>, BorderCollieNaive<P>,
+             BorderCollie<P>, ErmiaReleased<P>, Ermia<P>, FasterlogEpoch<P>>;
 
 [[noreturn]] void throw_unknown_algorithm(std::string_view name);
 

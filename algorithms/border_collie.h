@@ -102,7 +102,7 @@ class BorderCollie : public LogBufferBase<Platform, border_collie::Worker<Platfo
   Reservation reserve(WorkerId worker, std::uint32_t size) {
     ring_.check_size(size);
     Worker& self = workers_[worker];
-    self.flag.store(black(self.last_end), std::memory_order_release);    // [flag]
+    self.flag.store(black(self.last_end), std::memory_order_release);            // [flag]
     const Lsn begin = tail_.fetch_add(worker, size, std::memory_order_release);  // [tail]
     if (!ring_.has_room(begin + size, self.room)) [[unlikely]] {
       self.flag.store(black(begin), std::memory_order_release);  // [flag]

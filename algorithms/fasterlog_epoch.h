@@ -94,7 +94,7 @@ class FasterlogEpoch : public LogBufferBase<Platform, fasterlog_epoch::Worker<Pl
     ring_.check_size(size);
     Worker& self = workers_[worker];
     self.entry.store(epoch_.load(std::memory_order_relaxed), std::memory_order_release);  // [epoch], [entry]
-    const Lsn begin = tail_.fetch_add(worker, size, std::memory_order_release);                   // [tail]
+    const Lsn begin = tail_.fetch_add(worker, size, std::memory_order_release);           // [tail]
     if (!ring_.has_room(begin + size, self.room)) [[unlikely]] {
       self.entry.store(fasterlog_epoch::kWaiting | begin, std::memory_order_release);  // [entry]
       ring_.wait_for_room(begin + size, self.room);

@@ -46,7 +46,8 @@ class LengthWord : public LogBufferBase<Platform, typename Ring<Platform>::Known
   explicit LengthWord(const LogBufferOptions& options)
       : Base(options), lengths_(ring_.capacity()), tail_(options.start) {
     tail_.describe("tail");
-    for (std::size_t i = 0; i < lengths_.size(); ++i) lengths_[i].describe("length", static_cast<std::uint32_t>(i));
+    for (std::size_t i = 0; i < lengths_.size(); ++i)
+      lengths_[i].describe("length", static_cast<std::uint32_t>(i));
   }
 
   Reservation reserve(WorkerId worker, std::uint32_t size) {

@@ -55,7 +55,8 @@ template <class Platform>
 class Links {
  public:
   explicit Links(const LogBufferOptions& options)
-      : granule_bits_(std::min(kGranuleBits, static_cast<std::uint32_t>(std::countr_zero(options.capacity)) - 2)),
+      : granule_bits_(
+            std::min(kGranuleBits, static_cast<std::uint32_t>(std::countr_zero(options.capacity)) - 2)),
         slots_(2 * options.capacity >> granule_bits_) {
     for (std::uint32_t i = 0; i < slots_.size(); ++i) slots_[i].describe("link", i);
     leave(options.start, 0);  // before any thread shares it
@@ -65,7 +66,8 @@ class Links {
 
   /// For the record that begins at `lsn`: the one before has `size` bytes.
   void leave(Lsn lsn, std::uint32_t size) {
-    slot(lsn).store(((std::uint64_t{size} + 1) << granule_bits_) | place(lsn), std::memory_order_relaxed);  // [link]
+    slot(lsn).store(((std::uint64_t{size} + 1) << granule_bits_) | place(lsn),
+                    std::memory_order_relaxed);  // [link]
   }
 
   /// Waits for what is left for the record that begins at `lsn`, and clears its place.

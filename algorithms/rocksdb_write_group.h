@@ -61,7 +61,7 @@ template <class Platform>
 struct Writer {
   typename Platform::template Atomic<std::uint32_t> state{kFinished};  // [state]
   typename Platform::template Cell<std::uint32_t> size;
-  typename Platform::template Cell<Writer*> older;  // the writer that joined before; null where there was none
+  typename Platform::template Cell<Writer*> older;  // null: no writer was there before
   typename Platform::template Cell<Writer*> newer;  // null until a leader has found it
   typename Platform::template Cell<Lsn> begin;
 };
@@ -133,8 +133,8 @@ class RocksdbWriteGroup : public LogBufferBase<Platform, rocksdb_write_group::Wr
     Writer* before = newest_.load(std::memory_order_relaxed);
     do {
       self.older.write(before);
-    } while (
-        !newest_.compare_exchange(before, &self, std::memory_order_release, std::memory_order_relaxed));  // [newest]
+    } while (!newest_.compare_exchange(before, &self, std::memory_order_release,
+                                       std::memory_order_relaxed));  // [newest]
     return before == nullptr;
   }
 
@@ -167,7 +167,8 @@ class RocksdbWriteGroup : public LogBufferBase<Platform, rocksdb_write_group::Wr
     for (Writer* writer = &self;; writer = writer->newer.read()) {
       writer->begin.write(begin);
       begin += writer->size.read();
-      if (writer != &self) writer->state.store(rocksdb_write_group::kMember, std::memory_order_release);  // [state]
+      if (writer != &self)
+        writer->state.store(rocksdb_write_group::kMember, std::memory_order_release);  // [state]
       if (writer == last) break;
     }
   }
@@ -183,8 +184,7 @@ class RocksdbWriteGroup : public LogBufferBase<Platform, rocksdb_write_group::Wr
   /// RocksDB: ExitAsBatchGroupLeader. The last member takes the group, which ends with `last`, off the list.
   void hand_on(Writer& last) {
     Writer* newest = &last;
-    if (newest_.compare_exchange(newest, nullptr, std::memory_order_release,
-                                 std::memory_order_acquire)) {
+    if (newest_.compare_exchange(newest, nullptr, std::memory_order_release, std::memory_order_acquire)) {
       return;  // [newest]
     }
     link_newer(newest);
@@ -198,7 +198,8 @@ class RocksdbWriteGroup : public LogBufferBase<Platform, rocksdb_write_group::Wr
     for (bool is_last = false; !is_last;) {
       is_last = writer == group.last;
       Writer* const newer = is_last ? nullptr : writer->newer.read();  // before it may join again
-      if (writer != &self) writer->state.store(rocksdb_write_group::kFinished, std::memory_order_release);  // [state]
+      if (writer != &self)
+        writer->state.store(rocksdb_write_group::kFinished, std::memory_order_release);  // [state]
       writer = newer;
     }
   }
@@ -209,8 +210,8 @@ class RocksdbWriteGroup : public LogBufferBase<Platform, rocksdb_write_group::Wr
   }
 
   // Every worker's.
-  alignas(kCacheLine) typename Platform::template Atomic<Writer*> newest_{nullptr};    // [newest]
-  alignas(kCacheLine) typename Platform::template Atomic<std::uint32_t> open_{0};      // [open] ranges of the group
+  alignas(kCacheLine) typename Platform::template Atomic<Writer*> newest_{nullptr};  // [newest]
+  alignas(kCacheLine) typename Platform::template Atomic<std::uint32_t> open_{0};    // [open] ranges
   // The leader's, and the last member's.
   alignas(kCacheLine) typename Platform::template Cell<Group> group_;
   typename Ring<Platform>::KnownRoom room_;

@@ -19,7 +19,7 @@ struct CounterOf {
   using Each = TypeList<A>;
 };
 template <template <class, template <class> class> class A, class P, template <class> class Counter>
-  requires std::is_same_v<decltype(Counter<P>::kKind), const CounterKind>
+requires std::is_same_v<decltype(Counter<P>::kKind), const CounterKind>
 struct CounterOf<A<P, Counter>> {
   static_assert(A<P, Counter>::info.takes_counter);
   static constexpr CounterKind kKind = Counter<P>::kKind;

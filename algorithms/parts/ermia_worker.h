@@ -39,7 +39,7 @@ class ErmiaWorkers : public LogBufferBase<Platform, ErmiaWorker<Platform>> {
   Reservation reserve(WorkerId worker, std::uint32_t size) {
     ring_.check_size(size);
     Worker& self = workers_[worker];
-    self.lsn.store(dirty(self.last_end), std::memory_order_release);     // [lsn]
+    self.lsn.store(dirty(self.last_end), std::memory_order_release);             // [lsn]
     const Lsn begin = tail_.fetch_add(worker, size, std::memory_order_release);  // [tail]
     if (!ring_.has_room(begin + size, self.room)) [[unlikely]] {
       self.lsn.store(dirty(begin), std::memory_order_release);  // [lsn]

@@ -49,17 +49,17 @@ class Funnels {
   using Counter = typename Platform::template Atomic<Lsn>;
 
   explicit Funnels(const LogBufferOptions& options) : funnels_(checked(options)) {
-    const std::size_t most = (options.max_workers + funnels_.size() - 1) / funnels_.size();  // workers in one of them
+    const std::size_t most =
+        (options.max_workers + funnels_.size() - 1) / funnels_.size();  // workers in one of them
     for (Funnel& funnel : funnels_) funnel.open(std::bit_ceil(most));
   }
 
   Lsn add(Counter& counter, WorkerId worker, std::uint32_t size, std::memory_order order) {
     Funnel& funnel = funnels_[worker % funnels_.size()];
-    const std::uint64_t joined = funnel.word.fetch_add((std::uint64_t{size} << kTicketBits) | 1, order);  // [word]
+    const std::uint64_t joined =
+        funnel.word.fetch_add((std::uint64_t{size} << kTicketBits) | 1, order);  // [word]
     Entry& entry = funnel.entry(joined);
-    const auto is_mine = [=](std::uint64_t state) {
-      return state == leads(joined) || state == told(joined);
-    };
+    const auto is_mine = [=](std::uint64_t state) { return state == leads(joined) || state == told(joined); };
     Platform::await(entry.state, is_mine, std::memory_order_acquire, WaitFor::predecessor);  // [entry]
     const bool is_leader = entry.state.load(std::memory_order_relaxed) == leads(joined);
     const Batch batch = is_leader ? Batch{} : entry.batch.read();

@@ -330,13 +330,11 @@ TEST_CASE("Registry: a counter that an algorithm cannot have is refused, and a f
     }
   }
   for (const std::uint32_t slots : {0u, 65u}) {
-    CHECK_THROWS_WITH(
-        make_log_buffer("eleda", {.counter = CounterKind::aggregating, .funnel_slots = slots}),
-        "funnel_slots = " + std::to_string(slots) + ": want 1 to 64");
+    CHECK_THROWS_WITH(make_log_buffer("eleda", {.counter = CounterKind::aggregating, .funnel_slots = slots}),
+                      "funnel_slots = " + std::to_string(slots) + ": want 1 to 64");
   }
-  CHECK_THROWS_WITH(
-      make_log_buffer("bound", {.max_workers = 40'000, .counter = CounterKind::adaptive}),
-      "max_workers = 40000: want 32768 at most, what a funnel can tell apart");
+  CHECK_THROWS_WITH(make_log_buffer("bound", {.max_workers = 40'000, .counter = CounterKind::adaptive}),
+                    "max_workers = 40000: want 32768 at most, what a funnel can tell apart");
 }
 
 TEST_CASE("Registry: the lock is the one that is asked for, and one that an algorithm cannot have is refused",

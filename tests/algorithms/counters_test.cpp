@@ -26,9 +26,8 @@ constexpr bool has_other_counter() {
   return A::info.takes_counter && !A::info.unsafe && CounterOf<A>::kKind != CounterKind::hardware;
 }
 template <class... As>
-auto with_other_counter(TypeList<As...>)
-    -> decltype(std::tuple_cat(
-        std::declval<std::conditional_t<has_other_counter<As>(), std::tuple<As*>, std::tuple<>>>()...));
+auto with_other_counter(TypeList<As...>) -> decltype(std::tuple_cat(
+    std::declval<std::conditional_t<has_other_counter<As>(), std::tuple<As*>, std::tuple<>>>()...));
 template <class... As>
 auto with_other_counters(TypeList<As...>)
     -> decltype(std::tuple_cat(with_other_counter(WithEachPolicy<As>{})...));
@@ -38,13 +37,14 @@ constexpr std::uint32_t kWorkers = 4;
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 constexpr std::uint32_t kRecords = 1000;
 #else
-constexpr std::uint32_t kRecords = 10'000;
+constexpr std::uint32_t kRecords = 5'000;
 #endif
 
 }  // namespace
 
-TEMPLATE_LIST_TEST_CASE("Counter: ranges tile, and one that is taken after another had returned lies behind it",
-                        "[counters]", Counters) {
+TEMPLATE_LIST_TEST_CASE(
+    "Counter: ranges tile, and one that is taken after another had returned lies behind it", "[counters]",
+    Counters) {
   using Counter = std::remove_pointer_t<TestType>;
   const std::uint32_t slots = GENERATE(as<std::uint32_t>{}, 1, 3, 6);
   constexpr Lsn kStart = (Lsn{1} << 62) - 77;
@@ -63,7 +63,8 @@ TEMPLATE_LIST_TEST_CASE("Counter: ranges tile, and one that is taken after anoth
           const Lsn begin = counter.fetch_add(w, size, std::memory_order_relaxed);
           if (begin < before) ++fell;
           if (counter.load(std::memory_order_relaxed) < begin + size) ++not_seen;
-          for (Lsn seen = returned; seen < begin + size && !returned.compare_exchange_weak(seen, begin + size);) {}
+          for (Lsn seen = returned;
+               seen < begin + size && !returned.compare_exchange_weak(seen, begin + size);) {}
           ranges[w][begin] = size;
         }
       });
@@ -84,7 +85,8 @@ TEMPLATE_LIST_TEST_CASE("Counter: ranges tile, and one that is taken after anoth
   CHECK(counter.load(std::memory_order_relaxed) == expected);
 }
 
-TEST_CASE("AggregatingCounter: workers that meet are told their ranges, and one of them adds for all", "[counters]") {
+TEST_CASE("AggregatingCounter: workers that meet are told their ranges, and one of them adds for all",
+          "[counters]") {
   AggregatingCounter<HaltingPlatform> counter({.max_workers = 3, .funnel_slots = 1});
   std::vector<Lsn> begins(3);
   Stage stage;
@@ -112,11 +114,13 @@ TEST_CASE("AggregatingCounter: workers that meet are told their ranges, and one 
   CHECK(counter.fetch_add(1, 5, std::memory_order_release) == 33);  // the next leads
 }
 
-TEST_CASE("AdaptiveCounter: a worker goes through its funnel while others come between, and not else", "[counters]") {
+TEST_CASE("AdaptiveCounter: a worker goes through its funnel while others come between, and not else",
+          "[counters]") {
   AdaptiveCounter<InstrumentedPlatform> counter({.max_workers = 2});
   constexpr Crowd kCrowd = NativePlatform::kCrowd;
   std::uint32_t funnelled = 0;
-  const test::Hooked hooked([&](std::string_view name, std::uint32_t) { funnelled += name == "funnel" ? 1 : 0; });
+  const test::Hooked hooked(
+      [&](std::string_view name, std::uint32_t) { funnelled += name == "funnel" ? 1 : 0; });
   const auto add = [&](WorkerId worker, std::uint32_t times) {
     const std::uint32_t before = funnelled;
     for (; times > 0; --times) counter.fetch_add(worker, 10, std::memory_order_relaxed);
@@ -141,15 +145,17 @@ TEST_CASE("AdaptiveCounter: a worker goes through its funnel while others come b
   CHECK_FALSE(add(0, 1));  // alone again, and it has found out
 }
 
-TEMPLATE_LIST_TEST_CASE("LogBuffer: the contract holds with every counter, for 1 to 8 workers in one funnel or in several",
-                        "[counters]", WithOtherCounters) {
+TEMPLATE_LIST_TEST_CASE(
+    "LogBuffer: the contract holds with every counter, for 1 to 8 workers in one funnel or in several",
+    "[counters]", WithOtherCounters) {
   using A = std::remove_pointer_t<TestType>;
   const std::uint32_t slots = GENERATE(as<std::uint32_t>{}, 1, 3);
   for (const std::uint32_t workers : {1u, 3u, 8u}) {
     const LogBufferOptions options{.capacity = 8192, .max_workers = workers, .funnel_slots = slots};
     test::Watched<A> log(options);
     INFO(name_with_policy<A>() << ": " << workers << " workers, " << slots << " funnels");
-    CHECK(test::drive(log, options, {.workers = workers, .records = kRecords / 5, .pauses = true}).total() == 0);
+    CHECK(test::drive(log, options, {.workers = workers, .records = kRecords / 4, .pauses = true}).total() ==
+          0);
   }
 }
 

@@ -51,7 +51,8 @@ TEST_CASE("PostgresLockFree: every record knows where the one before it begins, 
   CHECK(wrong == 0);
 }
 
-TEST_CASE("PostgresLockFree: a worker that waits for room tells where it is, and so frees what it waits for") {
+TEST_CASE(
+    "PostgresLockFree: a worker that waits for room tells where it is, and so frees what it waits for") {
   PostgresLockFree<ImpatientPlatform> log({.capacity = 4096, .max_workers = 2});
   const WorkerId a = log.attach();
   const WorkerId b = log.attach();
@@ -71,7 +72,8 @@ TEST_CASE("PostgresLockFree: a worker waits for the link of one that waits for r
   CHECK(waits_for(WaitFor::predecessor, [&] { log.reserve(a, 10); }));  // b has left no link yet
 }
 
-TEST_CASE("PostgresLockFree: the cutoff is read before the scan, so that a lock seen free cannot be overtaken") {
+TEST_CASE(
+    "PostgresLockFree: the cutoff is read before the scan, so that a lock seen free cannot be overtaken") {
   const Overtaken scene = test::overtake_the_scan<PostgresLockFree<InstrumentedPlatform>>("word");
   REQUIRE(scene.open.bytes.size() == 5);
   CHECK(scene.boundary <= scene.open.begin);

@@ -29,7 +29,8 @@ using test::Stage;
 
 constexpr std::uint32_t kRecord = 160;  // bytes
 /// For stops: a ring with room for all that is appended, and little else for who stays behind a stopped worker.
-constexpr LogBufferOptions kTight{.capacity = 1 << 17, .slot_pool = 2, .link_window = 1024, .funnel_slots = 1};
+constexpr LogBufferOptions kTight{
+    .capacity = 1 << 17, .slot_pool = 2, .link_window = 1024, .funnel_slots = 1};
 /// Where nobody stops, and one operation is held up: as much of everything as it takes.
 constexpr LogBufferOptions kRoomy{.capacity = 1 << 22, .funnel_slots = 1};
 /// What an advance may look at is limited by what the ring holds: nothing is recycled while it is under way.

@@ -47,7 +47,8 @@ struct Scene {
 
 }  // namespace
 
-TEST_CASE("RocksdbWriteGroup: those that came while a group was open are the next one, in the order of coming") {
+TEST_CASE(
+    "RocksdbWriteGroup: those that came while a group was open are the next one, in the order of coming") {
   Scene scene({10, 20, 30});
   for (const std::size_t w : {0, 2, 1}) scene.go(w);
   CHECK(scene.has_range[0]);

@@ -175,7 +175,7 @@ def of(algorithm, type_, name, why, *edits, **more):
     return Mutant(algorithm, type_, name, why, list(edits), **more)
 
 
-FLAG_BLACK = "    self.flag.store(black(self.last_end), std::memory_order_release);    // [flag]\n"
+FLAG_BLACK = "    self.flag.store(black(self.last_end), std::memory_order_release);            // [flag]\n"
 FETCH_ADD = "    const Lsn begin = tail_.fetch_add(worker, size, std::memory_order_release);  // [tail]\n"
 CUTOFF = """\
     const Lsn cutoff =
