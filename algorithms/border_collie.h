@@ -16,7 +16,8 @@ namespace muster {
 ///             publish  flag = WHITE, the end of the record
 ///             advance  cutoff = tail, read before the first flag
 ///                      boundary = min over the flags of (black: its LSN; white: max(cutoff, its LSN))
-/// Progress    reserve (while the ring has room) and publish wait-free; advance wait-free, one read a flag.
+/// Progress    reserve (while the ring has room, with the processor's fetch-add as counter) and publish wait-free; advance
+///             wait-free, one read a flag.
 /// Why it is right
 ///             A reservation below the cutoff was made by a fetch-add that the cutoff's load has seen, so the
 ///             scan sees the black flag before it, or a later flag of that worker. Black: the boundary stays

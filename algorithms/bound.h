@@ -11,7 +11,7 @@ namespace muster {
 /// Protocol    reserve  begin = tail.fetch_add(size); wait for room
 ///             publish  nothing
 ///             advance  the tail, holes or not
-/// Progress    wait-free while the ring has room.
+/// Progress    wait-free while the ring has room, with the processor's fetch-add as counter.
 /// Unsafe      the boundary passes over holes. Room is waited for all the same: a share of `bound` is then
 ///             the cost of tracking alone.
 /// Ordering    relaxed throughout: nothing is promised about the bytes.

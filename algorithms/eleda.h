@@ -22,9 +22,9 @@ namespace muster {
 ///                      the crawling lists hold below is dropped by the run, as the hopping lists tell.
 ///                      crawl: a min-heap over the heads of the crawling lists; while the least one begins at
 ///                      or below the boundary, go to its end.
-/// Progress    reserve (while the ring has room) wait-free but for the growth of a list, publish wait-free. advance
-///             wait-free: it stops at the tail that it read first; its work is O(records x log workers) when
-///             it crawls, O(bytes / 2^H) when it hops.
+/// Progress    reserve (while the ring has room, with the processor's fetch-add as counter) wait-free but for the growth of
+///             a list, publish wait-free. advance wait-free: it stops at the tail that it read first; its work is
+///             O(records x log workers) when it crawls, O(bytes / 2^H) when it hops.
 /// Invariants  A counter adds up the published bytes of the ranges that share it, one in every two laps, and
 ///             runs on from lap to lap. A range is whole when its counter has reached what all of them up to it
 ///             amount to: bytes of the next one cannot be among them, since it cannot be filled before this one

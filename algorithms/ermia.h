@@ -11,7 +11,8 @@ namespace muster {
 /// Protocol    reserve, publish  as in ermia_worker.h
 ///             advance  cutoff = tail, read before the scan
 ///                      boundary = minimum of the cutoff and of the dirty LSNs
-/// Progress    reserve (while the ring has room), publish and advance wait-free, one read a worker.
+/// Progress    reserve (while the ring has room, with the processor's fetch-add as counter), publish and advance wait-free,
+///             one read a worker.
 /// Why it is right
 ///             A reservation below the cutoff was made by a fetch-add that the cutoff's load has seen, so the
 ///             scan finds the dirty LSN that was stored before it, or a later one of that worker. Dirty: the

@@ -19,8 +19,9 @@ namespace muster {
 ///                      behind, and begin epoch e + 1. oldest = the smallest epoch that a worker is in.
 ///                      boundary = the last remembered tail of an epoch before that, but no more than the
 ///                      smallest begin of the workers that wait, or waited, for room
-/// Progress    reserve (while the ring has room), publish and advance wait-free: one read a worker, or as many as
-///             Platform::linger takes until a worker that is inside has left, of one worker that does not.
+/// Progress    reserve (while the ring has room, with the processor's fetch-add as counter), publish and advance wait-free:
+///             one read a worker, or as many as Platform::linger takes until a worker that is inside has left, of one
+///             worker that does not.
 /// Why it is right
 ///             A reservation below a remembered tail was made by a fetch-add that the look at that tail has
 ///             seen; its worker had entered before, and in that epoch or an earlier one, since the next one

@@ -77,9 +77,11 @@ struct LogBufferOptions {
   std::uint32_t delegation_chain = 32;
   /// Slots in the pool, a power of two from 2 to 65536 (`wiredtiger_slots`; WiredTiger has 128).
   std::uint32_t slot_pool = 128;
-  /// Locks of which a worker holds one while it appends, 1 to 256, or 0: as many as PostgreSQL has, fixed when it is
-  /// compiled, 8 (`postgres_insert_locks`), or as the proposal has, 128 (`postgres_lock_free`).
-  std::uint32_t insert_locks = 0;
+  /// Locks of which a worker holds one while it appends, 1 to 256 (`postgres_insert_locks`; PostgreSQL has 8,
+  /// fixed when it is compiled).
+  std::uint32_t insert_locks = 8;
+  /// Likewise (`postgres_lock_free`; as many as the proposal has).
+  std::uint32_t lock_free_insert_locks = 128;
   /// Links, and so how many bytes above the first hole a published record may begin: a power of two, 2^30 at
   /// most, of which no more are made than the ring has bytes (`mysql_link_buf`; MySQL's
   /// innodb_log_recent_written_size).

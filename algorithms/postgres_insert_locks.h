@@ -58,7 +58,6 @@ class PostgresInsertLocks : public LogBufferBase<Platform, postgres_insert_locks
   using Base::ring_, Base::workers_;
 
  public:
-  static constexpr std::uint32_t kLocks = 8;  // where the options say 0
   static constexpr AlgorithmInfo info{.name = "postgres_insert_locks",
                                       .title = "PostgreSQL insertion locks",
                                       .source = "PostgreSQL, src/backend/access/transam/xlog.c",
@@ -68,7 +67,7 @@ class PostgresInsertLocks : public LogBufferBase<Platform, postgres_insert_locks
                                       .lock_use = LockUse::by_taker};
 
   explicit PostgresInsertLocks(const LogBufferOptions& options)
-      : Base(options), locks_(options, kLocks), tail_(options.start) {
+      : Base(options), locks_(options, "insert_locks", options.insert_locks), tail_(options.start) {
     tail_.describe("tail");
     for (WorkerId w = 0; w < workers_.max(); ++w) workers_[w].holder = locks_.first_of(w);
   }

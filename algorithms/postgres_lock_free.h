@@ -111,7 +111,6 @@ class PostgresLockFree : public LogBufferBase<Platform, postgres_lock_free::Work
   using Base::ring_, Base::workers_;
 
  public:
-  static constexpr std::uint32_t kLocks = 128;  // where the options say 0
   static constexpr AlgorithmInfo info{.name = "postgres_lock_free",
                                       .title = "PostgreSQL, lock-free proposal",
                                       .source = "pgsql-hackers, 2025, Lock-free XLog Reservation from WAL",
@@ -120,7 +119,10 @@ class PostgresLockFree : public LogBufferBase<Platform, postgres_lock_free::Work
                                       .advance = Progress::wait_free};
 
   explicit PostgresLockFree(const LogBufferOptions& options)
-      : Base(options), locks_(options, kLocks), links_(options), tail_(options.start) {
+      : Base(options),
+        locks_(options, "lock_free_insert_locks", options.lock_free_insert_locks),
+        links_(options),
+        tail_(options.start) {
     tail_.describe("tail");
     for (WorkerId w = 0; w < workers_.max(); ++w) workers_[w].holder = locks_.first_of(w);
   }

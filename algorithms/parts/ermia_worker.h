@@ -10,7 +10,7 @@ namespace muster {
 /// Protocol    reserve  own LSN = DIRTY, the end of the worker's last record; begin = tail.fetch_add(size)
 ///                      no room: own LSN = DIRTY, begin, and wait
 ///             publish  own LSN = clean, the end of the record
-/// Progress    reserve (while the ring has room) and publish wait-free.
+/// Progress    reserve (while the ring has room, with the processor's fetch-add as counter) and publish wait-free.
 /// Invariants  A dirty LSN is at or below the begin of its worker's open reservation; that of a worker that
 ///             waits for room is its begin, or the boundary could not reach what everybody waits for. A
 ///             detached worker's LSN stays clean. A slot that has never had an owner says 0, clean.

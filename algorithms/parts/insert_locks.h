@@ -35,8 +35,9 @@ class InsertLocks {
     std::uint32_t to_try = 0;  // the lock to try next
   };
 
-  /// As many locks as the option says, or `usual` where it says 0.
-  InsertLocks(const LogBufferOptions& options, std::uint32_t usual) : locks_(checked(options, usual)) {
+  /// `locks` is what the option of that name says.
+  InsertLocks(const LogBufferOptions& options, const char* option, std::uint32_t locks)
+      : locks_(checked(option, locks)) {
     for (std::uint32_t i = 0; i < count(); ++i) {
       locks_[i].word.describe("word", i);
       locks_[i].word.store(options.start, std::memory_order_relaxed);  // free; before any thread shares it
@@ -84,10 +85,9 @@ class InsertLocks {
     typename Platform::template Atomic<std::uint64_t> word;  // [word] its holder writes, the scan reads
   };
 
-  static std::uint32_t checked(const LogBufferOptions& options, std::uint32_t usual) {
-    const std::uint32_t locks = options.insert_locks;
-    if (locks > kMaxLocks) reject("insert_locks", locks, "0, or 1 to " + std::to_string(kMaxLocks));
-    return locks == 0 ? usual : locks;
+  static std::uint32_t checked(const char* option, std::uint32_t locks) {
+    if (locks == 0 || locks > kMaxLocks) reject(option, locks, "1 to " + std::to_string(kMaxLocks));
+    return locks;
   }
 
   std::uint32_t count() const { return static_cast<std::uint32_t>(locks_.size()); }

@@ -300,9 +300,11 @@ TEST_CASE("Registry: an option out of range is refused with its name, value and 
   }
   CHECK_THROWS_WITH(make_log_buffer("wiredtiger_slots", {.max_workers = 1u << 24}),
                     "max_workers = 16777216: want less than 16777216, what a slot can count");
-  for (const std::string_view name : {"postgres_insert_locks", "postgres_lock_free"}) {
-    CHECK_THROWS_WITH(make_log_buffer(name, {.insert_locks = 257}),
-                      "insert_locks = 257: want 0, or 1 to 256");
+  for (const std::uint32_t locks : {0u, 257u}) {
+    CHECK_THROWS_WITH(make_log_buffer("postgres_insert_locks", {.insert_locks = locks}),
+                      "insert_locks = " + std::to_string(locks) + ": want 1 to 256");
+    CHECK_THROWS_WITH(make_log_buffer("postgres_lock_free", {.lock_free_insert_locks = locks}),
+                      "lock_free_insert_locks = " + std::to_string(locks) + ": want 1 to 256");
   }
   for (const std::uint32_t window : {0u, 1000u, 1u << 31}) {
     CHECK_THROWS_WITH(

@@ -81,7 +81,7 @@ TEST_CASE(
 
 TEST_CASE("PostgresLockFree: the contract holds, with fewer locks than workers, and with more") {
   for (const std::uint32_t locks : {1u, 2u, 3u, 16u}) {
-    const LogBufferOptions options{.capacity = 4096, .max_workers = 4, .insert_locks = locks};
+    const LogBufferOptions options{.capacity = 4096, .max_workers = 4, .lock_free_insert_locks = locks};
     PostgresLockFree<> log(options);
     INFO(locks << " locks");
     CHECK(test::drive(log, options, {.workers = 4, .records = 2000}).total() == 0);

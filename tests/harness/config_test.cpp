@@ -192,11 +192,11 @@ TEST_CASE("bad configurations: one line with key, value and what would do") {
   CHECK(append_error("thread=1").starts_with("thread = 1: want a known key: workload, algorithm, threads"));
   CHECK(append_error("log_buffer.size=1") ==
         "log_buffer.size = 1: want a known key of log_buffer: capacity, consolidation_slots, "
-        "delegation_chain, slot_pool, insert_locks, "
+        "delegation_chain, slot_pool, insert_locks, lock_free_insert_locks, "
         "link_window, hop_bits, lock, counter, funnel_slots, pages");
   CHECK(append_error("log_buffer=1") ==
         "log_buffer = 1: want an object with capacity, consolidation_slots, delegation_chain, slot_pool, "
-        "insert_locks, "
+        "insert_locks, lock_free_insert_locks, "
         "link_window, hop_bits, lock, counter, funnel_slots, pages");
   CHECK(append_error("ycsb.mix=A") ==
         R"(ycsb = {"mix":"A"}: want no such section: workload append does not use it)");

@@ -32,6 +32,7 @@ struct Shape {
                            .delegation_chain = 2,
                            .slot_pool = 2,
                            .insert_locks = 2,
+                           .lock_free_insert_locks = 2,
                            .link_window = 4,
                            .hop_bits = 1,
                            .funnel_slots = 1};

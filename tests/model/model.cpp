@@ -31,6 +31,7 @@ const std::map<std::string, std::uint32_t LogBufferOptions::*> kOptions{
     {"funnel_slots", &LogBufferOptions::funnel_slots},
     {"insert_locks", &LogBufferOptions::insert_locks},
     {"link_window", &LogBufferOptions::link_window},
+    {"lock_free_insert_locks", &LogBufferOptions::lock_free_insert_locks},
 };
 
 struct CommandLine {
