@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "algorithms/parts/hardware_counter.h"
 #include "algorithms/parts/workers.h"
 
 namespace muster {
@@ -15,7 +16,8 @@ namespace muster {
 ///             publish  flag = WHITE, the end of the record
 ///             advance  cutoff = tail, read before the first flag
 ///                      boundary = min over the flags of (black: its LSN; white: max(cutoff, its LSN))
-/// Progress    reserve (while the ring has room) and publish wait-free; advance wait-free, one read a flag.
+/// Progress    reserve (while the ring has room, with the processor's fetch-add as counter) and publish wait-free; advance
+///             wait-free, one read a flag.
 /// Why it is right
 ///             A reservation below the cutoff was made by a fetch-add that the cutoff's load has seen, so the
 ///             scan sees the black flag before it, or a later flag of that worker. Black: the boundary stays
@@ -58,7 +60,7 @@ namespace muster {
 ///             lower bounds that would do for a black flag, the end of the worker's last record, where the paper
 ///             takes the tail as it is just before: this one reads no line that all write, and leaves the boundary
 ///             lower for as long as the record is open.
-template <class Platform = NativePlatform>
+template <class Platform = NativePlatform, template <class> class Counter = HardwareCounter>
 class BorderCollie;
 
 namespace border_collie {
@@ -75,7 +77,7 @@ struct Worker {
 
 }  // namespace border_collie
 
-template <class Platform>
+template <class Platform, template <class> class Counter>
 class BorderCollie : public LogBufferBase<Platform, border_collie::Worker<Platform>> {
   using Worker = border_collie::Worker<Platform>;
   using Base = LogBufferBase<Platform, Worker>;
@@ -85,12 +87,12 @@ class BorderCollie : public LogBufferBase<Platform, border_collie::Worker<Platfo
   static constexpr AlgorithmInfo info{.name = "border_collie",
                                       .title = "Border-Collie",
                                       .source = "SIGMOD 2019, doi 10.1145/3299869.3300071",
-                                      .reserve = Progress::wait_free,
+                                      .reserve = Counter<Platform>::kFetchAdd,
                                       .publish = Progress::wait_free,
-                                      .advance = Progress::wait_free};
+                                      .advance = Progress::wait_free,
+                                      .takes_counter = true};
 
-  explicit BorderCollie(const LogBufferOptions& options) : Base(options), tail_(options.start) {
-    tail_.describe("tail");
+  explicit BorderCollie(const LogBufferOptions& options) : Base(options), tail_(options) {
     for (WorkerId w = 0; w < workers_.max(); ++w) {
       workers_[w].flag.describe("flag", w);
       workers_[w].flag.store(white(options.start), std::memory_order_relaxed);  // before any thread shares it
@@ -101,8 +103,8 @@ class BorderCollie : public LogBufferBase<Platform, border_collie::Worker<Platfo
   Reservation reserve(WorkerId worker, std::uint32_t size) {
     ring_.check_size(size);
     Worker& self = workers_[worker];
-    self.flag.store(black(self.last_end), std::memory_order_release);    // [flag]
-    const Lsn begin = tail_.fetch_add(size, std::memory_order_release);  // [tail]
+    self.flag.store(black(self.last_end), std::memory_order_release);            // [flag]
+    const Lsn begin = tail_.fetch_add(worker, size, std::memory_order_release);  // [tail]
     if (!ring_.has_room(begin + size, self.room)) [[unlikely]] {
       self.flag.store(black(begin), std::memory_order_release);  // [flag]
       ring_.wait_for_room(begin + size, self.room);
@@ -136,7 +138,7 @@ class BorderCollie : public LogBufferBase<Platform, border_collie::Worker<Platfo
   static constexpr bool is_black(std::uint64_t flag) { return (flag & border_collie::kBlack) != 0; }
   static constexpr Lsn lsn(std::uint64_t flag) { return flag & ~border_collie::kBlack; }
 
-  alignas(kCacheLine) typename Platform::template Atomic<Lsn> tail_;  // [tail] every worker writes
+  alignas(kCacheLine) Counter<Platform> tail_;  // [tail] every worker writes
 };
 static_assert(LogBufferAlgorithm<BorderCollie<>>);
 

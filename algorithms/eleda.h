@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "algorithms/parts/hardware_counter.h"
 #include "algorithms/parts/spsc_list.h"
 #include "algorithms/parts/workers.h"
 
@@ -21,9 +22,9 @@ namespace muster {
 ///                      the crawling lists hold below is dropped by the run, as the hopping lists tell.
 ///                      crawl: a min-heap over the heads of the crawling lists; while the least one begins at
 ///                      or below the boundary, go to its end.
-/// Progress    reserve (while the ring has room) wait-free but for the growth of a list, publish wait-free. advance
-///             wait-free: it stops at the tail that it read first; its work is O(records x log workers) when
-///             it crawls, O(bytes / 2^H) when it hops.
+/// Progress    reserve (while the ring has room, with the processor's fetch-add as counter) wait-free but for the growth of
+///             a list, publish wait-free. advance wait-free: it stops at the tail that it read first; its work is
+///             O(records x log workers) when it crawls, O(bytes / 2^H) when it hops.
 /// Invariants  A counter adds up the published bytes of the ranges that share it, one in every two laps, and
 ///             runs on from lap to lap. A range is whole when its counter has reached what all of them up to it
 ///             amount to: bytes of the next one cannot be among them, since it cannot be filled before this one
@@ -42,7 +43,7 @@ namespace muster {
 ///             Lists are chunked, and grow before the space is taken: were there no memory behind that, the boundary
 ///             would never pass it. A hop is tried at every advance, near or far. H, of which the paper says nothing,
 ///             is what made an advance cheapest here: 14, less in a small ring.
-template <class Platform = NativePlatform>
+template <class Platform = NativePlatform, template <class> class Counter = HardwareCounter>
 class Eleda;
 
 namespace eleda {
@@ -68,7 +69,7 @@ struct Worker {
 
 }  // namespace eleda
 
-template <class Platform>
+template <class Platform, template <class> class Counter>
 class Eleda : public LogBufferBase<Platform, eleda::Worker<Platform>> {
   using Worker = eleda::Worker<Platform>;
   using Base = LogBufferBase<Platform, Worker>;
@@ -78,9 +79,10 @@ class Eleda : public LogBufferBase<Platform, eleda::Worker<Platform>> {
   static constexpr AlgorithmInfo info{.name = "eleda",
                                       .title = "Eleda",
                                       .source = "PVLDB 11(2) 135-148 (2017)",
-                                      .reserve = Progress::wait_free,
+                                      .reserve = Counter<Platform>::kFetchAdd,
                                       .publish = Progress::wait_free,
-                                      .advance = Progress::wait_free};
+                                      .advance = Progress::wait_free,
+                                      .takes_counter = true};
 
   explicit Eleda(const LogBufferOptions& options)
       : Base(options),
@@ -88,8 +90,7 @@ class Eleda : public LogBufferBase<Platform, eleda::Worker<Platform>> {
         lap_bits_(static_cast<std::uint32_t>(std::countr_zero(options.capacity)) + 1),
         counters_(std::size_t{1} << (lap_bits_ - hop_bits_)),
         on_heap_(options.max_workers, false),
-        tail_(options.start) {
-    tail_.describe("tail");
+        tail_(options) {
     heap_.reserve(options.max_workers);
     for (WorkerId w = 0; w < workers_.max(); ++w) {
       workers_[w].crawling.describe("crawling", w);
@@ -111,7 +112,7 @@ class Eleda : public LogBufferBase<Platform, eleda::Worker<Platform>> {
     Worker& self = workers_[worker];
     self.crawling.prepare();
     self.hopping.prepare();
-    const Lsn begin = tail_.fetch_add(size, std::memory_order_relaxed);
+    const Lsn begin = tail_.fetch_add(worker, size, std::memory_order_relaxed);
     ring_.wait_for_room(begin + size, self.room);
     return {begin, ring_.bytes(begin, size)};
   }
@@ -145,7 +146,7 @@ class Eleda : public LogBufferBase<Platform, eleda::Worker<Platform>> {
   std::uint64_t crawled() const { return crawled_; }
 
  private:
-  struct alignas(kCacheLine) Counter {
+  struct alignas(kCacheLine) Count {
     typename Platform::template Atomic<std::uint64_t> bytes;  // [count] workers add, the drainer reads
   };
   struct Head {
@@ -237,14 +238,14 @@ class Eleda : public LogBufferBase<Platform, eleda::Worker<Platform>> {
 
   const std::uint32_t hop_bits_;
   const std::uint32_t lap_bits_;  // of two laps of the ring: ranges so far apart share a counter
-  std::vector<Counter> counters_;
+  std::vector<Count> counters_;
   // The drainer's.
   alignas(kCacheLine) std::vector<Head> heap_;
   // Whether a worker's oldest record is on the heap; it stays in its list meanwhile.
   std::vector<char> on_heap_;
   std::uint64_t hops_ = 0;
   std::uint64_t crawled_ = 0;
-  alignas(kCacheLine) typename Platform::template Atomic<Lsn> tail_;  // [tail] every worker writes
+  alignas(kCacheLine) Counter<Platform> tail_;  // [tail] every worker writes
 };
 static_assert(LogBufferAlgorithm<Eleda<>>);
 

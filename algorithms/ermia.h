@@ -11,7 +11,8 @@ namespace muster {
 /// Protocol    reserve, publish  as in ermia_worker.h
 ///             advance  cutoff = tail, read before the scan
 ///                      boundary = minimum of the cutoff and of the dirty LSNs
-/// Progress    reserve (while the ring has room), publish and advance wait-free, one read a worker.
+/// Progress    reserve (while the ring has room, with the processor's fetch-add as counter), publish and advance wait-free,
+///             one read a worker.
 /// Why it is right
 ///             A reservation below the cutoff was made by a fetch-add that the cutoff's load has seen, so the
 ///             scan finds the dirty LSN that was stored before it, or a later one of that worker. Dirty: the
@@ -23,18 +24,19 @@ namespace muster {
 ///             dirty, which may lie above a hole. Here it returns the cutoff then: the minimum that the
 ///             released scan starts from and throws away. What was published during the scan is for the next
 ///             one; Border-Collie's white flags are there to have it at once.
-template <class Platform = NativePlatform>
-class Ermia : public ErmiaWorkers<Platform> {
-  using Base = ErmiaWorkers<Platform>;
+template <class Platform = NativePlatform, template <class> class Counter = HardwareCounter>
+class Ermia : public ErmiaWorkers<Platform, Counter> {
+  using Base = ErmiaWorkers<Platform, Counter>;
   using Base::workers_;
 
  public:
   static constexpr AlgorithmInfo info{.name = "ermia",
                                       .title = "ERMIA, mended",
                                       .source = "SIGMOD 2016, doi 10.1145/2882903.2882905",
-                                      .reserve = Progress::wait_free,
+                                      .reserve = Counter<Platform>::kFetchAdd,
                                       .publish = Progress::wait_free,
-                                      .advance = Progress::wait_free};
+                                      .advance = Progress::wait_free,
+                                      .takes_counter = true};
 
   explicit Ermia(const LogBufferOptions& options) : Base(options) {}
 

@@ -21,8 +21,8 @@ namespace muster {
 ///             there, the wait might never be over. Orders as in ermia_worker.h, where the repository has
 ///             volatile accesses: what is unsafe here is the protocol.
 template <class Platform = NativePlatform>
-class ErmiaReleased : public ErmiaWorkers<Platform> {
-  using Base = ErmiaWorkers<Platform>;
+class ErmiaReleased : public ErmiaWorkers<Platform, HardwareCounter> {
+  using Base = ErmiaWorkers<Platform, HardwareCounter>;
   using Base::workers_;
 
  public:

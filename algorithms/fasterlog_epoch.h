@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 
+#include "algorithms/parts/hardware_counter.h"
 #include "algorithms/parts/workers.h"
 
 namespace muster {
@@ -18,8 +19,9 @@ namespace muster {
 ///                      behind, and begin epoch e + 1. oldest = the smallest epoch that a worker is in.
 ///                      boundary = the last remembered tail of an epoch before that, but no more than the
 ///                      smallest begin of the workers that wait, or waited, for room
-/// Progress    reserve (while the ring has room), publish and advance wait-free: one read a worker, or as many as
-///             Platform::linger takes until a worker that is inside has left, of one worker that does not.
+/// Progress    reserve (while the ring has room, with the processor's fetch-add as counter), publish and advance wait-free:
+///             one read a worker, or as many as Platform::linger takes until a worker that is inside has left, of one
+///             worker that does not.
 /// Why it is right
 ///             A reservation below a remembered tail was made by a fetch-add that the look at that tail has
 ///             seen; its worker had entered before, and in that epoch or an earlier one, since the next one
@@ -50,7 +52,7 @@ namespace muster {
 ///             worker is held up for longer, the drainer finds the tail one scan later. FasterLog waits if its list is full.
 ///             A worker has a slot for good; FasterLog's later releases take one at every entry, by a
 ///             compare-and-swap.
-template <class Platform = NativePlatform>
+template <class Platform = NativePlatform, template <class> class Counter = HardwareCounter>
 class FasterlogEpoch;
 
 namespace fasterlog_epoch {
@@ -67,7 +69,7 @@ struct Worker {
 
 }  // namespace fasterlog_epoch
 
-template <class Platform>
+template <class Platform, template <class> class Counter>
 class FasterlogEpoch : public LogBufferBase<Platform, fasterlog_epoch::Worker<Platform>> {
   using Worker = fasterlog_epoch::Worker<Platform>;
   using Base = LogBufferBase<Platform, Worker>;
@@ -78,13 +80,13 @@ class FasterlogEpoch : public LogBufferBase<Platform, fasterlog_epoch::Worker<Pl
   static constexpr AlgorithmInfo info{.name = "fasterlog_epoch",
                                       .title = "FasterLog epochs",
                                       .source = "FasterLog, github.com/microsoft/FASTER",
-                                      .reserve = Progress::wait_free,
+                                      .reserve = Counter<Platform>::kFetchAdd,
                                       .publish = Progress::wait_free,
-                                      .advance = Progress::wait_free};
+                                      .advance = Progress::wait_free,
+                                      .takes_counter = true};
 
   explicit FasterlogEpoch(const LogBufferOptions& options)
-      : Base(options), tail_(options.start), epoch_(0), newest_(options.start) {
-    tail_.describe("tail");
+      : Base(options), tail_(options), epoch_(0), newest_(options.start) {
     epoch_.describe("epoch");
     for (WorkerId w = 0; w < workers_.max(); ++w) workers_[w].entry.describe("entry", w);
   }
@@ -93,7 +95,7 @@ class FasterlogEpoch : public LogBufferBase<Platform, fasterlog_epoch::Worker<Pl
     ring_.check_size(size);
     Worker& self = workers_[worker];
     self.entry.store(epoch_.load(std::memory_order_relaxed), std::memory_order_release);  // [epoch], [entry]
-    const Lsn begin = tail_.fetch_add(size, std::memory_order_release);                   // [tail]
+    const Lsn begin = tail_.fetch_add(worker, size, std::memory_order_release);           // [tail]
     if (!ring_.has_room(begin + size, self.room)) [[unlikely]] {
       self.entry.store(fasterlog_epoch::kWaiting | begin, std::memory_order_release);  // [entry]
       ring_.wait_for_room(begin + size, self.room);
@@ -147,7 +149,7 @@ class FasterlogEpoch : public LogBufferBase<Platform, fasterlog_epoch::Worker<Pl
     epoch_.store(++current_, std::memory_order_relaxed);  // [epoch]
   }
 
-  alignas(kCacheLine) typename Platform::template Atomic<Lsn> tail_;             // [tail] every worker writes
+  alignas(kCacheLine) Counter<Platform> tail_;                                   // [tail] every worker writes
   alignas(kCacheLine) typename Platform::template Atomic<std::uint64_t> epoch_;  // [epoch] the drainer writes
   // The drainer's.
   alignas(kCacheLine) std::uint64_t current_ = 0;

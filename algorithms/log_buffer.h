@@ -40,6 +40,19 @@ constexpr std::string_view to_string(LockKind kind) {
   return kLockNames[static_cast<std::size_t>(kind)];
 }
 
+/// How a record adds to the counter of an algorithm in which every record does.
+enum class CounterKind : std::uint8_t {
+  hardware,     ///< the processor's fetch-add
+  aggregating,  ///< workers meet in funnels, and one adds for all
+  adaptive,     ///< the processor's until others come between, then funnels
+};
+/// By the enumerator's value, as in configurations and results.
+inline constexpr std::array<std::string_view, 3> kCounterNames = {"hardware", "aggregating", "adaptive"};
+
+constexpr std::string_view to_string(CounterKind kind) {
+  return kCounterNames[static_cast<std::size_t>(kind)];
+}
+
 /// Pages that the ring's memory is made of.
 enum class RingPages : std::uint8_t {
   small,
@@ -67,6 +80,8 @@ struct LogBufferOptions {
   /// Locks of which a worker holds one while it appends, 1 to 256 (`postgres_insert_locks`; PostgreSQL has 8,
   /// fixed when it is compiled).
   std::uint32_t insert_locks = 8;
+  /// Likewise (`postgres_lock_free`; as many as the proposal has).
+  std::uint32_t lock_free_insert_locks = 128;
   /// Links, and so how many bytes above the first hole a published record may begin: a power of two, 2^30 at
   /// most, of which no more are made than the ring has bytes (`mysql_link_buf`; MySQL's
   /// innodb_log_recent_written_size).
@@ -77,6 +92,12 @@ struct LogBufferOptions {
   /// The lock of an algorithm that takes one; the others ignore it. std_mutex only where AlgorithmInfo::lock_use is
   /// not `handed_on`.
   LockKind lock = LockKind::ttas;
+  /// The counter of an algorithm in which every record adds to one (AlgorithmInfo::takes_counter); the others have `hardware`
+  /// alone.
+  CounterKind counter = CounterKind::hardware;
+  /// Funnels, in which workers meet by their number, 1 to 64 (`aggregating` and `adaptive`; the paper has as many as the
+  /// square root of the threads).
+  std::uint32_t funnel_slots = 6;
   RingPages pages = RingPages::small;
   /// Its functions place the log buffer's memory; null: memory is where a thread first touches it. Outlives the log buffer.
   const MemoryPlacement* memory = nullptr;
@@ -99,10 +120,11 @@ struct AlgorithmInfo {
   std::string_view name;    ///< as in configurations and results, lower case
   std::string_view title;   ///< as in figures
   std::string_view source;  ///< paper and section
-  Progress reserve;         ///< while the ring has room
+  Progress reserve;         ///< while the ring has room; with the counter that the type has
   Progress publish;         ///< with the lock that the type has; the registry's is `ttas`
   Progress advance;
   LockUse lock_use = LockUse::none;
+  bool takes_counter = false;   ///< every record adds to one counter
   bool unsafe = false;          ///< advance() may return a boundary over a hole; no engine accepts it
   bool stalls_on_idle = false;  ///< an attached worker that does nothing holds the boundary back
   /// How many bytes above the boundary workers come before they wait for the next advance(); null: the capacity.
@@ -112,6 +134,11 @@ struct AlgorithmInfo {
 /// Whether an algorithm may have such a lock.
 constexpr bool may_have(const AlgorithmInfo& info, LockKind lock) {
   return info.lock_use != LockUse::handed_on || lock != LockKind::std_mutex;
+}
+
+/// Whether an algorithm may have such a counter.
+constexpr bool may_have(const AlgorithmInfo& info, CounterKind counter) {
+  return info.takes_counter || counter == CounterKind::hardware;
 }
 
 /// A log buffer behind a virtual interface: what an engine holds. Measured loops use the templates directly.

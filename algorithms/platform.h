@@ -65,6 +65,13 @@ class TimedWait {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
+/// When a worker takes others at a counter for a crowd (parts/adaptive_counter.h).
+struct Crowd {
+  std::uint32_t others;  // records of theirs between two of its own
+  std::uint32_t times;   // in a row
+  std::uint32_t stays;   // how many of its next additions it then makes in company
+};
+
 /// Everything through which an algorithm may meet another thread. Algorithms are templates over a platform,
 /// so that the source that is measured on this one is the source that an execution explorer runs on another.
 ///
@@ -78,6 +85,7 @@ struct NativePlatform {
   static constexpr std::uint32_t kListChunk = 256;
   /// Ends of the log that a drainer remembers until it knows them to be whole.
   static constexpr std::uint32_t kRememberedEnds = 16;
+  static constexpr Crowd kCrowd{.others = 8, .times = 8, .stays = 256};
 
   template <class T>
   class Atomic {

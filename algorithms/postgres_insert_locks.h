@@ -1,8 +1,8 @@
 #pragma once
 
 #include <algorithm>
-#include <vector>
 
+#include "algorithms/parts/insert_locks.h"
 #include "algorithms/parts/ttas_lock.h"
 #include "algorithms/parts/workers.h"
 
@@ -10,26 +10,22 @@ namespace muster {
 
 /// PostgreSQL's WAL insertion locks: a worker that appends holds one of a few, and each says how far its holder may be.
 ///
-/// Protocol    reserve  take the insertion lock that this worker used last; if it has to wait for that, it tries the
-///                      next one next time. Spinlock: begin = tail, tail += size. Say in the insertion lock's word
-///                      that its holder is at begin; wait for room
-///             publish  release the lock: word = free, the end of the record
+/// Protocol    reserve  take an insertion lock. Spinlock: begin = tail, tail += size. Tell that the lock's holder is
+///                      at begin; wait for room
+///             publish  release the lock
 ///             advance  cutoff = tail, read before the first lock
 ///                      boundary = minimum of the cutoff and of what the held locks' words say
+///             The insertion locks are parts/insert_locks.h, which two algorithms share.
 /// Progress    reserve blocking: both kinds of lock. publish and advance wait-free, one read a lock.
-/// Invariants  A word's LSN is at or below the begin of its holder's open reservation: from the moment that the
-///             lock is taken, when it still is the end of what was last appended under it. A holder that waits
-///             for room has its own begin there, so that the boundary reaches what everybody waits for; it
+/// Invariants  A word's LSN is at or below the begin of its holder's open reservation. A holder that waits for room has
+///             its own begin there, so that the boundary reaches what everybody waits for; it
 ///             holds no other lock then. Workers have no state that the scan reads: a worker that is idle, newly
 ///             attached or gone holds no lock, and so holds nothing back.
 /// Why it is right
 ///             A reservation below the cutoff was made under the lock of its word. The scan, which comes after
 ///             the cutoff, finds that lock as it was taken for that reservation or later: held, and the
 ///             boundary stays at or below; or free or taken anew, and the reservation has been published.
-/// Ordering    [word] stored with release, loaded by the scan with acquire: the copies made under the lock so
-///                    far are visible, also those of earlier holders. Taken with acquire, so that they come
-///                    before what this holder stores; taking is a read-modify-write, which carries on what
-///                    the release before it began. A look at whether it is free: relaxed.
+/// Ordering    [word] insert_locks.h.
 ///             [tail] released under the spinlock, the cutoff's load acquired: a drainer that sees the range sees
 ///                    its lock taken. Under the spinlock: relaxed.
 /// Source      PostgreSQL, src/backend/access/transam/xlog.c: WALInsertLockAcquire,
@@ -47,18 +43,9 @@ class PostgresInsertLocks;
 
 namespace postgres_insert_locks {
 
-/// A lock's word: bit 63 says that it is held, the rest is an LSN.
-inline constexpr std::uint64_t kHeld = std::uint64_t{1} << 63;
-
-template <class Platform>
-struct alignas(kCacheLine) InsertLock {
-  typename Platform::template Atomic<std::uint64_t> word;  // [word] its holder writes, the scan reads
-};
-
 template <class Platform>
 struct Worker {
-  std::uint32_t held = 0;    // the lock of the open reservation
-  std::uint32_t to_try = 0;  // the lock to try next
+  typename InsertLocks<Platform>::Holder holder;
   typename Ring<Platform>::KnownRoom room;
 };
 
@@ -67,12 +54,10 @@ struct Worker {
 template <class Platform, template <class> class Lock>
 class PostgresInsertLocks : public LogBufferBase<Platform, postgres_insert_locks::Worker<Platform>> {
   using Worker = postgres_insert_locks::Worker<Platform>;
-  using InsertLock = postgres_insert_locks::InsertLock<Platform>;
   using Base = LogBufferBase<Platform, Worker>;
   using Base::ring_, Base::workers_;
 
  public:
-  static constexpr std::uint32_t kMaxLocks = 256;
   static constexpr AlgorithmInfo info{.name = "postgres_insert_locks",
                                       .title = "PostgreSQL insertion locks",
                                       .source = "PostgreSQL, src/backend/access/transam/xlog.c",
@@ -82,71 +67,33 @@ class PostgresInsertLocks : public LogBufferBase<Platform, postgres_insert_locks
                                       .lock_use = LockUse::by_taker};
 
   explicit PostgresInsertLocks(const LogBufferOptions& options)
-      : Base(options), locks_(checked(options.insert_locks)), tail_(options.start) {
+      : Base(options), locks_(options, "insert_locks", options.insert_locks), tail_(options.start) {
     tail_.describe("tail");
-    for (std::uint32_t i = 0; i < locks_.size(); ++i) {
-      locks_[i].word.describe("word", i);
-      locks_[i].word.store(options.start, std::memory_order_relaxed);  // free; before any thread shares it
-    }
-    for (WorkerId w = 0; w < workers_.max(); ++w) workers_[w].to_try = w % count();
+    for (WorkerId w = 0; w < workers_.max(); ++w) workers_[w].holder = locks_.first_of(w);
   }
 
   Reservation reserve(WorkerId worker, std::uint32_t size) {
     ring_.check_size(size);
     Worker& self = workers_[worker];
-    take_lock(self);
+    locks_.take(self.holder);
     const Lsn begin = take_space(size);
-    locks_[self.held].word.store(held(begin), std::memory_order_release);  // [word]
+    locks_.tell(self.holder, begin);
     ring_.wait_for_room(begin + size, self.room);
     return {begin, ring_.bytes(begin, size)};
   }
 
   void publish(WorkerId worker, const Reservation& reservation) {
-    InsertLock& lock = locks_[workers_[worker].held];
-    lock.word.store(reservation.end(), std::memory_order_release);  // [word]
+    locks_.release(workers_[worker].holder, reservation.end());
   }
 
   Lsn advance() {
-    Lsn boundary = tail_.load(std::memory_order_acquire);  // [tail] the cutoff, before the scan
-    for (const InsertLock& lock : locks_) {
-      const std::uint64_t word = lock.word.load(std::memory_order_acquire);  // [word]
-      if (is_held(word)) boundary = std::min(boundary, lsn(word));
-    }
-    return this->found(std::max(boundary, this->last_found()));
+    const Lsn cutoff = tail_.load(std::memory_order_acquire);  // [tail] before the scan
+    return this->found(std::max(locks_.lowest(cutoff), this->last_found()));
   }
 
   Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }  // a number, which orders nothing
 
  private:
-  static constexpr std::uint64_t held(Lsn lsn) { return lsn | postgres_insert_locks::kHeld; }
-  static constexpr bool is_held(std::uint64_t word) { return (word & postgres_insert_locks::kHeld) != 0; }
-  static constexpr Lsn lsn(std::uint64_t word) { return word & ~postgres_insert_locks::kHeld; }
-
-  static std::uint32_t checked(std::uint32_t locks) {
-    if (locks == 0 || locks > kMaxLocks) reject("insert_locks", locks, "1 to " + std::to_string(kMaxLocks));
-    return locks;
-  }
-
-  std::uint32_t count() const { return static_cast<std::uint32_t>(locks_.size()); }
-
-  void take_lock(Worker& self) {
-    self.held = self.to_try;
-    auto& word = locks_[self.held].word;
-    std::uint64_t seen = word.load(std::memory_order_relaxed);
-    const auto is_free = [](std::uint64_t now) { return !is_held(now); };
-    while (is_held(seen) || !try_take(word, seen)) {
-      self.to_try = (self.held + 1) % count();
-      Platform::await(word, is_free, std::memory_order_relaxed, WaitFor::lock);
-      seen = word.load(std::memory_order_relaxed);
-    }
-  }
-
-  /// `seen` is free; it is what is there now, if that is something else.
-  static bool try_take(auto& word, std::uint64_t& seen) {
-    return word.compare_exchange(seen, held(seen), std::memory_order_acquire,
-                                 std::memory_order_relaxed);  // [word]
-  }
-
   Lsn take_space(std::uint32_t size) {
     space_.lock();
     const Lsn begin = tail_.load(std::memory_order_relaxed);
@@ -155,7 +102,7 @@ class PostgresInsertLocks : public LogBufferBase<Platform, postgres_insert_locks
     return begin;
   }
 
-  std::vector<InsertLock> locks_;
+  InsertLocks<Platform> locks_;
   // One line for the spinlock and what it guards: a worker that gets the one gets the other.
   alignas(kCacheLine) Lock<Platform> space_;
   typename Platform::template Atomic<Lsn> tail_;  // [tail]

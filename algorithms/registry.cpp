@@ -81,9 +81,17 @@ void throw_unfit_lock(const AlgorithmInfo& info, LockKind lock) {
   throw std::invalid_argument("lock = " + std::string(to_string(lock)) + ": want " + locks_of(info));
 }
 
+std::string counters_of(const AlgorithmInfo& info) {
+  return "hardware: " + std::string(info.name) + " has no counter that every record adds to";
+}
+
+void throw_unfit_counter(const AlgorithmInfo& info, CounterKind counter) {
+  throw std::invalid_argument("counter = " + std::string(to_string(counter)) + ": want " + counters_of(info));
+}
+
 std::unique_ptr<LogBuffer> make_log_buffer(std::string_view name, const LogBufferOptions& options) {
   std::unique_ptr<LogBuffer> buffer;
-  with_algorithm(name, options.lock, [&](auto type) {
+  with_algorithm(name, options, [&](auto type) {
     buffer = std::make_unique<Adapter<typename decltype(type)::type>>(options);
   });
   return buffer;

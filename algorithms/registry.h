@@ -15,6 +15,9 @@ std::span<const AlgorithmInfo> algorithms();
 /// The locks that an algorithm may have which hands its lock on, and why: as in `want <this>`.
 std::string locks_of(const AlgorithmInfo& info);
 
+/// The counter that an algorithm has where no record adds to one, and why: as in `want <this>`.
+std::string counters_of(const AlgorithmInfo& info);
+
 /// Throws std::invalid_argument: an unknown name (the message lists the known ones), or an option out of
 /// range (it names the option, the value and what would do).
 std::unique_ptr<LogBuffer> make_log_buffer(std::string_view name, const LogBufferOptions& options);

@@ -86,7 +86,7 @@ void append(benchmark::State& state) {
 
 template <class A>
 void add() {
-  auto* const bench = benchmark::RegisterBenchmark(("append/" + name_with_lock<A>()).c_str(), append<A>);
+  auto* const bench = benchmark::RegisterBenchmark(("append/" + name_with_policy<A>()).c_str(), append<A>);
   bench->UseRealTime()->ArgName("bytes");
   for (const std::int64_t bytes : kRecordBytes) bench->Arg(bytes);
   for (const int threads : append_thread_counts()) bench->Threads(threads);
@@ -109,7 +109,7 @@ std::set<int> append_thread_counts() {
 void register_append_benchmarks() {
   for_each_type(AllAlgorithms<NativePlatform>{}, [](auto type) {
     using A = typename decltype(type)::type;
-    for_each_type(WithEachLock<A>{}, [](auto locked) { add<typename decltype(locked)::type>(); });
+    for_each_type(WithEachPolicy<A>{}, [](auto with) { add<typename decltype(with)::type>(); });
   });
 }
 

@@ -187,6 +187,9 @@ void check_combinations(const Configuration& c) {
     if (info.name == c.database.algorithm && !may_have(info, buffer.lock)) {
       refuse(c, "log_buffer.lock", locks_of(info));
     }
+    if (info.name == c.database.algorithm && !may_have(info, buffer.counter)) {
+      refuse(c, "log_buffer.counter", counters_of(info));
+    }
   }
   if (c.workload->engine) check_engine(c);
   if (c.workload->check) c.workload->check(c);

@@ -30,6 +30,7 @@ const Choices kDeadlockWays(kDeadlockPolicies.begin(), kDeadlockPolicies.end());
 const Choices kBeginRecords{"lazy", "eager", "elided"};
 const Choices kArrivals{"constant", "poisson"};
 const Choices kLocks(kLockNames.begin(), kLockNames.end());
+const Choices kCounters(kCounterNames.begin(), kCounterNames.end());
 const Choices kPages(kRingPagesNames.begin(), kRingPagesNames.end());
 
 ConfigKey workload_key() {
@@ -99,11 +100,12 @@ ConfigKey rate_key() {
 /// Every workload's.
 std::vector<ConfigKey> common_keys() {
   Choices algorithm_names;
-  std::vector<std::string_view> with_lock, handing_on;
+  std::vector<std::string_view> with_lock, handing_on, with_counter;
   for (const AlgorithmInfo& info : algorithms()) {
     algorithm_names.push_back(info.name);
     if (info.lock_use != LockUse::none) with_lock.push_back(info.name);
     if (info.lock_use == LockUse::handed_on) handing_on.push_back(info.name);
+    if (info.takes_counter) with_counter.push_back(info.name);
   }
 
   // clang-format off
@@ -145,6 +147,9 @@ std::vector<ConfigKey> common_keys() {
       integer("log_buffer.insert_locks", UsedBy::all,
               [](auto& c) -> auto& { return c.database.log_buffer.insert_locks; }, 1, 256,
               "locks of which a worker holds one while it appends; algorithm postgres_insert_locks"),
+      integer("log_buffer.lock_free_insert_locks", UsedBy::all,
+              [](auto& c) -> auto& { return c.database.log_buffer.lock_free_insert_locks; }, 1, 256,
+              "locks of which a worker holds one while it appends; algorithm postgres_lock_free"),
       power_of_two("log_buffer.link_window", UsedBy::all,
                    [](auto& c) -> auto& { return c.database.log_buffer.link_window; }, 1, 1 << 30,
                    "bytes that a published record may begin above the first hole; algorithm mysql_link_buf"),
@@ -153,6 +158,12 @@ std::vector<ConfigKey> common_keys() {
       choice_of("log_buffer.lock", UsedBy::all, [](auto& c) -> auto& { return c.database.log_buffer.lock; }, kLocks,
                 fmt::format("the lock of an algorithm that takes one, not std_mutex with {}; algorithms {}",
                             fmt::join(handing_on, ", "), fmt::join(with_lock, ", "))),
+      choice_of("log_buffer.counter", UsedBy::all, [](auto& c) -> auto& { return c.database.log_buffer.counter; }, kCounters,
+                fmt::format("how each record adds to the counter that all add to: hardware, the processor's fetch-add; aggregating, in "
+                            "funnels, where one worker adds for all; adaptive, in funnels while others come between; algorithms {}",
+                            fmt::join(with_counter, ", "))),
+      integer("log_buffer.funnel_slots", UsedBy::all, [](auto& c) -> auto& { return c.database.log_buffer.funnel_slots; }, 1, 64,
+              "funnels, which workers go to by their number; log_buffer.counter aggregating and adaptive"),
       choice_of("log_buffer.pages", UsedBy::all, [](auto& c) -> auto& { return c.database.log_buffer.pages; }, kPages,
                 "what the ring is made of: small pages; transparent huge ones, as far as the kernel has them; huge ones that were "
                 "reserved"),

@@ -57,7 +57,7 @@ void run(std::string_view algorithm, std::string_view operation, std::string_vie
   if (operation != "append" && operation != "advance") {
     throw std::invalid_argument("operation = " + std::string(operation) + ": want append or advance");
   }
-  with_algorithm(algorithm, LogBufferOptions{}.lock,
+  with_algorithm(algorithm, LogBufferOptions{},
                  [&](auto type) { run<typename decltype(type)::type>(operation, count); });
 }
 

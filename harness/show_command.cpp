@@ -20,6 +20,7 @@ std::string notes(const AlgorithmInfo& info) {
   if (info.unsafe) notes.push_back("unsafe");
   if (info.stalls_on_idle) notes.push_back("stalls on idle");
   if (info.lock_use != LockUse::none) notes.push_back("takes a lock");
+  if (info.takes_counter) notes.push_back("adds to a counter");
   return fmt::format("{}", fmt::join(notes, ", "));
 }
 
@@ -62,7 +63,8 @@ Json to_json(const AlgorithmInfo& info) {
             {"advance", to_string(info.advance)}}},
           {"unsafe", info.unsafe},
           {"stalls_on_idle", info.stalls_on_idle},
-          {"takes_lock", info.lock_use != LockUse::none}};
+          {"takes_lock", info.lock_use != LockUse::none},
+          {"takes_counter", info.takes_counter}};
 }
 
 }  // namespace

@@ -6,6 +6,7 @@ import style
 from matplotlib import pyplot, ticker
 
 from lab import results
+from lab.algorithms import WITHOUT_LOG
 from lab.benchmarks import CLOCK_NS
 
 
@@ -46,7 +47,7 @@ def draw_panel(axes, costs, algorithms, known):
 
 
 def draw(costs, context, out):
-    algorithms = context["known"].in_order({c["algorithm"] for c in costs} - {"null"})  # which is the clock
+    algorithms = context["known"].in_order({c["algorithm"] for c in costs}.difference(WITHOUT_LOG))  # `null` is the clock
     figure, panels = pyplot.subplots(1, 2, figsize=(13, 4.2), sharey=True)
     behind = "records of 48 bytes outstanding behind an open one, of four workers"
     highest = max((c["q3"] for c in costs if c["algorithm"] in algorithms), default=0)

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What an append costs beside `bound`: every algorithm's share of its throughput, a panel a number of threads."""
+"""What an append costs beside a control: every algorithm's share of its throughput, a panel a number of threads."""
 
 import benchmark_files
 import style
@@ -37,8 +37,27 @@ def draw_panel(axes, of_panel, algorithms, sizes, known):
     return image
 
 
+# What the caption says of each control that shares may be of: title, what it is the limit of.
+CONTROLS = {
+    "bound": (
+        "Bound (fetch-add and copy, no tracking)",
+        "Bound's own tell how far the machine is to be trusted. It is no bound to who takes space without a fetch-add a record.",
+    ),
+    "copy": (
+        "Copy (each worker into slices of its own, which go round the ring; nothing is shared)",
+        "Copy is the limit of copying; Copy and count adds a counter that nobody waits for, Copy side by side puts the workers' "
+        "records next to each other and counts nothing, and Bound does both: what it loses to each is what the other one costs.",
+    ),
+}
+
+
 def draw(shares, context, out):
     units = int(context["processing_units"])
+    control = context["of"]
+    if control != "bound":
+        shares = [{**share, **share[control]} for share in shares if control in share]
+    if not shares:
+        raise results.ResultError(f"--of = {control}: no such control in the files: want one that was measured beside the others")
     threads = sorted({share["threads"] for share in shares})
     sizes = sorted({share["bytes"] for share in shares})
     # `null` does nothing: many times `bound`, and no share of it.
@@ -59,10 +78,10 @@ def draw(shares, context, out):
         over = ", oversubscribed" if count > units else ""
         axes.set_title(f"{count} thread{'' if count == 1 else 's'}{over}")
     caption = [
-        "Appended bytes per second as a share of Bound (fetch-add and copy, no tracking). "
+        f"Appended bytes per second as a share of {CONTROLS[control][0]}. "
         + benchmark_files.count_line(shares, "Large")
-        + "; small: first and third quartile. Bound's own tell how far the machine is to be trusted. It is no bound to "
-        "who takes space without a fetch-add a record.",
+        + "; small: first and third quartile. "
+        + CONTROLS[control][1],
         context["placement"].split(" advance: ")[0].replace("append: ", "Placement: "),
         benchmark_files.machine_line(context),
     ]
@@ -70,4 +89,5 @@ def draw(shares, context, out):
 
 
 if __name__ == "__main__":
-    benchmark_files.main("append_shares", __doc__, "shares", draw)
+    of = {"choices": list(CONTROLS), "default": "bound", "help": "the control that shares are of: bound, or copy, which is copy_rotating"}
+    benchmark_files.main("append_shares", __doc__, "shares", draw, of=of)

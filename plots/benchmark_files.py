@@ -67,13 +67,16 @@ def count_line(entries, what):
     return f"{what}: median of {number} interleaved repetitions"
 
 
-def main(name, description, key, draw):
-    """Reads the files, calls draw(entries, context, out) and prints the paths that it returns."""
+def main(name, description, key, draw, **options):
+    """Reads the files, calls draw(entries, context, out) and prints the paths that it returns. `options` are further ones
+    of the command line, each a word -> what argparse takes; the context has their values."""
     parser = Parser(prog=f"{name}.py", description=description)
     parser.add_argument("files", metavar="FILE", nargs="+", help="what the script's --out wrote, of one machine and build")
+    for option, how in options.items():
+        parser.add_argument(f"--{option}", **how)
 
     def drawn(arguments):
         entries, context = load(arguments.files, key)
-        return draw(entries, context, arguments.out)
+        return draw(entries, {**context, **{option: getattr(arguments, option) for option in options}}, arguments.out)
 
     command.report(name, parser, drawn)

@@ -6,6 +6,7 @@ import style
 from matplotlib import pyplot, ticker
 
 from lab import results
+from lab.algorithms import WITHOUT_LOG
 from lab.statistics import Spread
 
 RECORD = 120  # bytes
@@ -19,8 +20,7 @@ def title(name, known):
 
 def rows_of(lags, known):
     """Variants behind what they are of, in the order of all figures."""
-    # `null` reserves nothing.
-    names = {lag["algorithm"] for lag in lags if lag["algorithm"].split(":")[0] != "null"}
+    names = {lag["algorithm"] for lag in lags if lag["algorithm"].split(":")[0] not in WITHOUT_LOG}
     algorithms = known.in_order({name.split(":")[0] for name in names})
     return sorted(names, key=lambda name: (algorithms.index(name.split(":")[0]), name))
 

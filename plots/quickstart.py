@@ -12,6 +12,7 @@ import style
 from matplotlib import patches, pyplot, ticker
 
 from lab import panels, results
+from lab.algorithms import WITHOUT_LOG
 from lab.benchmarks import CLOCK_NS
 from lab.wording import amount, two_digits
 
@@ -263,7 +264,7 @@ def parts_of(groups, costs, units):
     engine = only([g for g in engines if not waits_for_the_disk(g)], "ycsb that do not wait for the disk")
     reference = only([g for g in engines if waits_for_the_disk(g)], "ycsb that wait for the disk")
     counts = sorted({sizes[0].threads("bound")[0], sizes[0].threads("bound")[-1]})
-    names = panels.by_speed(sizes, counts, [name for name in sizes[0].algorithms() if name != "null"])
+    names = panels.by_speed(sizes, counts, [name for name in sizes[0].algorithms() if name not in WITHOUT_LOG])
     usable = [name for name in names if sizes[0].known.is_usable(name)]
     middle = min(sizes, key=lambda g: abs(bytes_of(g)[0] - BYTES))
     columns = ([cost_column(costs)] if costs else []) + [lag_column(middle, counts[0])]

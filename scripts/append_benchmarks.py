@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""Runs the append benchmarks of every log buffer interleaved, and prints each one's share of `bound`.
+"""Runs the append benchmarks of every log buffer interleaved, and prints each one's shares of `bound` and of copying.
 
 One run: all repetitions of all benchmarks in random order. A share is that of bytes/s in the median of `bound` at the
 same record size and number of threads: the median over the repetitions and their quartiles, `bound`'s own around 1.
+Where `copy_rotating` is measured, the limit of what the machine copies, shares of that likewise: "share of copy".
 8 threads are measured also where there are fewer processing units: oversubscribed. Algorithms that take a lock are
 measured with others, NAME:LOCK, where --filter asks for them. Needs scripts/setup.
 """
@@ -45,26 +46,37 @@ def shares(document):
         rates.setdefault(point, []).append(entry["bytes_per_second"])
     found = []
     for (algorithm, size, threads), values in rates.items():
-        bound = rates.get(("bound", size, threads))
-        if bound is None:  # it was too short
+        of = {control: rates.get((control, size, threads)) for control in ("bound", "copy_rotating")}
+        if of["bound"] is None:  # it was too short
             continue
-        spread = Spread.of([value / statistics.median(bound) for value in values])
         found.append(
             {
                 "algorithm": algorithm,
                 "bytes": size,
                 "threads": threads,
-                "median": round(spread.median, 6),
-                "q1": round(spread.q1, 6),
-                "q3": round(spread.q3, 6),
-                "repetitions": spread.count,
+                **share(values, of["bound"]),
+                "repetitions": len(values),
                 "bytes_per_second": round(statistics.median(values)),
+                **({"copy": share(values, of["copy_rotating"])} if of["copy_rotating"] else {}),
             }
         )
     return found
 
 
-def table(found, units):
+def share(values, control):
+    """Of the control's median."""
+    spread = Spread.of([value / statistics.median(control) for value in values])
+    return {key: round(getattr(spread, key), 6) for key in ("median", "q1", "q3")}
+
+
+def tables(found, units):
+    """Of shares of `bound`, and of copying where that was measured."""
+    of_copy = [{**one, **one["copy"]} for one in found if "copy" in one]
+    parts = [table(found, units), table(of_copy, units, "copy (copy_rotating)") if of_copy else ""]
+    return "\n\n".join(filter(None, parts))
+
+
+def table(found, units, control="bound"):
     """A block a number of threads, a row an algorithm, a column a record size."""
     sizes = sorted({share["bytes"] for share in found})
     names = list(dict.fromkeys(share["algorithm"] for share in found))
@@ -74,7 +86,7 @@ def table(found, units):
         median, q1, q3 = (two_digits(s[key]) for key in ("median", "q1", "q3"))
         cells[s["threads"], s["algorithm"], s["bytes"]] = f"{median} {q1}-{q3}"
     column = max(map(len, cells.values()), default=0) + 2
-    lines = ["share of bound in bytes/s: median, first and third quartile"]
+    lines = [f"share of {control} in bytes/s: median, first and third quartile"]
     for threads in sorted({share["threads"] for share in found}):
         over = f", oversubscribed: {units} processing units" if threads > units else ""
         lines += ["", f"{threads} thread{'' if threads == 1 else 's'}{over}"]
@@ -109,7 +121,7 @@ def main():
     document["shares"] = shares(document)
     if arguments.out:
         benchmarks.write(document, arguments.out)
-    print(table(document["shares"], int(document["context"]["processing_units"])))
+    print(tables(document["shares"], int(document["context"]["processing_units"])))
 
 
 if __name__ == "__main__":

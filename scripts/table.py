@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""Prints the throughput of results: per algorithm and number of threads median, spread, share of bound."""
+"""Prints the throughput of results: per algorithm and number of threads median, spread, shares of bound and of copy_rotating."""
 
 from lab import command, panels, results
+from lab.algorithms import SHARES_OF
 from lab.wording import amount, two_digits
 
 
@@ -11,8 +12,8 @@ def cell(group, algorithm, threads):
     spread = group.throughput(algorithm, threads)
     text = f"{amount(spread.median)} ±{spread.relative():.0%}" + (" noisy" if panels.is_noisy(spread) else "")
     text += " disturbed" if group.disturbed(algorithm, threads) else ""
-    share = group.share_of_bound(algorithm, threads)
-    return text if share is None else f"{text} {two_digits(share.median)}"
+    shares = [group.share_of(control, algorithm, threads) for control in SHARES_OF.values()]
+    return " ".join([text, *(two_digits(share.median) for share in shares if share)])
 
 
 def table(group):
@@ -38,7 +39,7 @@ def main():
         "disturbed": "; disturbed: so was a repetition, as activity.disturbed in its result says",
     }
     for title, group in zip(panels.titles(groups), groups):
-        share = ", share of bound" if group.threads("bound") else ""
+        share = "".join(f", share of {control}" for control in SHARES_OF.values() if group.threads(control))
         body = table(group)
         said = "".join(note for word, note in notes.items() if word in body)
         print(f"\n{title}\n{group.unit}: median ± half the distance of the quartiles{share}{said}")

@@ -9,7 +9,7 @@ std::unique_ptr<Workload> make_append(std::string_view algorithm, const LogBuffe
                                       const AppendOptions& options, std::uint32_t threads,
                                       std::uint64_t seed) {
   std::unique_ptr<Workload> workload;
-  with_algorithm(algorithm, log_buffer.lock, [&](auto type) {
+  with_algorithm(algorithm, log_buffer, [&](auto type) {
     using Algorithm = typename decltype(type)::type;
     workload = std::make_unique<AppendWorkload<Algorithm>>(log_buffer, options, threads, seed);
   });

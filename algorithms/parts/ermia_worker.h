@@ -1,5 +1,6 @@
 #pragma once
 
+#include "algorithms/parts/hardware_counter.h"
 #include "algorithms/parts/workers.h"
 
 namespace muster {
@@ -9,7 +10,7 @@ namespace muster {
 /// Protocol    reserve  own LSN = DIRTY, the end of the worker's last record; begin = tail.fetch_add(size)
 ///                      no room: own LSN = DIRTY, begin, and wait
 ///             publish  own LSN = clean, the end of the record
-/// Progress    reserve (while the ring has room) and publish wait-free.
+/// Progress    reserve (while the ring has room, with the processor's fetch-add as counter) and publish wait-free.
 /// Invariants  A dirty LSN is at or below the begin of its worker's open reservation; that of a worker that
 ///             waits for room is its begin, or the boundary could not reach what everybody waits for. A
 ///             detached worker's LSN stays clean. A slot that has never had an owner says 0, clean.
@@ -28,7 +29,7 @@ struct ErmiaWorker {
   typename Ring<Platform>::KnownRoom room;
 };
 
-template <class Platform>
+template <class Platform, template <class> class Counter>
 class ErmiaWorkers : public LogBufferBase<Platform, ErmiaWorker<Platform>> {
   using Worker = ErmiaWorker<Platform>;
   using Base = LogBufferBase<Platform, Worker>;
@@ -38,8 +39,8 @@ class ErmiaWorkers : public LogBufferBase<Platform, ErmiaWorker<Platform>> {
   Reservation reserve(WorkerId worker, std::uint32_t size) {
     ring_.check_size(size);
     Worker& self = workers_[worker];
-    self.lsn.store(dirty(self.last_end), std::memory_order_release);     // [lsn]
-    const Lsn begin = tail_.fetch_add(size, std::memory_order_release);  // [tail]
+    self.lsn.store(dirty(self.last_end), std::memory_order_release);             // [lsn]
+    const Lsn begin = tail_.fetch_add(worker, size, std::memory_order_release);  // [tail]
     if (!ring_.has_room(begin + size, self.room)) [[unlikely]] {
       self.lsn.store(dirty(begin), std::memory_order_release);  // [lsn]
       ring_.wait_for_room(begin + size, self.room);
@@ -58,8 +59,7 @@ class ErmiaWorkers : public LogBufferBase<Platform, ErmiaWorker<Platform>> {
  protected:
   using Base::workers_;
 
-  explicit ErmiaWorkers(const LogBufferOptions& options) : Base(options), tail_(options.start) {
-    tail_.describe("tail");
+  explicit ErmiaWorkers(const LogBufferOptions& options) : Base(options), tail_(options) {
     for (WorkerId w = 0; w < workers_.max(); ++w) workers_[w].lsn.describe("lsn", w);
   }
 
@@ -75,7 +75,7 @@ class ErmiaWorkers : public LogBufferBase<Platform, ErmiaWorker<Platform>> {
   static constexpr std::uint64_t kDirty = std::uint64_t{1} << 63;
   static constexpr std::uint64_t dirty(Lsn lsn) { return lsn | kDirty; }
 
-  alignas(kCacheLine) typename Platform::template Atomic<Lsn> tail_;  // [tail] every worker writes
+  alignas(kCacheLine) Counter<Platform> tail_;  // [tail] every worker writes
 };
 
 }  // namespace muster

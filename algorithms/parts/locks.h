@@ -18,6 +18,7 @@ struct LockOf {
   static constexpr LockKind kKind = LogBufferOptions{}.lock;
 };
 template <template <class, template <class> class> class A, class P, template <class> class Lock>
+requires std::is_same_v<decltype(Lock<P>::kKind), const LockKind>
 struct LockOf<A<P, Lock>> {
   static_assert(A<P, Lock>::info.lock_use != LockUse::none);
   static constexpr LockKind kKind = Lock<P>::kKind;

@@ -95,6 +95,15 @@ def with_locks(*shape, **more):
     return [Shape(*shape, options=(f"lock={lock}",), only=only, **more) for lock, only in LOCKS.items()]
 
 
+# Algorithms in which every record adds to a counter; a mutant has the counter that it is built with. Workers meet in one
+# funnel, as the explorer's shapes have it.
+COUNTED = "^(bound|border_collie|ermia|eleda|fasterlog_epoch)$"
+
+
+def with_counters(*shape, **more):
+    return [Shape(*shape, options=(f"counter={counter}",), only=COUNTED, **more) for counter in ("aggregating", "adaptive")]
+
+
 # Where the log begins matters to whatever is set up from there: inside a lap and inside a range of hop counters; and
 # at the last LSN but two that may be a start, so that the first record comes to new bits, 32 and 62.
 ODD_START = 5
@@ -116,6 +125,9 @@ EXHAUSTIVE = [
     Shape(3, 1, 2, 16, "4", only="mysql_link_buf"),  # each record is as long as the window: all links are in one place
     *with_locks(2, 2, 2),
     *with_locks(3, 1, 1),
+    *with_counters(2, 2, 1),
+    *with_counters(3, 1, 1),
+    *with_counters(2, 1, 1, churn=True),
     Shape(2, 3, 2),
     Shape(3, 2, 2),
     # e sections, b barriers (tests/model/barrier_program.h): 1 x 1, 1 x 2, 2 x 1, 2 x 2, and with later sections.
@@ -147,6 +159,10 @@ SHAPES = [
     Shape(3, 1, 1, 4, "1,3,2", only="consolidation"),  # two that wait are more than the ring
     *with_locks(2, 1, 1),
     *with_locks(3, 1, 1),
+    *with_counters(2, 1, 1),
+    *with_counters(2, 2, 1, 4, "2"),
+    *with_counters(3, 1, 1),
+    Shape(2, 2, 1, 8, "1", only="postgres_lock_free"),  # records that begin in the same slot of links
     Shape(3, 1, 1, options=("lock=mcs", "consolidation_slots=2"), only="consolidation"),  # a holder and two that wait
     *threads("order_barrier", "e,b", "ee,b", "l,B", "e,b,b"),
     *threads("lsm", "w,sf", "wr,sf", "w,sft", "w,s,ft", "w,sf,t", "c,r", "c,c", "w,sf,f", "wswsfr", "w,r,sf"),
@@ -162,6 +178,7 @@ RANDOM = [
     Shape(4, 3, 3, 16, "3,2", options=("consolidation_slots=2", "delegation_chain=1"), only="consolidation"),
     Shape(3, 4, 8, 16, "5", options=("slot_pool=4",), only="wiredtiger"),
     *with_locks(4, 3, 3, 16, "3,2"),
+    *with_counters(4, 3, 3, 16, "3,2"),
     *threads("order_barrier", "eee,eee,eee,bbb,bbb"),
     *threads("lsm", "wwwr,wwr,rr,sftsft,c", "wswfrt,wswfrt,rr,cc"),
 ]

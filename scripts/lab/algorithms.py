@@ -2,7 +2,11 @@
 
 import math
 
-CONTROLS = ("null", "bound")
+# Those that put no log together: they find no boundary, and the last three are measured beside appends alone.
+WITHOUT_LOG = ("null", "copy_rotating", "copy_counted", "copy_interleaved")
+CONTROLS = (*WITHOUT_LOG, "bound")
+# What shares are of: what it is called, and the control.
+SHARES_OF = {"Bound": "bound", "Copy": "copy_rotating"}
 
 
 class Algorithms:

@@ -14,6 +14,9 @@ class Look:
 # are grey and black, dotted and dashed.
 LOOKS = {
     "null": Look("#999999", "x", ":"),
+    "copy_rotating": Look("#555555", "1", ":"),
+    "copy_counted": Look("#555555", "2", "--"),
+    "copy_interleaved": Look("#555555", "3", "-."),
     "bound": Look("#000000", "_", "--"),
     "mutex": Look("#D55E00", "s"),
     "latch_flush_latch": Look("#7B68EE", "p"),
@@ -23,7 +26,10 @@ LOOKS = {
     "consolidation_delegated": Look("#A65628", "<"),
     "wiredtiger_slots": Look("#666633", ">"),
     "postgres_insert_locks": Look("#882255", "h"),
+    "postgres_lock_free": Look("#AA3377", "H"),
+    "rocksdb_write_group": Look("#6699CC", "8"),
     "mysql_link_buf": Look("#332288", "d"),
+    "length_word": Look("#997700", "*"),
     "eleda": Look("#009E73", "D"),
     "border_collie_naive": Look("#CC79A7", "v"),
     "border_collie": Look("#0072B2", "o"),

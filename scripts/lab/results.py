@@ -230,12 +230,15 @@ class Group:
         return Spread.of([rate for run in self.runs[algorithm, threads].values() for rate in rates(run)])
 
     def share_of_bound(self, algorithm, threads):
-        """Each window over the median of `bound` in the same repetition; None where there is no such `bound`."""
+        return self.share_of("bound", algorithm, threads)
+
+    def share_of(self, control, algorithm, threads):
+        """Each window over the control's median in the same repetition; None where the control was not measured."""
         shares = []
         for seed, run in self.runs[algorithm, threads].items():
-            bound = self.runs.get(("bound", threads), {}).get(seed)
-            if bound is not None:
-                median = statistics.median(rates(bound))
+            beside = self.runs.get((control, threads), {}).get(seed)
+            if beside is not None:
+                median = statistics.median(rates(beside))
                 shares += [rate / median for rate in rates(run) if median > 0]
         return Spread.of(shares) if shares else None
 

@@ -4,6 +4,7 @@ import statistics
 from collections import defaultdict
 from dataclasses import dataclass
 
+from lab.algorithms import SHARES_OF
 from lab.measurements import METRICS
 from lab.measures import is_number
 from lab.statistics import Spread
@@ -32,9 +33,10 @@ def of_file(side, known):
             name = f"{family}, {METRICS[metric].title} against {x}{fixed}"
             y = {"title": unit, "scale": "linear" if metric == "throughput" else "log", "least": 1 if metric == "boundary_lag" else 0.01}
             made.append(_figure(name, x, y, known, of_panel, [cell.values for cell in of_panel]))
-            shares = _shares(of_panel, x) if metric == "throughput" else None
-            if shares:
-                made.append(_figure(f"{family}, share of Bound against {x}{fixed}", x, {"title": "share of Bound", "scale": "linear"}, known, of_panel, shares))
+            for title, control in SHARES_OF.items() if metric == "throughput" else ():
+                if shares := _shares(of_panel, x, control):
+                    y = {"title": f"share of {title}", "scale": "linear"}
+                    made.append(_figure(f"{family}, share of {title} against {x}{fixed}", x, y, known, of_panel, shares))
     return [{"panel": side.place.rpartition("/")[2], **one} for one in made]
 
 
@@ -64,10 +66,10 @@ def _panels(cells, x):
     return found
 
 
-def _shares(cells, x):
-    """Each value over the median of `bound` at the same x; None for a cell where there is none."""
-    bound = {cell.keys[x]: statistics.median(cell.values) for cell in cells if cell.algorithm == "bound"}
-    return bound and [[v / bound[cell.keys[x]] for v in cell.values] if bound.get(cell.keys[x]) else None for cell in cells]
+def _shares(cells, x, control):
+    """Each value over the control's median at the same x; None for a cell where there is none."""
+    beside = {cell.keys[x]: statistics.median(cell.values) for cell in cells if cell.algorithm == control}
+    return beside and [[v / beside[cell.keys[x]] for v in cell.values] if beside.get(cell.keys[x]) else None for cell in cells]
 
 
 def _figure(title, x, y, known, cells, values_of):

@@ -1,11 +1,13 @@
 """The figures of a report, as data that charts.js draws: axes, and series of points [x, y, low, high, hollow]."""
 
+import functools
 import itertools
 import json
 import math
 from collections import defaultdict
 
 from lab import panels
+from lab.algorithms import SHARES_OF
 from lab.looks import look
 from lab.statistics import Spread
 
@@ -41,7 +43,7 @@ def of_group(group, title):
     found, absent = [], []
     for make, what in (
         (throughput, "throughput"),
-        (share_of_bound, None),
+        (shares_of_controls, None),
         (latency_curves, "commit latency: these runs commit nothing"),
         (boundary_lag, "boundary lag"),
         (over_time, "series over time"),
@@ -85,10 +87,14 @@ def throughput(group):
     return [figure("Throughput", THREADS, {"title": group.unit, "scale": "linear"}, series, note)]
 
 
-def share_of_bound(group):
-    note = "Each window over the median of Bound in the same repetition; bars: quartiles."
-    series = _series(group, group.share_of_bound)
-    return [figure("Share of Bound", THREADS, {"title": "share of Bound", "scale": "linear"}, series, note)]
+def shares_of_controls(group):
+    """Of each control that was measured beside the algorithms."""
+    made = []
+    for name, control in SHARES_OF.items():
+        note = f"Each window over the median of {name} in the same repetition; bars: quartiles."
+        series = _series(group, functools.partial(group.share_of, control))
+        made.append(figure(f"Share of {name}", THREADS, {"title": f"share of {name}", "scale": "linear"}, series, note))
+    return made
 
 
 def boundary_lag(group):

@@ -5,6 +5,7 @@ import statistics
 from collections import Counter, defaultdict
 
 from lab import panels
+from lab.algorithms import SHARES_OF
 from lab.results import rates
 from lab.statistics import Spread
 from reporting.figures import get, number
@@ -44,16 +45,16 @@ def points(groups):
         for algorithm in group.algorithms():
             for threads in group.threads(algorithm):
                 rates_of = group.throughput(algorithm, threads)
-                share = group.share_of_bound(algorithm, threads)
+                shares = [group.share_of(control, algorithm, threads) for control in SHARES_OF.values()]
                 of_point = [r for run in group.runs[algorithm, threads].values() for r in run["repetitions"]]
                 rows.append(
                     [title, group.known.title(algorithm), threads, group.unit, rates_of.median, rates_of.q1, rates_of.q3]
-                    + ["noisy" if panels.is_noisy(rates_of) else "", share.median if share else None]
+                    + ["noisy" if panels.is_noisy(rates_of) else "", *(share.median if share else None for share in shares)]
                     + [_median(of_point, "commit_latency_us", key) for key in ("p50", "p99", "p999")]
                     + [_median(of_point, "boundary_lag_bytes", key) for key in ("p50", "p99")]
                     + [len(of_point), sum(bool(get(r, "activity", "disturbed")) for r in of_point)]
                 )
-    columns = ["configuration", "algorithm", "threads", "unit", "median", "first quartile", "third quartile", "noise", "share of Bound"]
+    columns = ["configuration", "algorithm", "threads", "unit", "median", "first quartile", "third quartile", "noise", *(f"share of {name}" for name in SHARES_OF)]
     columns += ["commit p50, us", "commit p99, us", "commit p99.9, us", "lag p50, bytes", "lag p99, bytes", "repetitions", "disturbed"]
     note = f"Medians over all windows, or over repetitions. Noisy: half the distance of the quartiles is more than {panels.NOISY:.0%} of the median."
     return table("Every point", columns, rows, note, wide=True)

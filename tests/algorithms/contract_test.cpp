@@ -303,6 +303,8 @@ TEST_CASE("Registry: an option out of range is refused with its name, value and 
   for (const std::uint32_t locks : {0u, 257u}) {
     CHECK_THROWS_WITH(make_log_buffer("postgres_insert_locks", {.insert_locks = locks}),
                       "insert_locks = " + std::to_string(locks) + ": want 1 to 256");
+    CHECK_THROWS_WITH(make_log_buffer("postgres_lock_free", {.lock_free_insert_locks = locks}),
+                      "lock_free_insert_locks = " + std::to_string(locks) + ": want 1 to 256");
   }
   for (const std::uint32_t window : {0u, 1000u, 1u << 31}) {
     CHECK_THROWS_WITH(
@@ -313,6 +315,28 @@ TEST_CASE("Registry: an option out of range is refused with its name, value and 
                     "hop_bits = 13: want 0, or 1 to 12, log2 of the capacity");
   CHECK_THROWS_WITH(make_log_buffer("eleda", {.capacity = 1 << 24, .hop_bits = 3}),
                     "hop_bits = 3: want 0, or 4 to 24, log2 of the capacity");
+}
+
+TEST_CASE("Registry: a counter that an algorithm cannot have is refused, and a funnel of no slots") {
+  for (const AlgorithmInfo& info : algorithms()) {
+    INFO(info.name);
+    for (const CounterKind counter : {CounterKind::aggregating, CounterKind::adaptive}) {
+      const LogBufferOptions options{.capacity = 4096, .counter = counter};
+      if (info.takes_counter) {
+        CHECK_NOTHROW(make_log_buffer(info.name, options));
+        continue;
+      }
+      CHECK_THROWS_WITH(make_log_buffer(info.name, options),
+                        "counter = " + std::string(to_string(counter)) + ": want hardware: " +
+                            std::string(info.name) + " has no counter that every record adds to");
+    }
+  }
+  for (const std::uint32_t slots : {0u, 65u}) {
+    CHECK_THROWS_WITH(make_log_buffer("eleda", {.counter = CounterKind::aggregating, .funnel_slots = slots}),
+                      "funnel_slots = " + std::to_string(slots) + ": want 1 to 64");
+  }
+  CHECK_THROWS_WITH(make_log_buffer("bound", {.max_workers = 40'000, .counter = CounterKind::adaptive}),
+                    "max_workers = 40000: want 32768 at most, what a funnel can tell apart");
 }
 
 TEST_CASE("Registry: the lock is the one that is asked for, and one that an algorithm cannot have is refused",

@@ -151,6 +151,7 @@ struct HaltingPlatform {
   static constexpr std::size_t kMinCapacity = NativePlatform::kMinCapacity;
   static constexpr std::uint32_t kListChunk = 8;  // a list grows now and then, also in a short test
   static constexpr std::uint32_t kRememberedEnds = NativePlatform::kRememberedEnds;
+  static constexpr Crowd kCrowd{.others = 1, .times = 1, .stays = 2};
   using Memory = NativePlatform::Memory;
   template <class T>
   using Cell = NativePlatform::Cell<T>;

@@ -120,7 +120,8 @@ TEST_CASE("muster run: a configuration is read from a file, and --set goes befor
 }
 
 TEST_CASE("muster run: a request that cannot be met is one line and exit code 2") {
-  refused(kQuick + "--set algorithm=foo", 2, R"(algorithm = "foo": want one of "null", "bound", "mutex")");
+  refused(kQuick + "--set algorithm=foo", 2,
+          R"(algorithm = "foo": want one of "null", "copy_rotating", "copy_counted")");
   refused(kQuick + "--set algorithm=mutex --set log_buffer.capacity=5000", 2, "want a power of two");
   refused(kQuick + "--set algorithm=mutex --set append.bytes=65537", 2,
           "append.bytes = 65537: want 65536 at most");

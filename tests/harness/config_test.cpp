@@ -180,18 +180,24 @@ TEST_CASE("bad configurations: one line with key, value and what would do") {
           R"(log_buffer.lock = "std_mutex": want one of ttas, ticket, mcs: )" + name +
               " takes a lock that another thread may release");
   }
+  CHECK(append_error("log_buffer.counter=combining") ==
+        R"(log_buffer.counter = "combining": want one of "hardware", "aggregating", "adaptive")");
+  CHECK(error(R"({"workload": "append", "algorithm": "mutex", "log_buffer": {"counter": "adaptive"}})") ==
+        R"(log_buffer.counter = "adaptive": want hardware: mutex has no counter that every record adds to)");
+  CHECK(append_error("log_buffer.funnel_slots=0") ==
+        "log_buffer.funnel_slots = 0: want an integer from 1 to 64");
   CHECK(append_error("placement=far")
             .starts_with(
                 R"(placement = "far": want one of "compact", "scatter", "smt_last", "cache", "none")"));
   CHECK(append_error("thread=1").starts_with("thread = 1: want a known key: workload, algorithm, threads"));
   CHECK(append_error("log_buffer.size=1") ==
         "log_buffer.size = 1: want a known key of log_buffer: capacity, consolidation_slots, "
-        "delegation_chain, slot_pool, insert_locks, "
-        "link_window, hop_bits, lock, pages");
+        "delegation_chain, slot_pool, insert_locks, lock_free_insert_locks, "
+        "link_window, hop_bits, lock, counter, funnel_slots, pages");
   CHECK(append_error("log_buffer=1") ==
         "log_buffer = 1: want an object with capacity, consolidation_slots, delegation_chain, slot_pool, "
-        "insert_locks, "
-        "link_window, hop_bits, lock, pages");
+        "insert_locks, lock_free_insert_locks, "
+        "link_window, hop_bits, lock, counter, funnel_slots, pages");
   CHECK(append_error("ycsb.mix=A") ==
         R"(ycsb = {"mix":"A"}: want no such section: workload append does not use it)");
   CHECK(append_error("threads") == "--set = threads: want key=value, such as threads=2");

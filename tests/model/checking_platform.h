@@ -20,6 +20,7 @@ struct CheckingPlatform {
   static constexpr std::size_t kMinCapacity = 4;
   static constexpr std::uint32_t kListChunk = 2;
   static constexpr std::uint32_t kRememberedEnds = 2;
+  static constexpr Crowd kCrowd{.others = 1, .times = 1, .stays = 1};
 
   template <class T>
   class Atomic {

@@ -100,6 +100,14 @@ void Contract::ended(Lsn boundary, Lsn reserved) {
   if (expected != reserved)
     fail("tiling: the end is " + std::to_string(reserved) + ", and the last record's " +
          std::to_string(expected));
+  std::sort(previous_.begin(), previous_.end());
+  expected = start_;  // of the first record, which has none before it
+  for (const auto& [begin, previous] : previous_) {
+    if (previous != expected)
+      fail("back-link: before " + std::to_string(begin) + " a record is said to begin at " +
+           std::to_string(previous) + ", and it is at " + std::to_string(expected));
+    expected = begin;
+  }
 }
 
 }  // namespace muster::model

@@ -32,8 +32,10 @@ struct Shape {
                            .delegation_chain = 2,
                            .slot_pool = 2,
                            .insert_locks = 2,
+                           .lock_free_insert_locks = 2,
                            .link_window = 4,
-                           .hop_bits = 1};
+                           .hop_bits = 1,
+                           .funnel_slots = 1};
 
   std::uint32_t size_of(ThreadId worker, std::uint32_t record) const {
     return sizes[(worker * records + record) % sizes.size()];
@@ -77,6 +79,10 @@ class Contract {
 
   void reserving(std::uint32_t size) { begun_ += size; }
   void reserved(const Reservation& reservation, Lsn returned_before);
+  /// Of an algorithm that says where the record before a reservation begins.
+  void follows(const Reservation& reservation, Lsn previous) {
+    previous_.emplace_back(reservation.begin, previous);
+  }
   void copied(const Reservation& reservation) { ring_.copy(reservation.begin, reservation.end()); }
   void advanced(Lsn boundary);
   void recycling(Lsn upto) { recycled_ = upto; }
@@ -96,6 +102,7 @@ class Contract {
   Lsn begun_;                              // where the log ends once all that has been asked for is in it
   const std::byte* ring_begin_ = nullptr;  // as the first reservation's bytes say
   std::vector<std::pair<Lsn, Lsn>> ranges_;
+  std::vector<std::pair<Lsn, Lsn>> previous_;  // a begin, and that of the record before
 };
 
 std::string range(Lsn begin, Lsn end);
@@ -110,7 +117,8 @@ inline constexpr std::string_view kAnonymous[] = {"mutex",
                                                   "consolidation_decoupled",
                                                   "consolidation_delegated",
                                                   "wiredtiger_slots",
-                                                  "mysql_link_buf"};
+                                                  "mysql_link_buf",
+                                                  "length_word"};
 
 inline bool has_workers_alike(std::string_view algorithm, const Shape& shape) {
   return !shape.churn && shape.sizes.size() == 1 && shape.options.consolidation_slots == 1 &&
@@ -169,6 +177,9 @@ class LogProgram : public Program {
       contract_->reserving(size);
       const Reservation reservation = log_->reserve(worker, size);
       contract_->reserved(reservation, before);
+      if constexpr (requires { log_->previous(worker); }) {
+        contract_->follows(reservation, log_->previous(worker));
+      }
       if (execution.recording()) execution.mark("reserved", range(reservation.begin, reservation.end()));
       contract_->copied(reservation);
       execution.mark("publish");

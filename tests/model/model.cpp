@@ -28,8 +28,10 @@ const std::map<std::string, std::uint32_t LogBufferOptions::*> kOptions{
     {"delegation_chain", &LogBufferOptions::delegation_chain},
     {"slot_pool", &LogBufferOptions::slot_pool},
     {"hop_bits", &LogBufferOptions::hop_bits},
+    {"funnel_slots", &LogBufferOptions::funnel_slots},
     {"insert_locks", &LogBufferOptions::insert_locks},
     {"link_window", &LogBufferOptions::link_window},
+    {"lock_free_insert_locks", &LogBufferOptions::lock_free_insert_locks},
 };
 
 struct CommandLine {
@@ -100,25 +102,26 @@ const Subject& find_subject(const std::vector<Subject>& all, const std::string& 
   throw std::invalid_argument("SUBJECT = " + name + ": want one that `muster_model list` lists");
 }
 
-void take_lock(CommandLine& request, std::string_view name) {
-  const auto* const found = std::find(kLockNames.begin(), kLockNames.end(), name);
-  if (found == kLockNames.end()) {
-    throw std::invalid_argument(
-        fmt::format("--option = lock={}: want one of {}", name, fmt::join(kLockNames, ", ")));
+/// `lock=NAME` or `counter=NAME`: `into` gets the enumerator of that place among the names. False: another option.
+bool take_policy(std::string_view option, std::string_view key, const auto& names, auto& into) {
+  if (!option.starts_with(key)) return false;
+  const auto* const found = std::find(names.begin(), names.end(), option.substr(key.size()));
+  if (found == names.end()) {
+    throw std::invalid_argument(fmt::format("--option = {}: want one of {}", option, fmt::join(names, ", ")));
   }
-  request.shape.options.lock = static_cast<LockKind>(found - kLockNames.begin());
+  into = static_cast<std::remove_cvref_t<decltype(into)>>(found - names.begin());
+  return true;
 }
 
 void take_options(CommandLine& request) {
   for (const std::string& option : request.options) {
     const auto equals = option.find('=');
     const auto known = kOptions.find(option.substr(0, equals));
-    if (option.starts_with("lock=")) {
-      take_lock(request, std::string_view(option).substr(equals + 1));
-      continue;
-    }
+    LogBufferOptions& into_options = request.shape.options;
+    if (take_policy(option, "lock=", kLockNames, into_options.lock)) continue;
+    if (take_policy(option, "counter=", kCounterNames, into_options.counter)) continue;
     if (equals == std::string::npos || known == kOptions.end()) {
-      std::string names = "lock";
+      std::string names = "lock, counter";
       for (const auto& [name, member] : kOptions) names += ", " + name;
       throw std::invalid_argument("--option = " + option + ": want NAME=VALUE, NAME one of " + names);
     }
@@ -146,6 +149,7 @@ Json shape_json(const Shape& shape) {
             {"lag", shape.lag},           {"observe", shape.observe}};
   for (const auto& [name, member] : kOptions) json[name] = shape.options.*member;
   json["lock"] = to_string(shape.options.lock);
+  json["counter"] = to_string(shape.options.counter);
   return json;
 }
 
@@ -169,6 +173,9 @@ std::string shape_arguments(const Shape& shape) {
   }
   if (shape.options.lock != defaults.options.lock) {
     text += fmt::format(" --option lock={}", to_string(shape.options.lock));
+  }
+  if (shape.options.counter != defaults.options.counter) {
+    text += fmt::format(" --option counter={}", to_string(shape.options.counter));
   }
   return text;
 }
@@ -375,6 +382,12 @@ std::vector<std::string_view> locks(const AlgorithmInfo& info) {
   return names;
 }
 
+/// The names of the counters that it may have; none where no record adds to one.
+std::vector<std::string_view> counters(const AlgorithmInfo& info) {
+  if (!info.takes_counter) return {};
+  return {kCounterNames.begin(), kCounterNames.end()};
+}
+
 int list() {
   Json json = Json::array();
   for (const Subject& subject : all_subjects()) {
@@ -383,6 +396,7 @@ int list() {
                     {"unsafe", subject.info.unsafe},
                     {"stalls_on_idle", subject.info.stalls_on_idle},
                     {"locks", locks(subject.info)},
+                    {"counters", counters(subject.info)},
                     {"mutant", subject.mutant},
                     {"wrong", subject.wrong},
                     {"why", subject.why}});

@@ -38,6 +38,7 @@ std::vector<Shape> shapes() {
           begun_at(kLastStart, shape(2, 1, 1)),
           shape(2, 2, 1, 4, {2}),
           shape(2, 2, 1, 8, {2}),
+          shape(2, 2, 1, 8, {1}),  // records that begin in the same slot of links
           shape(3, 1, 1, 4, {1, 3, 2}),
           shape(2, 2, 2, 4, {1, 2, 3}),
           shape(2, 2, 2, 8, {3}),
@@ -60,6 +61,19 @@ std::vector<Shape> with_other_locks(const AlgorithmInfo& info, std::uint32_t wor
     if (info.lock_use == LockUse::none || !may_have(info, lock)) continue;
     shapes.push_back(shape(workers, 1, 1));
     shapes.back().options.lock = lock;
+  }
+  return shapes;
+}
+
+/// Two records of each of two workers, and one of each of three, who meet in one funnel.
+std::vector<Shape> with_other_counters(const AlgorithmInfo& info) {
+  std::vector<Shape> shapes;
+  for (const CounterKind counter : {CounterKind::aggregating, CounterKind::adaptive}) {
+    if (!may_have(info, counter)) continue;
+    for (const Shape& met : {shape(2, 2, 1), shape(3, 1, 1), shape(2, 1, 1, 8, {3}, true)}) {
+      shapes.push_back(met);
+      shapes.back().options.counter = counter;
+    }
   }
   return shapes;
 }
@@ -214,6 +228,24 @@ TEST_CASE("Model: every lock keeps the contract of every algorithm that may have
   CHECK(explored == 18);  // seven algorithms, of which three hand their lock on
 }
 
+TEST_CASE("Model: every counter keeps the contract of every algorithm that may have it, in one funnel",
+          "[model]") {
+  std::uint32_t explored = 0;
+  for (const Subject& subject : subjects()) {
+    if (subject.mutant || subject.info.unsafe) continue;
+    for (const Shape& shape : with_other_counters(subject.info)) {
+      INFO(subject.name << " " << to_string(shape.options.counter) << ", " << shape.workers << " workers");
+      Execution execution;
+      const std::unique_ptr<Program> program = subject.make(shape);
+      const Report report = search_reduced(execution, *program, {.executions = 100'000});
+      CHECK(report.violation == "");
+      CHECK(report.exhausted);
+      ++explored;
+    }
+  }
+  CHECK(explored == 24);  // four algorithms
+}
+
 TEST_CASE("Model: both searches see the same executions of every safe algorithm", "[model]") {
   std::uint32_t compared = 0;
   for (const Subject& subject : subjects()) {
@@ -235,7 +267,7 @@ TEST_CASE("Model: both searches see the same executions of every safe algorithm"
       ++compared;
     }
   }
-  CHECK(compared > 30);  // of 39
+  CHECK(compared > 36);  // of 48
 }
 
 TEST_CASE("Model: a bounded search that cannot remember all its places sees the same, more than once",

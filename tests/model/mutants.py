@@ -22,7 +22,7 @@ namespace muster::model {{
 namespace {{
 
 struct Variant;  // of this file alone, so that nothing here is taken for the unchanged source's
-using Mutant = {type}<CheckingPlatform<Variant>>;
+using Mutant = {type}<CheckingPlatform<Variant>{counter}>;
 
 [[maybe_unused]] const bool added =
     add_mutant({{.name = "{algorithm}:{name}",
@@ -106,6 +106,7 @@ class Mutant:
     wrong: bool = True
     guided: bool = False  # no search reaches what is wrong: guided_test leads there
     file: str = ""  # where that is not the algorithm's own header
+    counter: str = ""  # the type of the counter, where that is not the default
     program: str = ""  # of a part of the engine: the header of its threads, whose type is `type`
 
     @property
@@ -137,13 +138,17 @@ class Mutant:
                 raise ValueError(f"{self.algorithm}:{self.name}: {self.header} has this {text.count(old)} times, want once: {old!r}")
             text = text.replace(old, new)
         words = {"algorithm": self.algorithm, "type": self.type, "name": self.name, "why": self.why}
-        words |= {"program": self.program, "wrong": str(self.wrong).lower()}
+        words |= {"counter": self.counter and f", {self.counter}", "program": self.program, "wrong": str(self.wrong).lower()}
         source = (GUIDED if self.guided else SCRIPTED if self.program else SOURCE).format(**words)
         return [text, source, *([LAG.format(**words)] if self.is_measured else [])]
 
 
 def border_collie(name, why, *edits, **more):
     return Mutant("border_collie", "BorderCollie", name, why, list(edits), **more)
+
+
+def funnels(name, why, *edits):
+    return Mutant("border_collie", "BorderCollie", f"funnel_{name}", why, list(edits), counter="AggregatingCounter", file="parts/funnels.h")
 
 
 def eleda(name, why, *edits, **more):
@@ -170,8 +175,8 @@ def of(algorithm, type_, name, why, *edits, **more):
     return Mutant(algorithm, type_, name, why, list(edits), **more)
 
 
-FLAG_BLACK = "    self.flag.store(black(self.last_end), std::memory_order_release);    // [flag]\n"
-FETCH_ADD = "    const Lsn begin = tail_.fetch_add(size, std::memory_order_release);  // [tail]\n"
+FLAG_BLACK = "    self.flag.store(black(self.last_end), std::memory_order_release);            // [flag]\n"
+FETCH_ADD = "    const Lsn begin = tail_.fetch_add(worker, size, std::memory_order_release);  // [tail]\n"
 CUTOFF = """\
     const Lsn cutoff =
         tail_.load(std::memory_order_acquire);  // [tail] before the slots are counted and scanned
@@ -194,6 +199,12 @@ MOVES_IDLE_FLAGS = """\
       boundary = std::min(boundary, is_black(flag) ? lsn(flag) : std::max(cutoff, lsn(flag)));
     }}
 """
+
+# Of both algorithms with insertion locks.
+END_AFTER_SCAN = [
+    ("    const Lsn cutoff = tail_.load(std::memory_order_acquire);  // [tail] before the scan\n", "    Lsn lowest = locks_.lowest(~Lsn{0});\n"),
+    ("std::max(locks_.lowest(cutoff), this->last_found())", "std::max(std::min(lowest, tail_.load(std::memory_order_acquire)), this->last_found())"),
+]
 
 WAIT_FOR_ROOM = "    ring_.wait_for_room(begin + size, workers_[worker]);\n"
 SHARE = "    flush_latch_.share();  // not before there is room, which the flusher makes\n"
@@ -404,19 +415,14 @@ MUTANTS = [
         "PostgresInsertLocks",
         "end_after_scan",
         "the reserved end is read after the locks",
-        ("    Lsn boundary = tail_.load(std::memory_order_acquire);  // [tail] the cutoff, before the scan\n", "    Lsn boundary = ~Lsn{0};\n"),
-        (
-            "    return this->found(std::max(boundary, this->last_found()));",
-            "    boundary = std::min(boundary, tail_.load(std::memory_order_acquire));\n"
-            "    return this->found(std::max(boundary, this->last_found()));",
-        ),
+        *END_AFTER_SCAN,
     ),
     of(
         "postgres_insert_locks",
         "PostgresInsertLocks",
         "waits_with_its_old_position",
         "a holder that waits for room has not published where it begins",
-        ("    locks_[self.held].word.store(held(begin), std::memory_order_release);  // [word]\n", ""),
+        ("    locks_.tell(self.holder, begin);\n", ""),
     ),
     of(
         "ermia",
@@ -801,7 +807,137 @@ MUTANTS = [
         "PostgresInsertLocks",
         "locks_after_taking",
         "the insertion lock is taken when the space has been",
-        ("    take_lock(self);\n    const Lsn begin = take_space(size);\n", "    const Lsn begin = take_space(size);\n    take_lock(self);\n"),
+        ("    locks_.take(self.holder);\n    const Lsn begin = take_space(size);\n", "    const Lsn begin = take_space(size);\n    locks_.take(self.holder);\n"),
+    ),
+    of(
+        "postgres_lock_free",
+        "PostgresLockFree",
+        "end_after_scan",
+        "the reserved end is read after the locks",
+        *END_AFTER_SCAN,
+    ),
+    of(
+        "postgres_lock_free",
+        "PostgresLockFree",
+        "locks_after_taking",
+        "the insertion lock is taken when the space has been",
+        (
+            "    locks_.take(self.holder);\n    const Lsn begin = tail_.fetch_add(size, std::memory_order_release);  // [tail]\n",
+            "    const Lsn begin = tail_.fetch_add(size, std::memory_order_release);  // [tail]\n    locks_.take(self.holder);\n",
+        ),
+    ),
+    of(
+        "postgres_lock_free",
+        "PostgresLockFree",
+        "one_lap_of_links",
+        "there are as many links as the ring has bytes: the record at the boundary may not have taken its own yet",
+        ("slots_(2 * options.capacity >> granule_bits_)", "slots_(options.capacity >> granule_bits_)"),
+    ),
+    of(
+        "postgres_lock_free",
+        "PostgresLockFree",
+        "any_link_of_the_slot",
+        "a link is taken by whichever record begins in the same few bytes",
+        ("word != kNone && (word & mask) == mine;", "word != kNone;"),
+    ),
+    of(
+        "postgres_lock_free",
+        "PostgresLockFree",
+        "leaves_over_its_own",
+        "a worker leaves its link where its own may not have been taken yet",
+        ("const bool leaves_first = !links_.share_slot(begin, end);", "const bool leaves_first = true;"),
+    ),
+    of(
+        "postgres_lock_free",
+        "PostgresLockFree",
+        "link_before_room",
+        "a worker leaves its link before it has room",
+        ("    ring_.wait_for_room(end, self.room);\n    const bool", "    const bool"),
+        ("    return {begin, ring_.bytes(begin, size)};", "    ring_.wait_for_room(end, self.room);\n    return {begin, ring_.bytes(begin, size)};"),
+    ),
+    of(
+        "rocksdb_write_group",
+        "RocksdbWriteGroup",
+        "returns_before_the_end",
+        "a member does not wait for the end of its group, and joins again while its writer is in the list",
+        ("      Platform::await(self.state, is_finished, std::memory_order_acquire, WaitFor::predecessor);  // [state]\n", ""),
+    ),
+    of(
+        "rocksdb_write_group",
+        "RocksdbWriteGroup",
+        "counts_followers_only",
+        "the leader is not among those that the group waits for",
+        ("    open_.store(members, std::memory_order_relaxed);", "    open_.store(members > 1 ? members - 1 : 1, std::memory_order_relaxed);"),
+    ),
+    of(
+        "rocksdb_write_group",
+        "RocksdbWriteGroup",
+        "group_larger_than_the_ring",
+        "a group has as many members as the leader finds, and waits for more room than there is",
+        ("return std::min<std::uint64_t>(most, ring_.capacity());", "return most;"),
+    ),
+    of(
+        "rocksdb_write_group",
+        "RocksdbWriteGroup",
+        "next_not_told",
+        "a writer that joined behind the group is left in the list: nobody tells it to lead",
+        ("    next->state.store(rocksdb_write_group::kLeads, std::memory_order_release);  // [state]\n", ""),
+    ),
+    of(
+        "rocksdb_write_group",
+        "RocksdbWriteGroup",
+        "older_kept",
+        "the next leader keeps the last group's writer before it, which may have joined again",
+        ("    next->older.write(nullptr);\n", ""),
+    ),
+    of(
+        "length_word",
+        "LengthWord",
+        "lengths_not_cleared",
+        "a length stays, and is found again a lap later",
+        ("      length.store(0, std::memory_order_relaxed);  // [length]\n", ""),
+    ),
+    of(
+        "length_word",
+        "LengthWord",
+        "length_before_copy",
+        "the length is written when the space has been taken, as if a record were there",
+        (
+            "    return {begin, ring_.bytes(begin, size)};",
+            "    length_at(begin).store(size, std::memory_order_release);\n    return {begin, ring_.bytes(begin, size)};",
+        ),
+    ),
+    of(
+        "length_word",
+        "LengthWord",
+        "cleared_by_the_worker",
+        "a worker clears its word when it has the space, in place of the drainer: until then the last lap's length stands there",
+        ("      length.store(0, std::memory_order_relaxed);  // [length]\n", ""),
+        (
+            "    ring_.wait_for_room(begin + size, workers_[worker]);\n",
+            "    ring_.wait_for_room(begin + size, workers_[worker]);\n    length_at(begin).store(0, std::memory_order_relaxed);\n",
+        ),
+    ),
+    funnels(
+        "entry_told_before_it_is_read",
+        "an entry is told anew while the worker of a lap ago may not have read it",
+        ("    Platform::await(entry.state, is_free, std::memory_order_acquire, WaitFor::predecessor);  // [entry]\n", ""),
+        ("    const auto is_free = [=](std::uint64_t state) { return state == free(of_ticket); };\n", ""),
+    ),
+    funnels(
+        "members_begin_with_the_batch",
+        "a member's range begins where the batch does",
+        ("batch.begin + bytes(joined - batch.joined);", "batch.begin;"),
+    ),
+    funnels(
+        "leader_adds_its_own",
+        "the leader adds its own bytes alone, and tells others that came in as well",
+        ("counter.fetch_add(bytes(closed - joined), order);", "counter.fetch_add(bytes(closed - joined) / ticket(closed - joined), order);"),
+    ),
+    funnels(
+        "members_unseen",
+        "the leader does not acquire what members did before they came in: their black flags",
+        ("funnel.word.load(releases ? std::memory_order_acquire : std::memory_order_relaxed);", "funnel.word.load(std::memory_order_relaxed);"),
     ),
     barrier(
         "looks_by_a_load",

@@ -10,8 +10,10 @@ std::vector<Subject> subjects() {
   std::vector<Subject> all;
   for_each_type(AllAlgorithms<CheckingPlatform<>>{}, [&](auto type) {
     using A = typename decltype(type)::type;
-    all.push_back(
-        {.name = std::string(A::info.name), .info = A::info, .why = "", .make = &make_log_program<A>});
+    all.push_back({.name = std::string(A::info.name),
+                   .info = A::info,
+                   .why = "",
+                   .make = &make_log_program_with_policy<A>});
   });
   return with_mutants(std::move(all), false);
 }

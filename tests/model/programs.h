@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "algorithms/parts/policies.h"
 #include "tests/model/log_program.h"
 
 namespace muster::model {
@@ -27,11 +28,26 @@ std::vector<Subject> scripted_subjects();
 /// Mutants are sources of their own; each adds itself here before main().
 bool add_mutant(Subject subject);
 
-/// Of the algorithm or mutant with the shape's lock. Throws std::invalid_argument where it may not have that.
+/// Of the algorithm or mutant with the shape's lock, and with the counter that its type has: a mutant is not compiled
+/// with others. Throws std::invalid_argument where it may not have that.
 template <class A>
 std::unique_ptr<Program> make_log_program(const Shape& shape) {
   std::unique_ptr<Program> program;
+  if (const CounterKind counter = shape.options.counter;
+      counter != LogBufferOptions{}.counter && counter != CounterOf<A>::kKind) {
+    throw_unfit_counter(A::info, counter);
+  }
   with_lock<A>(shape.options.lock, [&](auto type) {
+    program = std::make_unique<LogProgram<typename decltype(type)::type>>(shape);
+  });
+  return program;
+}
+
+/// Of the algorithm with the shape's lock or counter. Throws std::invalid_argument where it may not have that.
+template <class A>
+std::unique_ptr<Program> make_log_program_with_policy(const Shape& shape) {
+  std::unique_ptr<Program> program;
+  with_policy<A>(shape.options, [&](auto type) {
     program = std::make_unique<LogProgram<typename decltype(type)::type>>(shape);
   });
   return program;

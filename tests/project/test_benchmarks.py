@@ -42,6 +42,27 @@ class Figures(unittest.TestCase):
         self.assertIn("2 threads, oversubscribed: 1 processing units", table)
         self.assertEqual(table.count("0.50 0.45-0.65"), 2)
 
+    def test_share_of_copy_stands_beside_that_of_bound_where_copying_was_measured(self):
+        rates = {"copy_rotating": (180, 200, 220), "bound": (100, 100, 100), "mutex": (40, 50, 60)}
+        entries = [
+            {"run_name": f"append/{algorithm}/bytes:{size}/real_time/threads:1", "bytes_per_second": rate}
+            for size in (48, 120)
+            for algorithm, of_algorithm in rates.items()
+            for rate in of_algorithm
+            if (algorithm, size) != ("copy_rotating", 120)
+        ]
+        found = append_benchmarks.shares({"benchmarks": entries})
+        of_copy = {(s["algorithm"], s["bytes"]): s.get("copy") for s in found}
+        self.assertEqual(of_copy["mutex", 48], {"median": 0.25, "q1": 0.225, "q3": 0.275})
+        self.assertEqual(of_copy["bound", 48]["median"], 0.5)
+        self.assertIsNone(of_copy["mutex", 120])
+        tables = append_benchmarks.tables(found, units=2)
+        self.assertEqual(tables.count("share of bound in bytes/s"), 1)
+        self.assertEqual(tables.count("share of copy (copy_rotating) in bytes/s"), 1)
+        self.assertIn("0.25 0.23-0.28", tables)
+        without = append_benchmarks.tables([s for s in found if "copy" not in s], units=2)
+        self.assertNotIn("copy", without)
+
     def test_a_benchmark_with_a_far_too_short_repetition_is_named_and_left_out(self):
         entry = {"run_name": "append/bound/bytes:48/real_time/threads:1", "iterations": 1000, "real_time": 50.0}
         enough = {**entry, "run_name": entry["run_name"].replace("bound", "mutex"), "iterations": 2_000_000}

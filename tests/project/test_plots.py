@@ -352,15 +352,15 @@ class BenchmarkFigures(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
 
-    def draw(self, script, *documents):
+    def draw(self, script, *documents, words=()):
         paths = []
         for i, document in enumerate(documents):
             paths.append(self.folder / f"{i}.json")
             paths[-1].write_text(json.dumps(document), encoding="utf-8")
-        return project.run(PYTHON, "-B", ROOT / "plots" / script, *paths, "--out", self.folder / "figure", cwd="/")
+        return project.run(PYTHON, "-B", ROOT / "plots" / script, *paths, "--out", self.folder / "figure", *words, cwd="/")
 
-    def drawn(self, script, *documents):
-        done = self.draw(script, *documents)
+    def drawn(self, script, *documents, words=()):
+        done = self.draw(script, *documents, words=words)
         svg, png = self.folder / "figure.svg", self.folder / "figure.png"
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(done.stdout, "".join(f"figure: {svg.with_suffix(ending)}\n" for ending in (".svg", ".png", ".pdf", ".csv")))
@@ -382,11 +382,17 @@ class BenchmarkFigures(unittest.TestCase):
         parts = [samples.append_benchmarks((threads,)) for threads in (1, 2, 8)]
         self.drawn("append_shares.py", *parts)
 
-    def refused(self, script, *documents, word):
-        done = self.draw(script, *documents)
+    def refused(self, script, *documents, word, words=()):
+        done = self.draw(script, *documents, words=words)
         self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
         self.assertIn(word, done.stderr)
         self.assertFalse((self.folder / "figure.png").exists())
+
+    def test_shares_of_copy_are_drawn_where_copying_was_measured(self):
+        of_copy = ("--of", "copy")
+        self.refused("append_shares.py", samples.append_benchmarks(), word="--of = copy: no such control", words=of_copy)
+        self.drawn("append_shares.py", samples.append_benchmarks(algorithms=[*samples.RATES, "copy_rotating"]), words=of_copy)
+        self.assertIn(b"as a share of Copy", (self.folder / "figure.svg").read_bytes())
 
     def test_files_of_two_commits_or_machines_are_refused(self):
         for script, sample in self.SCRIPTS.items():

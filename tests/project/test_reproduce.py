@@ -119,7 +119,7 @@ class Claims(unittest.TestCase):
 class Recipes(unittest.TestCase):
     def test_every_recipe_is_there_and_right(self):
         found = recipes.load()
-        self.assertEqual(list(found), [str(number) for number in range(1, 39)])
+        self.assertEqual(list(found), [str(number) for number in range(1, 42)])
         self.assertEqual([number for number, recipe in found.items() if recipe.unsupported], ["7", "13"])
         for recipe in found.values():
             if not recipe.unsupported:
@@ -184,49 +184,6 @@ class Recipes(unittest.TestCase):
         old = {"windows": repetition["windows"], "begins": {"retracted": 0, "kept": 0}}
         self.assertIsNone(recipes.MEASURES["hit_share"][2](result, old))
         self.assertIsNone(recipes.MEASURES["retracted_share"][2](result, old))
-
-    def test_bytes_by_cause_and_what_they_come_to(self):
-        result = samples.result("ycsb")
-        (repetition,) = result["repetitions"]
-        expected = {"write_amplification": 6.5, "table_amplification": 4, "log_writes": 2.5, "flush_writes": 1, "compaction_writes": 3,
-                    "page_writes": 0, "space_amplification": 1.25, "log_kept": 2500, "files": 4, "held_up": 2}  # fmt: skip
-        for name, value in expected.items():
-            self.assertEqual(recipes.MEASURES[name][2](result, repetition), value, name)
-        nothing_written = {**repetition, "storage": {**repetition["storage"], "user_bytes": 0}}
-        self.assertIsNone(recipes.MEASURES["write_amplification"][2](result, nothing_written))
-        old = {key: value for key, value in repetition.items() if key not in ("storage", "lsm")}
-        for name in expected:
-            self.assertIsNone(recipes.MEASURES[name][2](result, old), name)
-
-    def test_a_series_is_points_along_time(self):
-        found = [samples.whole(samples.result("ycsb", seed=seed, windows=1)) for seed in (1, 2)]
-        panel = {"name": "p", "y": "held_up_now", "x": "seconds", "by": ["algorithm"]}
-        table = recipes.of_results(found, panel)
-        along = table.along("seconds", {"algorithm": "border_collie"})
-        self.assertEqual([point["seconds"] for point in along], [0, 0.1, 0.2, 0.3, 0.4])
-        self.assertEqual([table.of(point) for point in along], [{(1, 0): value, (2, 0): value} for value in (0, 0, 0, 0, 40)])
-        latency = recipes.of_results(found, {**panel, "y": "latency_p999_now"})
-        self.assertEqual(len(latency.along("seconds", {})), 4)  # nothing was acknowledged in the first
-
-    def test_best_and_worst_are_chosen_by_their_medians(self):
-        points = {(("algorithm", name), ("x", x)): {i: value * (i + 1) for i in range(6)} for x in (1, 2) for name, value in
-                  (("a", 1), ("b", 4 // x), ("c", 3))}  # fmt: skip
-        panel = {"name": "p", "y": "throughput", "x": "x", "by": [], "over": {"algorithm": ["best", "worst"]}}
-        shaped = recipes._shaped(Table("t", "u", dict(points)), panel)
-        self.assertEqual({point: set(of.values()) for point, of in shaped.values.items()}, {(("x", 1),): {4}, (("x", 2),): {3}})
-        claim = {"text": "so", "kind": "ratio", "at": {"x": 2}, "of": {"algorithm": "best"}, "to": {"algorithm": "worst"}, "above": 2.9}
-        judged = claims.judge(claim, Table("t", "u", points), MACHINE)
-        self.assertEqual((judged["verdict"], judged["why"].split(":")[0]), (HOLDS, "c over a"))
-
-    def test_a_preset_may_have_times_of_its_own(self):
-        panel = {"name": "p", "y": "throughput", "x": "threads", "by": []}
-        own = {"smoke": {"base": {"window_s": 3}, "repetitions": 7}}
-        recipe = self.recipe(sweep={"base": {"workload": "append"}}, panels=[panel], presets=own)
-        self.assertEqual([recipe.matrix(preset)["repetitions"] for preset in ("smoke", "hour")], [7, 15])
-        self.assertEqual([recipe.matrix(preset)["base"]["window_s"] for preset in ("smoke", "hour")], [3, 0.25])
-        for wrong in ({"weekend": {}}, {"smoke": {"window_s": 3}}):
-            with self.assertRaisesRegex(command.RequestError, "presets"):
-                self.recipe(sweep={}, panels=[panel], presets=wrong)
 
     def test_ratios_of_points_pair_repetitions(self):
         panel = {"name": "p", "y": "throughput", "x": "x", "by": [], "over": {"elr": [True, False]}}
