@@ -20,6 +20,7 @@ std::string notes(const AlgorithmInfo& info) {
   if (info.unsafe) notes.push_back("unsafe");
   if (info.stalls_on_idle) notes.push_back("stalls on idle");
   if (info.lock_use != LockUse::none) notes.push_back("takes a lock");
+  if (info.asymmetric_barrier) notes.push_back("takes an asymmetric barrier");
   return fmt::format("{}", fmt::join(notes, ", "));
 }
 

@@ -95,6 +95,10 @@ def with_locks(*shape, **more):
     return [Shape(*shape, options=(f"lock={lock}",), only=only, **more) for lock, only in LOCKS.items()]
 
 
+# The algorithm that takes an asymmetric barrier, and what it does without membarrier.
+AWAKE = "border_collie_awake"
+EXCHANGE = ("asymmetric_barrier=exchange",)
+
 # Where the log begins matters to whatever is set up from there: inside a lap and inside a range of hop counters; and
 # at the last LSN but two that may be a start, so that the first record comes to new bits, 32 and 62.
 ODD_START = 5
@@ -116,6 +120,12 @@ EXHAUSTIVE = [
     Shape(3, 1, 2, 16, "4", only="mysql_link_buf"),  # each record is as long as the window: all links are in one place
     *with_locks(2, 2, 2),
     *with_locks(3, 1, 1),
+    Shape(1, 2, 4, only=AWAKE),  # falls asleep, wakes up, falls asleep again
+    Shape(2, 1, 2, options=EXCHANGE, only=AWAKE),
+    Shape(2, 2, 2, options=EXCHANGE, only=AWAKE),
+    Shape(2, 2, 2, 4, "2", options=EXCHANGE, only=AWAKE),
+    Shape(2, 1, 2, churn=True, options=EXCHANGE, only=AWAKE),
+    Shape(2, 1, 3, only=AWAKE),
     Shape(2, 3, 2),
     Shape(3, 2, 2),
     # e sections, b barriers (tests/model/barrier_program.h): 1 x 1, 1 x 2, 2 x 1, 2 x 2, and with later sections.
@@ -131,6 +141,12 @@ SHAPES = [
     Shape(2, 1, 1, churn=True),
     Shape(2, 1, 1, observe=True),
     Shape(2, 1, 2),
+    Shape(1, 2, 3, only=AWAKE),
+    Shape(1, 2, 3, options=EXCHANGE, only=AWAKE),
+    Shape(2, 1, 2, options=EXCHANGE, only=AWAKE),
+    Shape(2, 1, 1, churn=True, options=EXCHANGE, only=AWAKE),
+    Shape(1, 2, 4, only=AWAKE),
+    Shape(2, 1, 3, only=AWAKE),
     Shape(3, 1, 1, 16, "4", only="mysql_link_buf"),  # records as long as the window of links
     Shape(2, 2, 1, 4, "2"),
     Shape(2, 2, 1, 8, "2"),
@@ -162,6 +178,8 @@ RANDOM = [
     Shape(4, 3, 3, 16, "3,2", options=("consolidation_slots=2", "delegation_chain=1"), only="consolidation"),
     Shape(3, 4, 8, 16, "5", options=("slot_pool=4",), only="wiredtiger"),
     *with_locks(4, 3, 3, 16, "3,2"),
+    Shape(3, 3, 6, 8, "3,1,2", options=EXCHANGE, only=AWAKE),
+    Shape(3, 3, 6, 8, "3,2", churn=True, only=AWAKE),
     *threads("order_barrier", "eee,eee,eee,bbb,bbb"),
     *threads("lsm", "wwwr,wwr,rr,sftsft,c", "wswfrt,wswfrt,rr,cc"),
 ]

@@ -100,25 +100,28 @@ const Subject& find_subject(const std::vector<Subject>& all, const std::string& 
   throw std::invalid_argument("SUBJECT = " + name + ": want one that `muster_model list` lists");
 }
 
-void take_lock(CommandLine& request, std::string_view name) {
-  const auto* const found = std::find(kLockNames.begin(), kLockNames.end(), name);
-  if (found == kLockNames.end()) {
-    throw std::invalid_argument(
-        fmt::format("--option = lock={}: want one of {}", name, fmt::join(kLockNames, ", ")));
-  }
-  request.shape.options.lock = static_cast<LockKind>(found - kLockNames.begin());
+/// Whether `option` is NAME=VALUE with this name; `into` is then the enumerator that the value names.
+template <class E, std::size_t N>
+bool take_name(std::string_view option, std::string_view name, const std::array<std::string_view, N>& names,
+               E& into) {
+  if (!option.starts_with(name) || !option.substr(name.size()).starts_with('=')) return false;
+  const auto* const found = std::find(names.begin(), names.end(), option.substr(name.size() + 1));
+  if (found == names.end())
+    throw std::invalid_argument(fmt::format("--option = {}: want one of {}", option, fmt::join(names, ", ")));
+  into = static_cast<E>(found - names.begin());
+  return true;
 }
 
 void take_options(CommandLine& request) {
   for (const std::string& option : request.options) {
     const auto equals = option.find('=');
     const auto known = kOptions.find(option.substr(0, equals));
-    if (option.starts_with("lock=")) {
-      take_lock(request, std::string_view(option).substr(equals + 1));
+    LogBufferOptions& options = request.shape.options;
+    if (take_name(option, "lock", kLockNames, options.lock) ||
+        take_name(option, "asymmetric_barrier", kAsymmetricBarrierNames, options.asymmetric_barrier))
       continue;
-    }
     if (equals == std::string::npos || known == kOptions.end()) {
-      std::string names = "lock";
+      std::string names = "lock, asymmetric_barrier";
       for (const auto& [name, member] : kOptions) names += ", " + name;
       throw std::invalid_argument("--option = " + option + ": want NAME=VALUE, NAME one of " + names);
     }
@@ -146,6 +149,7 @@ Json shape_json(const Shape& shape) {
             {"lag", shape.lag},           {"observe", shape.observe}};
   for (const auto& [name, member] : kOptions) json[name] = shape.options.*member;
   json["lock"] = to_string(shape.options.lock);
+  json["asymmetric_barrier"] = to_string(shape.options.asymmetric_barrier);
   return json;
 }
 
@@ -169,6 +173,9 @@ std::string shape_arguments(const Shape& shape) {
   }
   if (shape.options.lock != defaults.options.lock) {
     text += fmt::format(" --option lock={}", to_string(shape.options.lock));
+  }
+  if (shape.options.asymmetric_barrier != defaults.options.asymmetric_barrier) {
+    text += fmt::format(" --option asymmetric_barrier={}", to_string(shape.options.asymmetric_barrier));
   }
   return text;
 }
