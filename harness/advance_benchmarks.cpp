@@ -51,11 +51,21 @@ void append(A& log, WorkerId worker, std::uint32_t bytes = kRecord) {
   log.publish(worker, log.reserve(worker, bytes));  // nobody reads what is in it
 }
 
+/// Calls `f`; where that would wait, the benchmark says so and has no figure.
+template <class F>
+void alone(benchmark::State& state, F f) {
+  try {
+    f();
+  } catch (const WouldWait& wait) {
+    state.SkipWithError(wait.what());
+  }
+}
+
 /// One advance an iteration, after `prepare` has published something to find. What it costs to look at the clock
 /// is in it; that is all that the figure of `null` is.
 template <class A, class Prepare>
 void advance(benchmark::State& state, A& log, Prepare prepare) {
-  try {
+  alone(state, [&] {
     for ([[maybe_unused]] auto _ : state) {
       prepare();
       const auto start = std::chrono::steady_clock::now();
@@ -64,9 +74,7 @@ void advance(benchmark::State& state, A& log, Prepare prepare) {
       state.SetIterationTime(std::chrono::duration<double>(end - start).count());
       log.recycle(boundary);
     }
-  } catch (const WouldWait& wait) {
-    state.SkipWithError(wait.what());
-  }
+  });
 }
 
 /// What a drainer meets that has done something else: its caches hold other bytes.
@@ -74,11 +82,12 @@ class Evictor {
  public:
   void evict() {
     std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < bytes_.size(); i += kCacheLine) sum += bytes_[i]++;
+    for (std::size_t i = 0; i < bytes_.size(); i += kLine) sum += bytes_[i]++;
     benchmark::DoNotOptimize(sum);
   }
 
  private:
+  static constexpr std::size_t kLine = 64;  // bytes, or less than a line
   std::vector<unsigned char> bytes_ = std::vector<unsigned char>(kEvicting);
 };
 
@@ -89,16 +98,18 @@ void registered(benchmark::State& state, Before before) {
   const auto count = static_cast<std::uint32_t>(state.range(0));
   const auto log =
       std::make_unique<A>(LogBufferOptions{.capacity = kBenchmarkCapacity, .max_workers = count});
-  for (std::uint32_t i = 0; i < count; ++i) append(*log, log->attach());  // all have been busy once
   const auto append_two = [&] {
     append(*log, 0);
     if (count > 1) append(*log, count - 1);
   };
-  for (std::uint32_t i = 0; i < 3 * NativePlatform::kAdvancesARound;
-       ++i) {  // as a drainer that has run for a while
-    append_two();
-    log->recycle(log->advance());
-  }
+  alone(state, [&] {
+    for (std::uint32_t i = 0; i < count; ++i) append(*log, log->attach());  // all have been busy once
+    // A drainer that has run for a while knows who stands still.
+    for (std::uint32_t i = 0; i < 3 * NativePlatform::kAdvancesARound; ++i) {
+      append_two();
+      log->recycle(log->advance());
+    }
+  });
   advance(state, *log, [&] {
     append_two();
     before();
