@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "algorithms/border_collie.h"
+#include "algorithms/border_collie_awake.h"
 #include "algorithms/border_collie_naive.h"
 #include "algorithms/bound.h"
 #include "algorithms/consolidation.h"
@@ -40,7 +41,7 @@ using AllAlgorithms =
              LatchFlushLatch<P>, Decoupled<P>, Consolidation<P>, ConsolidationDecoupled<P>,
              ConsolidationDelegated<P>, WiredTigerSlots<P>, PostgresInsertLocks<P>, PostgresLockFree<P>,
              RocksdbWriteGroup<P>, MysqlLinkBuf<P>, LengthWord<P>, Eleda<P>, BorderCollieNaive<P>,
-             BorderCollie<P>, ErmiaReleased<P>, Ermia<P>, FasterlogEpoch<P>>;
+             BorderCollie<P>, BorderCollieAwake<P>, ErmiaReleased<P>, Ermia<P>, FasterlogEpoch<P>>;
 
 [[noreturn]] void throw_unknown_algorithm(std::string_view name);
 

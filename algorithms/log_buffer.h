@@ -53,6 +53,20 @@ constexpr std::string_view to_string(CounterKind kind) {
   return kCounterNames[static_cast<std::size_t>(kind)];
 }
 
+/// How an algorithm keeps a worker's load from coming before its store, where the drainer's store and load are the rare
+/// counterpart (`algorithms/parts/asymmetric_barrier.h`).
+enum class AsymmetricBarrierKind : std::uint8_t {
+  automatic,   ///< membarrier where the kernel has it, else exchange
+  membarrier,  ///< the worker's side costs nothing, the drainer's a system call
+  exchange,    ///< of what the worker would store: a locked instruction of each append
+};
+/// By the enumerator's value, as in configurations and results.
+inline constexpr std::array<std::string_view, 3> kAsymmetricBarrierNames = {"auto", "membarrier", "exchange"};
+
+constexpr std::string_view to_string(AsymmetricBarrierKind kind) {
+  return kAsymmetricBarrierNames[static_cast<std::size_t>(kind)];
+}
+
 /// Pages that the ring's memory is made of.
 enum class RingPages : std::uint8_t {
   small,
@@ -98,6 +112,9 @@ struct LogBufferOptions {
   /// Funnels, in which workers meet by their number, 1 to 64 (`aggregating` and `adaptive`; the paper has as many as the
   /// square root of the threads).
   std::uint32_t funnel_slots = 6;
+  /// What stands between a worker's store and its load, where AlgorithmInfo::asymmetric_barrier; the others ignore it.
+  /// membarrier only where the kernel has membarrier(2).
+  AsymmetricBarrierKind asymmetric_barrier = AsymmetricBarrierKind::automatic;
   RingPages pages = RingPages::small;
   /// Its functions place the log buffer's memory; null: memory is where a thread first touches it. Outlives the log buffer.
   const MemoryPlacement* memory = nullptr;
@@ -124,9 +141,10 @@ struct AlgorithmInfo {
   Progress publish;         ///< with the lock that the type has; the registry's is `ttas`
   Progress advance;
   LockUse lock_use = LockUse::none;
-  bool takes_counter = false;   ///< every record adds to one counter
-  bool unsafe = false;          ///< advance() may return a boundary over a hole; no engine accepts it
-  bool stalls_on_idle = false;  ///< an attached worker that does nothing holds the boundary back
+  bool takes_counter = false;       ///< every record adds to one counter
+  bool asymmetric_barrier = false;  ///< it takes LogBufferOptions::asymmetric_barrier
+  bool unsafe = false;              ///< advance() may return a boundary over a hole; no engine accepts it
+  bool stalls_on_idle = false;      ///< an attached worker that does nothing holds the boundary back
   /// How many bytes above the boundary workers come before they wait for the next advance(); null: the capacity.
   std::uint64_t (*reach)(const LogBufferOptions& options) = nullptr;
 };

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <mutex>
 
+#include "algorithms/parts/asymmetric_barrier.h"
 #include "algorithms/parts/backoff.h"
 #include "algorithms/parts/mirrored_memory.h"
 
@@ -77,7 +78,8 @@ struct Crowd {
 ///
 /// An algorithm keeps to these: every order is explicit; waiting is await(), with a predicate that stays true once
 /// it is, or in a loop that asks again, and linger(), only; plain data that passes from thread to thread is a Cell; what only
-/// its own thread uses is a plain member.
+/// its own thread uses is a plain member; a load that must not come before a store has an asymmetric barrier between the two,
+/// or a read-modify-write on both sides.
 struct NativePlatform {
   /// Smallest ring that the platform can make, in bytes.
   static constexpr std::size_t kMinCapacity = 4096;
@@ -86,6 +88,8 @@ struct NativePlatform {
   /// Ends of the log that a drainer remembers until it knows them to be whole.
   static constexpr std::uint32_t kRememberedEnds = 16;
   static constexpr Crowd kCrowd{.others = 8, .times = 8, .stays = 256};
+  /// Advances from one of a drainer's looks for workers that stand still to the next.
+  static constexpr std::uint32_t kAdvancesARound = 256;
 
   template <class T>
   class Atomic {
@@ -145,6 +149,15 @@ struct NativePlatform {
   };
 
   using Memory = MirroredMemory;
+
+  /// Whether light_barrier() and heavy_barrier() may be called. It never changes once main() has begun.
+  static bool has_asymmetric_barrier() { return AsymmetricBarrier::has_membarrier(); }
+  /// The two halves of a store-load barrier. One thread stores, passes light_barrier() and loads; another one stores,
+  /// passes heavy_barrier() and loads. Of the two, one at least sees what the other stored. Two light halves give nothing.
+  /// The light half costs what it keeps the compiler from doing; the heavy one some microseconds, and an interrupt of
+  /// every thread of the process that runs. Both are wait-free.
+  static void light_barrier() { AsymmetricBarrier::light_of_membarrier(); }
+  static void heavy_barrier() { AsymmetricBarrier::heavy(); }
 
   /// Returns once a load of `atomic` with `order` has satisfied `predicate`.
   template <class T, class Predicate>

@@ -77,6 +77,11 @@ std::string locks_of(const AlgorithmInfo& info) {
   return "one of " + names + ": " + std::string(info.name) + " takes a lock that another thread may release";
 }
 
+AsymmetricBarrierKind barrier_used(const LogBufferOptions& options) {
+  return takes_membarrier<NativePlatform>(options) ? AsymmetricBarrierKind::membarrier
+                                                   : AsymmetricBarrierKind::exchange;
+}
+
 void throw_unfit_lock(const AlgorithmInfo& info, LockKind lock) {
   throw std::invalid_argument("lock = " + std::string(to_string(lock)) + ": want " + locks_of(info));
 }

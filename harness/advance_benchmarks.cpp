@@ -17,9 +17,10 @@ namespace {
 
 constexpr std::uint32_t kRecord = 48;            // bytes
 constexpr std::uint32_t kWorkers = 4;            // that share the outstanding records
-constexpr std::int64_t kRegisteredMax = 256;     // workers
+constexpr std::int64_t kRegisteredMax = 1024;    // workers
 constexpr std::int64_t kOutstandingMax = 16384;  // records
 constexpr std::uint32_t kHopStretch = 1 << 20;   // bytes
+constexpr std::size_t kEvicting = 8 << 20;       // bytes: more than a core's own caches have
 
 struct WouldWait : std::runtime_error {
   WouldWait() : std::runtime_error("so many records cannot be outstanding: it would wait") {}
@@ -50,11 +51,21 @@ void append(A& log, WorkerId worker, std::uint32_t bytes = kRecord) {
   log.publish(worker, log.reserve(worker, bytes));  // nobody reads what is in it
 }
 
+/// Calls `f`; where that would wait, the benchmark says so and has no figure.
+template <class F>
+void alone(benchmark::State& state, F f) {
+  try {
+    f();
+  } catch (const WouldWait& wait) {
+    state.SkipWithError(wait.what());
+  }
+}
+
 /// One advance an iteration, after `prepare` has published something to find. What it costs to look at the clock
 /// is in it; that is all that the figure of `null` is.
 template <class A, class Prepare>
 void advance(benchmark::State& state, A& log, Prepare prepare) {
-  try {
+  alone(state, [&] {
     for ([[maybe_unused]] auto _ : state) {
       prepare();
       const auto start = std::chrono::steady_clock::now();
@@ -63,23 +74,57 @@ void advance(benchmark::State& state, A& log, Prepare prepare) {
       state.SetIterationTime(std::chrono::duration<double>(end - start).count());
       log.recycle(boundary);
     }
-  } catch (const WouldWait& wait) {
-    state.SkipWithError(wait.what());
-  }
+  });
 }
 
-/// Against the workers that are attached, of which the first and the last have published a record each since the
-/// last advance.
-template <class A>
-void registered(benchmark::State& state) {
+/// What a drainer meets that has done something else: its caches hold other bytes.
+class Evictor {
+ public:
+  void evict() {
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < bytes_.size(); i += kLine) sum += bytes_[i]++;
+    benchmark::DoNotOptimize(sum);
+  }
+
+ private:
+  static constexpr std::size_t kLine = 64;  // bytes, or less than a line
+  std::vector<unsigned char> bytes_ = std::vector<unsigned char>(kEvicting);
+};
+
+/// Against the workers that are attached, of which two, the first and the last, have published a record each since the
+/// last advance. The others have stood still for long. `before` is called between publishing and advancing.
+template <class A, class Before>
+void registered(benchmark::State& state, Before before) {
   const auto count = static_cast<std::uint32_t>(state.range(0));
   const auto log =
       std::make_unique<A>(LogBufferOptions{.capacity = kBenchmarkCapacity, .max_workers = count});
-  for (std::uint32_t i = 0; i < count; ++i) append(*log, log->attach());  // all have been busy once
-  advance(state, *log, [&] {
+  const auto append_two = [&] {
     append(*log, 0);
     if (count > 1) append(*log, count - 1);
+  };
+  alone(state, [&] {
+    for (std::uint32_t i = 0; i < count; ++i) append(*log, log->attach());  // all have been busy once
+    // A drainer that has run for a while knows who stands still.
+    for (std::uint32_t i = 0; i < 3 * NativePlatform::kAdvancesARound; ++i) {
+      append_two();
+      log->recycle(log->advance());
+    }
   });
+  advance(state, *log, [&] {
+    append_two();
+    before();
+  });
+}
+
+template <class A>
+void registered_warm(benchmark::State& state) {
+  registered<A>(state, [] {});
+}
+
+template <class A>
+void registered_cold(benchmark::State& state) {
+  Evictor evictor;
+  registered<A>(state, [&] { evictor.evict(); });
 }
 
 /// Against the records that a few workers have published since the last advance behind one that is published last:
@@ -131,7 +176,10 @@ void register_advance_benchmarks() {
     const std::string name = "advance/" + std::string(A::info.name);
     // One that stalls on idle workers never gets anywhere here.
     for (std::int64_t n = 1; n <= kRegisteredMax && !A::info.stalls_on_idle; n *= 2) {
-      add(name, registered<A>, "registered", n, 20'000);
+      add(name, registered_warm<A>, "registered", n, 20'000);
+    }
+    for (std::int64_t n = 1; n <= kRegisteredMax && !A::info.stalls_on_idle; n *= 4) {
+      add(name, registered_cold<A>, "registered_cold", n, 64);
     }
     for (std::int64_t n = 1; n <= kOutstandingMax; n *= 4) {
       if (A::info.stalls_on_idle && n < kWorkers) continue;

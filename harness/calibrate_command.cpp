@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "algorithms/parts/asymmetric_barrier.h"
 #include "engine/error.h"
 #include "harness/calibration.h"
 #include "harness/commands.h"
@@ -75,6 +76,7 @@ class Calibration {
     document["fetch_add"] = fetch_add();
     document["copy_bytes_per_s"] = copies();
     document["costs_ns"] = costs();
+    document["membarrier_ns"] = AsymmetricBarrier::has_membarrier() ? membarriers() : Json(nullptr);
     return document;
   }
 
@@ -87,7 +89,7 @@ class Calibration {
     const std::size_t states = 1 + can_prepare(LineState::shared);
     const std::size_t places = topology_.nodes().size() * nodes_with_units();
     return pairs + 2 * pairs * states + orders().size() * thread_counts().size() + cores().size() + places +
-           2;
+           2 + (AsymmetricBarrier::has_membarrier() ? thread_counts().size() : 0);
   }
 
   std::size_t nodes_with_units() const {
@@ -221,6 +223,17 @@ class Calibration {
             {"pause", to_json(found.pause)},
             {"clock", to_json(found.clock)},
             {"wake_up", to_json(woken)}};
+  }
+
+  Json membarriers() {
+    const std::vector<unsigned> order = unit_order(topology_, PlacementPolicy::compact);
+    Json found = Json::array();
+    for (const std::size_t count : thread_counts()) {
+      const std::vector<unsigned> on(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count));
+      found.push_back({{"threads", count}, {"ns", to_json(membarrier_ns(topology_, on, seconds_))}});
+      progress_.step();
+    }
+    return found;
   }
 
   const Topology& topology_;

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <thread>
 
+#include "algorithms/parts/asymmetric_barrier.h"
 #include "algorithms/parts/backoff.h"
 #include "harness/calibration.h"
 #include "harness/calibration_threads.h"
@@ -14,6 +15,7 @@ namespace {
 
 constexpr int kOperations = 10'000;  // of a sample of one thread's costs
 constexpr int kWakeUps = 20;         // round trips of a sample
+constexpr int kBarriers = 100;       // of a sample
 
 /// ns of one call of many.
 template <class Operation>
@@ -79,6 +81,24 @@ void on_units(const Topology& topology, const std::vector<unsigned>& units,
   for (const std::exception_ptr& one : thrown) {
     if (one) std::rethrow_exception(one);
   }
+}
+
+Spread membarrier_ns(const Topology& topology, const std::vector<unsigned>& units, double seconds) {
+  std::vector<double> found;
+  std::atomic<bool> over = false;
+  on_units(topology, units, [&](std::size_t thread) {
+    if (thread != 0) {
+      while (!over.load(std::memory_order_relaxed)) {}  // relaxed: it publishes nothing
+      return;
+    }
+    found = samples_for(seconds, [] {
+      const auto begin = CalibrationClock::now();
+      for (int i = 0; i < kBarriers; ++i) AsymmetricBarrier::heavy();
+      return ns_since(begin) / kBarriers;
+    });
+    over.store(true, std::memory_order_relaxed);
+  });
+  return spread(found);
 }
 
 Costs costs_ns(const Topology& topology, unsigned unit, double seconds) {

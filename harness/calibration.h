@@ -47,6 +47,10 @@ Spread copied_bytes_per_s(const Topology& topology, const std::vector<unsigned>&
 /// That one of so many threads copies from, and as much that it copies to.
 std::size_t copied_bytes(const Topology& topology, std::size_t node, std::size_t threads);
 
+/// In ns: a membarrier, the heavy half of an asymmetric barrier, by a thread on the first of `units` while threads on the
+/// others run: each of them is interrupted. Of a machine whose kernel has it (AsymmetricBarrier::has_membarrier).
+Spread membarrier_ns(const Topology& topology, const std::vector<unsigned>& units, double seconds);
+
 /// In ns, of one thread that nobody disturbs.
 struct Costs {
   Spread fetch_add;

@@ -31,6 +31,7 @@ const Choices kBeginRecords{"lazy", "eager", "elided"};
 const Choices kArrivals{"constant", "poisson"};
 const Choices kLocks(kLockNames.begin(), kLockNames.end());
 const Choices kCounters(kCounterNames.begin(), kCounterNames.end());
+const Choices kAsymmetricBarriers(kAsymmetricBarrierNames.begin(), kAsymmetricBarrierNames.end());
 const Choices kPages(kRingPagesNames.begin(), kRingPagesNames.end());
 
 ConfigKey workload_key() {
@@ -100,12 +101,13 @@ ConfigKey rate_key() {
 /// Every workload's.
 std::vector<ConfigKey> common_keys() {
   Choices algorithm_names;
-  std::vector<std::string_view> with_lock, handing_on, with_counter;
+  std::vector<std::string_view> with_lock, handing_on, with_counter, with_barrier;
   for (const AlgorithmInfo& info : algorithms()) {
     algorithm_names.push_back(info.name);
     if (info.lock_use != LockUse::none) with_lock.push_back(info.name);
     if (info.lock_use == LockUse::handed_on) handing_on.push_back(info.name);
     if (info.takes_counter) with_counter.push_back(info.name);
+    if (info.asymmetric_barrier) with_barrier.push_back(info.name);
   }
 
   // clang-format off
@@ -164,6 +166,11 @@ std::vector<ConfigKey> common_keys() {
                             fmt::join(with_counter, ", "))),
       integer("log_buffer.funnel_slots", UsedBy::all, [](auto& c) -> auto& { return c.database.log_buffer.funnel_slots; }, 1, 64,
               "funnels, which workers go to by their number; log_buffer.counter aggregating and adaptive"),
+      choice_of("log_buffer.asymmetric_barrier", UsedBy::all,
+                [](auto& c) -> auto& { return c.database.log_buffer.asymmetric_barrier; }, kAsymmetricBarriers,
+                fmt::format("what keeps a worker's load from coming before its store: membarrier, the drainer's system call; "
+                            "exchange, a locked instruction of each append; auto, membarrier where the kernel has it; algorithm {}",
+                            fmt::join(with_barrier, ", "))),
       choice_of("log_buffer.pages", UsedBy::all, [](auto& c) -> auto& { return c.database.log_buffer.pages; }, kPages,
                 "what the ring is made of: small pages; transparent huge ones, as far as the kernel has them; huge ones that were "
                 "reserved"),

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "algorithms/parts/asymmetric_barrier.h"
 #include "harness/commands.h"
 #include "harness/fitness.h"
 #include "harness/output.h"
@@ -14,6 +15,13 @@ namespace muster {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+/// Either will do: what a log buffer takes that would take an asymmetric barrier.
+Point barrier_point() {
+  return good("asymmetric barrier", AsymmetricBarrier::has_membarrier()
+                                        ? "membarrier"
+                                        : "exchange: the kernel refuses membarrier(2)");
+}
 
 std::vector<Point> examine(const std::filesystem::path& directory) {
   const Topology topology = Topology::this_machine();
@@ -25,7 +33,7 @@ std::vector<Point> examine(const std::filesystem::path& directory) {
   add(surroundings(topology));
   add(shares(topology));
   add(company());
-  add({counters_point(PerfCounters(hardware_events()).not_measured()),
+  add({barrier_point(), counters_point(PerfCounters(hardware_events()).not_measured()),
        directory_point(directory, probe_sync(directory))});
   return points;
 }

@@ -190,14 +190,16 @@ Json to_json(const Repetition& repetition, const std::string& operations) {
 }
 
 /// What figures say of the algorithm; its place is that in `muster list`.
-Json algorithm_json(std::string_view name) {
+Json algorithm_json(std::string_view name, const LogBufferOptions& options) {
   const std::span<const AlgorithmInfo> known = algorithms();
   const auto info =
       std::ranges::find(known, name, &AlgorithmInfo::name);  // a configuration names a known one
-  return {{"title", info->title},
-          {"place", info - known.begin()},
-          {"unsafe", info->unsafe},
-          {"stalls_on_idle", info->stalls_on_idle}};
+  Json json = {{"title", info->title},
+               {"place", info - known.begin()},
+               {"unsafe", info->unsafe},
+               {"stalls_on_idle", info->stalls_on_idle}};
+  if (info->asymmetric_barrier) json["asymmetric_barrier"] = to_string(barrier_used(options));
+  return json;
 }
 
 /// null: the topology does not have the unit.
@@ -253,7 +255,8 @@ Json to_json(const RunResult& result) {
           {"command", repeating_command(result.configuration)},
           {"time", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
           {"configuration", effective(result.configuration)},
-          {"algorithm", algorithm_json(result.configuration.database.algorithm)},
+          {"algorithm",
+           algorithm_json(result.configuration.database.algorithm, result.configuration.database.log_buffer)},
           {"machine", result.machine},
           {"placement", placement(result)},
           {"memory", result.memory},

@@ -21,6 +21,7 @@ std::string notes(const AlgorithmInfo& info) {
   if (info.stalls_on_idle) notes.push_back("stalls on idle");
   if (info.lock_use != LockUse::none) notes.push_back("takes a lock");
   if (info.takes_counter) notes.push_back("adds to a counter");
+  if (info.asymmetric_barrier) notes.push_back("takes an asymmetric barrier");
   return fmt::format("{}", fmt::join(notes, ", "));
 }
 

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """Measures what one advance() costs, in nanoseconds, of every log buffer.
 
-registered    against the workers that are attached, of which two have published a record each since the last one
-outstanding   against the records that four workers have published since the last one, also per record: all behind
-              one that is published last. Who publishes in turn, or under a lock, has none and is left out
+registered        against the workers that are attached, of which two have published a record each since the last one
+registered_cold   the same, where the caches hold something else
+outstanding       against the records that four workers have published since the last one, also per record: all behind
+                  one that is published last. Who publishes in turn, or under a lock, has none and is left out
 
 One thread does everything, so that no cache line has to come from another processing unit. A figure is the median
 over interleaved repetitions less that of `null`, which is what the clock costs. Needs scripts/setup.
@@ -17,7 +18,7 @@ from lab.benchmarks import CLOCK_NS
 from lab.statistics import Spread
 from lab.wording import two_digits
 
-NAME = re.compile(r"advance/(?P<algorithm>\w+)/(?P<against>registered|outstanding):(?P<count>\d+)/.*")
+NAME = re.compile(r"advance/(?P<algorithm>\w+)/(?P<against>registered|registered_cold|outstanding):(?P<count>\d+)/.*")
 
 
 def costs(document):
@@ -61,7 +62,8 @@ def table(found):
     names = list(dict.fromkeys(cost["algorithm"] for cost in found))
     width = max(map(len, names)) + 2
     lines = [f"ns of one advance, less the clock's: median, quartiles; < {CLOCK_NS}: below the clock's resolution"]
-    for against, what in (("registered", "workers registered"), ("outstanding", "records outstanding")):
+    kinds = {"registered": "workers registered", "registered_cold": "registered, cold", "outstanding": "records outstanding"}
+    for against, what in kinds.items():
         of = {(cost["algorithm"], cost["count"]): cost for cost in found if cost["against"] == against}
         counts = sorted({count for _, count in of})
         text = {point: time_text(c) for point, c in of.items()}

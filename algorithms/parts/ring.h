@@ -15,6 +15,17 @@ namespace muster {
   throw std::invalid_argument(std::string(option) + " = " + std::to_string(value) + ": want " + want);
 }
 
+/// Whether a log buffer that takes an asymmetric barrier has the platform's, and not exchanges. Throws std::invalid_argument
+/// where the options ask for a membarrier and there is none.
+template <class Platform>
+bool takes_membarrier(const LogBufferOptions& options) {
+  const bool has = Platform::has_asymmetric_barrier();
+  if (!has && options.asymmetric_barrier == AsymmetricBarrierKind::membarrier)
+    throw std::invalid_argument(
+        "asymmetric_barrier = membarrier: want auto or exchange: the kernel has no membarrier(2)");
+  return has && options.asymmetric_barrier != AsymmetricBarrierKind::exchange;
+}
+
 /// The bytes of the log between `recycled` and `recycled + capacity`, and the wait for room among them.
 ///
 /// Invariants  a range that wait_for_room() let through ends at or below recycled + capacity

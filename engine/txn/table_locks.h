@@ -7,9 +7,9 @@
 #include <memory>
 
 #include "algorithms/log_buffer.h"
+#include "algorithms/parts/asymmetric_barrier.h"
 #include "algorithms/parts/backoff.h"
 #include "engine/storage/buffer_manager.h"
-#include "engine/txn/asymmetric_barrier.h"
 #include "engine/types.h"
 
 namespace muster {

@@ -97,12 +97,15 @@ def with_locks(*shape, **more):
 
 # Algorithms in which every record adds to a counter; a mutant has the counter that it is built with. Workers meet in one
 # funnel, as the explorer's shapes have it.
-COUNTED = "^(bound|border_collie|ermia|eleda|fasterlog_epoch)$"
+COUNTED = "^(bound|border_collie|border_collie_awake|ermia|eleda|fasterlog_epoch)$"
 
 
 def with_counters(*shape, **more):
     return [Shape(*shape, options=(f"counter={counter}",), only=COUNTED, **more) for counter in ("aggregating", "adaptive")]
 
+# The algorithm that takes an asymmetric barrier, and what it does without membarrier.
+AWAKE = "border_collie_awake"
+EXCHANGE = ("asymmetric_barrier=exchange",)
 
 # Where the log begins matters to whatever is set up from there: inside a lap and inside a range of hop counters; and
 # at the last LSN but two that may be a start, so that the first record comes to new bits, 32 and 62.
@@ -128,6 +131,12 @@ EXHAUSTIVE = [
     *with_counters(2, 2, 1),
     *with_counters(3, 1, 1),
     *with_counters(2, 1, 1, churn=True),
+    Shape(1, 2, 4, only=AWAKE),  # falls asleep, wakes up, falls asleep again
+    Shape(2, 1, 2, options=EXCHANGE, only=AWAKE),
+    Shape(2, 2, 2, options=EXCHANGE, only=AWAKE),
+    Shape(2, 2, 2, 4, "2", options=EXCHANGE, only=AWAKE),
+    Shape(2, 1, 2, churn=True, options=EXCHANGE, only=AWAKE),
+    Shape(2, 1, 3, only=AWAKE),
     Shape(2, 3, 2),
     Shape(3, 2, 2),
     # e sections, b barriers (tests/model/barrier_program.h): 1 x 1, 1 x 2, 2 x 1, 2 x 2, and with later sections.
@@ -143,6 +152,12 @@ SHAPES = [
     Shape(2, 1, 1, churn=True),
     Shape(2, 1, 1, observe=True),
     Shape(2, 1, 2),
+    Shape(1, 2, 3, only=AWAKE),
+    Shape(1, 2, 3, options=EXCHANGE, only=AWAKE),
+    Shape(2, 1, 2, options=EXCHANGE, only=AWAKE),
+    Shape(2, 1, 1, churn=True, options=EXCHANGE, only=AWAKE),
+    Shape(1, 2, 4, only=AWAKE),
+    Shape(2, 1, 3, only=AWAKE),
     Shape(3, 1, 1, 16, "4", only="mysql_link_buf"),  # records as long as the window of links
     Shape(2, 2, 1, 4, "2"),
     Shape(2, 2, 1, 8, "2"),
@@ -179,6 +194,8 @@ RANDOM = [
     Shape(3, 4, 8, 16, "5", options=("slot_pool=4",), only="wiredtiger"),
     *with_locks(4, 3, 3, 16, "3,2"),
     *with_counters(4, 3, 3, 16, "3,2"),
+    Shape(3, 3, 6, 8, "3,1,2", options=EXCHANGE, only=AWAKE),
+    Shape(3, 3, 6, 8, "3,2", churn=True, only=AWAKE),
     *threads("order_barrier", "eee,eee,eee,bbb,bbb"),
     *threads("lsm", "wwwr,wwr,rr,sftsft,c", "wswfrt,wswfrt,rr,cc"),
 ]

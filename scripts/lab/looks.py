@@ -33,6 +33,7 @@ LOOKS = {
     "eleda": Look("#009E73", "D"),
     "border_collie_naive": Look("#CC79A7", "v"),
     "border_collie": Look("#0072B2", "o"),
+    "border_collie_awake": Look("#66CCEE", "o", "--"),
     "ermia_released": Look("#DDAA33", "X", ":"),
     "ermia": Look("#AA4499", ">"),
     "fasterlog_epoch": Look("#117733", "<"),

@@ -152,6 +152,7 @@ struct HaltingPlatform {
   static constexpr std::uint32_t kListChunk = 8;  // a list grows now and then, also in a short test
   static constexpr std::uint32_t kRememberedEnds = NativePlatform::kRememberedEnds;
   static constexpr Crowd kCrowd{.others = 1, .times = 1, .stays = 2};
+  static constexpr std::uint32_t kAdvancesARound = 2;  // a worker is asleep soon, also in a short test
   using Memory = NativePlatform::Memory;
   template <class T>
   using Cell = NativePlatform::Cell<T>;
@@ -214,6 +215,11 @@ struct HaltingPlatform {
    private:
     bool taken_ = false;  // one thread at a time runs
   };
+
+  /// One thread at a time runs, and handing over orders what they do.
+  static bool has_asymmetric_barrier() { return true; }
+  static void light_barrier() { Stage::access("light barrier", ""); }
+  static void heavy_barrier() { Stage::access("heavy barrier", ""); }
 
   template <class T, class Predicate>
   static void await(const Atomic<T>& atomic, Predicate predicate, std::memory_order order, WaitFor) {

@@ -193,11 +193,11 @@ TEST_CASE("bad configurations: one line with key, value and what would do") {
   CHECK(append_error("log_buffer.size=1") ==
         "log_buffer.size = 1: want a known key of log_buffer: capacity, consolidation_slots, "
         "delegation_chain, slot_pool, insert_locks, lock_free_insert_locks, "
-        "link_window, hop_bits, lock, counter, funnel_slots, pages");
+        "link_window, hop_bits, lock, counter, funnel_slots, asymmetric_barrier, pages");
   CHECK(append_error("log_buffer=1") ==
         "log_buffer = 1: want an object with capacity, consolidation_slots, delegation_chain, slot_pool, "
         "insert_locks, lock_free_insert_locks, "
-        "link_window, hop_bits, lock, counter, funnel_slots, pages");
+        "link_window, hop_bits, lock, counter, funnel_slots, asymmetric_barrier, pages");
   CHECK(append_error("ycsb.mix=A") ==
         R"(ycsb = {"mix":"A"}: want no such section: workload append does not use it)");
   CHECK(append_error("threads") == "--set = threads: want key=value, such as threads=2");

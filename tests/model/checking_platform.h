@@ -21,6 +21,7 @@ struct CheckingPlatform {
   static constexpr std::uint32_t kListChunk = 2;
   static constexpr std::uint32_t kRememberedEnds = 2;
   static constexpr Crowd kCrowd{.others = 1, .times = 1, .stays = 1};
+  static constexpr std::uint32_t kAdvancesARound = 1;
 
   template <class T>
   class Atomic {
@@ -166,6 +167,14 @@ struct CheckingPlatform {
     std::vector<std::byte> bytes_;
     std::size_t capacity_;
   };
+
+  static bool has_asymmetric_barrier() { return true; }
+  static void light_barrier(std::source_location where = std::source_location::current()) {
+    Execution::current().barrier(Action::light_barrier, where);
+  }
+  static void heavy_barrier(std::source_location where = std::source_location::current()) {
+    Execution::current().barrier(Action::heavy_barrier, where);
+  }
 
   template <class T, class Predicate>
   static void await(const Atomic<T>& atomic, Predicate predicate, std::memory_order order, WaitFor /*what*/,

@@ -77,6 +77,8 @@ Execution::Outcome Execution::run(Program& program, Chooser& chooser) {
       program.tear_down();
     }
   } const tear_down{program, *this};
+  barriers_ = create(0);
+  describe(barriers_, "barrier", 0);
   program.set_up();
 
   running_threads_ = true;
@@ -296,6 +298,12 @@ void Execution::note_site(const Request& request) {
   }
 }
 
+/// A read-modify-write, so that searches turn any two of them round and tell places apart by their order. Two light halves
+/// could do without: that would be fewer executions.
+void Execution::barrier(Action half, const std::source_location& where) {
+  perform({.action = half, .location = barriers_, .where = where});
+}
+
 Reply Execution::perform(const Request& request) {
   if (running_ == kNone) {  // nobody else is there, before the threads or after them
     std::vector<Message>& messages = locations_[request.location].messages;
@@ -348,7 +356,7 @@ std::uint64_t Execution::choices(const Thread& thread, const Request& request) c
   if (request.action == Action::finished || request.action == Action::rest) return 0;
   const Location& location = locations_[request.location];
   const std::uint32_t last = newest(location);
-  const std::uint32_t first = sequential_ || settling_ ? last : thread.knowledge.oldest[request.location];
+  const std::uint32_t first = sequential_ || settling_ ? last : thread.knowledge.oldest_of(request.location);
   switch (request.action) {
     case Action::load:
       return not_subsumed(request, location, bits(first, last));
@@ -420,8 +428,8 @@ void Execution::append(Thread& thread, Location& location, std::uint64_t value, 
 /// is not searched, and that the program must not have.
 void Execution::want_settled_order(const Event& event) {
   const Location& location = locations_[event.location];
-  for (std::uint32_t m = threads_[event.thread].knowledge.oldest[event.location] + 1; m <= newest(location);
-       ++m) {
+  for (std::uint32_t m = threads_[event.thread].knowledge.oldest_of(event.location) + 1;
+       m <= newest(location); ++m) {
     const std::uint32_t writer = location.messages[m].event;
     if (writer == kNone || events_[writer].reads) continue;  // nothing comes between it and what it has read
     if (event.action == Action::compare_exchange &&
@@ -463,6 +471,15 @@ void Execution::take_step(const Decision& decision) {
   locations_[event.location].events.push_back(static_cast<std::uint32_t>(events_.size()));
   events_.push_back(event);
   outlooks_.push_back({thread.knowledge, thread.history});
+}
+
+/// The thread cannot miss any more what the thread of an earlier barrier could not miss then, if one of the two is heavy.
+void Execution::pass_barrier(Thread& thread, Action half) {
+  for (const Message& passed : locations_[barriers_].messages) {
+    if (passed.event == kNone) continue;
+    if (half == Action::light_barrier && events_[passed.event].action == Action::light_barrier) continue;
+    thread.knowledge.show(passed.carried);
+  }
 }
 
 void Execution::count_settled() {
@@ -524,7 +541,12 @@ Reply Execution::end_step(const Event& event, const Request& request) {
     oldest = std::max(oldest, static_cast<std::uint8_t>(event.message));
     if (acquires(order)) thread.knowledge.join(read.carried);
   }
-  if (event.writes) append(thread, location, modified(request, value), order, event.reads);
+  if (event.action == Action::light_barrier || event.action == Action::heavy_barrier) {
+    pass_barrier(thread, event.action);
+    append(thread, location, 0, std::memory_order_relaxed, false);
+    location.messages.back().carried = thread.knowledge;
+  } else if (event.writes)
+    append(thread, location, modified(request, value), order, event.reads);
   const Reply reply{value, event.action == Action::compare_exchange && event.writes};
   if (recorder_ != nullptr) recorder_->step(*this, event, request, reply);
   return reply;
@@ -584,6 +606,10 @@ const char* name_of(Action action) {
       return "lock";
     case Action::unlock:
       return "unlock";
+    case Action::light_barrier:
+      return "light_barrier";
+    case Action::heavy_barrier:
+      return "heavy_barrier";
     case Action::rest:
       return "rest";
     case Action::finished:

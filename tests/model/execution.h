@@ -26,6 +26,8 @@ enum class Action : std::uint8_t {
   await,
   lock,
   unlock,
+  light_barrier,  ///< the two halves of an asymmetric barrier: they take turns at a location of their own
+  heavy_barrier,
   rest,      ///< until nobody else can go on; ends the part of an execution that is searched
   finished,  ///< the thread has returned
 };
@@ -71,7 +73,7 @@ struct Event {
 struct Message {
   std::uint64_t value = 0;
   std::uint32_t event = kNone;
-  Knowledge carried;  // what an acquire of it brings
+  Knowledge carried;  // what an acquire of it brings; of a barrier, what its thread may no longer miss
 };
 
 struct Location {
@@ -168,6 +170,12 @@ struct Site {
 /// A load may return any message that coherence and happens-before allow; a read-modify-write reads the newest
 /// and continues its release sequence; a plain store does not continue one, whoever wrote it. Plain data is
 /// checked for races by vector clocks.
+///
+/// An asymmetric barrier is what P1202R5 makes of it: barriers come one after the other, in the order of their steps. Of a
+/// heavy half and one that comes later, of either kind and in any thread: what a thread could not miss when it passed the
+/// first (its own stores, and what it had read or acquired), the other one cannot miss from the second on. So a heavy half
+/// shows its thread what others stored before their last barrier, and others from their next barrier on what its thread
+/// stored. Two light halves order nothing, and no half makes anything happen before anything else: plain data may race.
 /// Simplified  The order of writes to a location is the order in which they are executed; where C++20 allows another
 ///             one that no other execution has, that is a violation. No load sees a store that is executed later (no
 ///             load buffering); no fences; no seq_cst.
@@ -222,6 +230,7 @@ class Execution {
   void describe(LocationId location, const char* name, std::uint32_t index);
   void destroy(LocationId location);
   Reply perform(const Request& request);
+  void barrier(Action half, const std::source_location& where);
 
   // Plain data: when this thread touches it, and whether it may.
   struct Access {
@@ -264,6 +273,7 @@ class Execution {
   std::uint64_t choices(const Thread& thread, const Request& request) const;
   std::uint64_t not_subsumed(const Request& request, const Location& location, std::uint64_t messages) const;
   void want_settled_order(const Event& event);
+  void pass_barrier(Thread& thread, Action half);
   void take_step(const Decision& decision);
   void begin_step(ThreadId thread, LocationId location);
   Event described(const Decision& decision, const Request& request) const;
@@ -291,6 +301,7 @@ class Execution {
   std::uint32_t thread_count_ = 0;
   std::vector<Location> locations_;
   std::uint32_t location_count_ = 0;
+  LocationId barriers_ = 0;  // every barrier is a read-modify-write of it
   std::vector<Event> events_;
   std::vector<Decision> decisions_;
   std::vector<Outlook> outlooks_;  // after each of the events

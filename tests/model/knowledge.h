@@ -31,20 +31,27 @@ struct Clock {
 };
 
 /// What a thread knows, or what a message hands on to whoever acquires it: the steps that happened before,
-/// and for each location the oldest message that may still be read (coherence and happens-before allow nothing
-/// older).
+/// and for each location the oldest message that may still be read.
 struct Knowledge {
   Clock clock;
-  std::array<std::uint8_t, kMaxLocations> oldest{};
+  std::array<std::uint8_t, kMaxLocations> oldest{};  // coherence and happens-before allow nothing older
+  std::array<std::uint8_t, kMaxLocations> shown{};   // nor do barriers
 
+  std::uint8_t oldest_of(LocationId location) const { return std::max(oldest[location], shown[location]); }
   bool covers(const Knowledge& other) const {
     bool covers = clock.covers(other.clock);
-    for (std::uint32_t l = 0; l < kMaxLocations; ++l) covers &= oldest[l] >= other.oldest[l];
+    for (std::uint32_t l = 0; l < kMaxLocations; ++l)
+      covers &= oldest[l] >= other.oldest[l] && shown[l] >= other.shown[l];
     return covers;
   }
   void join(const Knowledge& other) {
     clock.join(other.clock);
     for (std::uint32_t l = 0; l < kMaxLocations; ++l) oldest[l] = std::max(oldest[l], other.oldest[l]);
+    for (std::uint32_t l = 0; l < kMaxLocations; ++l) shown[l] = std::max(shown[l], other.shown[l]);
+  }
+  /// A barrier shows what `other` had to read or acquire, and not what another barrier had shown to it.
+  void show(const Knowledge& other) {
+    for (std::uint32_t l = 0; l < kMaxLocations; ++l) shown[l] = std::max(shown[l], other.oldest[l]);
   }
 };
 

@@ -102,14 +102,15 @@ const Subject& find_subject(const std::vector<Subject>& all, const std::string& 
   throw std::invalid_argument("SUBJECT = " + name + ": want one that `muster_model list` lists");
 }
 
-/// `lock=NAME` or `counter=NAME`: `into` gets the enumerator of that place among the names. False: another option.
-bool take_policy(std::string_view option, std::string_view key, const auto& names, auto& into) {
-  if (!option.starts_with(key)) return false;
-  const auto* const found = std::find(names.begin(), names.end(), option.substr(key.size()));
-  if (found == names.end()) {
+/// Whether `option` is NAME=VALUE with this name; `into` is then the enumerator that the value names.
+template <class E, std::size_t N>
+bool take_name(std::string_view option, std::string_view name, const std::array<std::string_view, N>& names,
+               E& into) {
+  if (!option.starts_with(name) || !option.substr(name.size()).starts_with('=')) return false;
+  const auto* const found = std::find(names.begin(), names.end(), option.substr(name.size() + 1));
+  if (found == names.end())
     throw std::invalid_argument(fmt::format("--option = {}: want one of {}", option, fmt::join(names, ", ")));
-  }
-  into = static_cast<std::remove_cvref_t<decltype(into)>>(found - names.begin());
+  into = static_cast<E>(found - names.begin());
   return true;
 }
 
@@ -117,11 +118,13 @@ void take_options(CommandLine& request) {
   for (const std::string& option : request.options) {
     const auto equals = option.find('=');
     const auto known = kOptions.find(option.substr(0, equals));
-    LogBufferOptions& into_options = request.shape.options;
-    if (take_policy(option, "lock=", kLockNames, into_options.lock)) continue;
-    if (take_policy(option, "counter=", kCounterNames, into_options.counter)) continue;
+    LogBufferOptions& options = request.shape.options;
+    if (take_name(option, "lock", kLockNames, options.lock) ||
+        take_name(option, "counter", kCounterNames, options.counter) ||
+        take_name(option, "asymmetric_barrier", kAsymmetricBarrierNames, options.asymmetric_barrier))
+      continue;
     if (equals == std::string::npos || known == kOptions.end()) {
-      std::string names = "lock, counter";
+      std::string names = "lock, counter, asymmetric_barrier";
       for (const auto& [name, member] : kOptions) names += ", " + name;
       throw std::invalid_argument("--option = " + option + ": want NAME=VALUE, NAME one of " + names);
     }
@@ -150,6 +153,7 @@ Json shape_json(const Shape& shape) {
   for (const auto& [name, member] : kOptions) json[name] = shape.options.*member;
   json["lock"] = to_string(shape.options.lock);
   json["counter"] = to_string(shape.options.counter);
+  json["asymmetric_barrier"] = to_string(shape.options.asymmetric_barrier);
   return json;
 }
 
@@ -176,6 +180,9 @@ std::string shape_arguments(const Shape& shape) {
   }
   if (shape.options.counter != defaults.options.counter) {
     text += fmt::format(" --option counter={}", to_string(shape.options.counter));
+  }
+  if (shape.options.asymmetric_barrier != defaults.options.asymmetric_barrier) {
+    text += fmt::format(" --option asymmetric_barrier={}", to_string(shape.options.asymmetric_barrier));
   }
   return text;
 }

@@ -151,6 +151,10 @@ def funnels(name, why, *edits):
     return Mutant("border_collie", "BorderCollie", f"funnel_{name}", why, list(edits), counter="AggregatingCounter", file="parts/funnels.h")
 
 
+def awake(name, why, *edits, **more):
+    return Mutant("border_collie_awake", "BorderCollieAwake", name, why, list(edits), **more)
+
+
 def eleda(name, why, *edits, **more):
     return Mutant("eleda", "Eleda", name, why, list(edits), **more)
 
@@ -205,6 +209,31 @@ END_AFTER_SCAN = [
     ("    const Lsn cutoff = tail_.load(std::memory_order_acquire);  // [tail] before the scan\n", "    Lsn lowest = locks_.lowest(~Lsn{0});\n"),
     ("std::max(locks_.lowest(cutoff), this->last_found())", "std::max(std::min(lowest, tail_.load(std::memory_order_acquire)), this->last_found())"),
 ]
+
+# border_collie_awake's.
+LIGHT_HALF = "      Platform::light_barrier();                         // pairs with the heavy one in put_to_sleep()\n"
+HEAVY_HALF = "    if (has_barrier_) Platform::heavy_barrier();  // pairs with each candidate's light one\n"
+PLANT = "    plant(self, black(self.last_end));\n"
+WAKE = """\
+    if (self.asleep.load(std::memory_order_relaxed) != 0) [[unlikely]]  // [asleep]
+      wake_up(worker);
+"""
+AWAKE_FETCH_ADD = "    const Lsn begin = tail_.fetch_add(worker, size, std::memory_order_release);  // [tail] behind the awake bit\n"
+AWAKE_CUTOFF = """\
+    const Lsn cutoff = tail_.load(std::memory_order_acquire);  // [tail] before the awake bits
+    Lsn boundary = cutoff;
+"""
+ROUND = "    if (++collie_.advances % Platform::kAdvancesARound == 0) [[unlikely]]\n"
+SECOND_LOOK = """\
+        if (stands_still(workers_[w], collie_.a_round_ago[w]) ||
+            workers_[w].asleep.exchange(0, std::memory_order_acquire) == 0)  // [asleep]
+          bits |= bit(w);
+"""
+WAKING = "    awake_[worker / kBits].fetch_add(bit(worker), std::memory_order_relaxed);  // [awake]\n"
+SUBTRACT = "      if (bits != 0) awake_[i].fetch_sub(bits, std::memory_order_relaxed);  // [awake]\n"
+# A bit too many in the last worker's place stands for one that is not there: these mutants look at two workers alone.
+TWO_WORKERS = ("for (; bits != 0; bits &= bits - 1) f", "for (bits &= 3; bits != 0; bits &= bits - 1) f")
+A_ROUND_AGO = "if (std::exchange(collie_.a_round_ago[w], flag) != flag || is_black(flag)) return;"
 
 WAIT_FOR_ROOM = "    ring_.wait_for_room(begin + size, workers_[worker]);\n"
 SHARE = "    flush_latch_.share();  // not before there is room, which the flusher makes\n"
@@ -332,6 +361,110 @@ MUTANTS = [
         "safe, less fresh: a white flag above the cutoff does not raise the boundary",
         ("std::max(cutoff, lsn(flag))", "cutoff"),
         wrong=False,
+    ),
+    awake(
+        "no_light_half",
+        "nothing keeps a worker's look at its mark from coming before its black flag",
+        (LIGHT_HALF, ""),
+    ),
+    awake(
+        "no_heavy_half",
+        "the collie looks a second time without a barrier",
+        (HEAVY_HALF, ""),
+    ),
+    awake(
+        "heavy_half_before_marks",
+        "the barrier comes before the candidates are marked",
+        ("    if (!mark_candidates()) return;\n" + HEAVY_HALF, HEAVY_HALF + "    if (!mark_candidates()) return;\n"),
+    ),
+    awake(
+        "looks_before_it_plants",
+        "a worker looks at its mark, and plants its black flag then",
+        (PLANT + WAKE, WAKE + PLANT),
+    ),
+    awake(
+        "bit_after_fetch_add",
+        "a worker that wakes up adds its bit behind its reservation",
+        (WAKE + AWAKE_FETCH_ADD, AWAKE_FETCH_ADD + WAKE),
+    ),
+    awake(
+        "no_second_look",
+        "the collie takes the bits of all that it has marked",
+        (SECOND_LOOK, "        bits |= bit(w);\n"),
+    ),
+    awake(
+        "bit_is_set_not_added",
+        "a worker whose bit is still there does not add it, and the collie takes it a moment later",
+        (
+            WAKING,
+            "    if ((awake_[worker / kBits].load(std::memory_order_relaxed) & bit(worker)) != 0) return;\n" + WAKING,
+        ),
+    ),
+    awake(
+        "bits_are_stored",
+        "the collie stores the word without the bits, and so loses one that a worker adds meanwhile",
+        (
+            SUBTRACT,
+            "      const std::uint64_t word = awake_[i].load(std::memory_order_relaxed);\n"
+            "      if (bits != 0) awake_[i].store(word - bits, std::memory_order_relaxed);\n",
+        ),
+    ),
+    awake(
+        "second_bit_stays",
+        "the collie does not subtract the bit that a worker has added twice",
+        TWO_WORKERS,
+        (
+            SECOND_LOOK,
+            "        if (stands_still(workers_[w], collie_.a_round_ago[w])) bits |= bit(w);\n"
+            "        else workers_[w].asleep.exchange(0, std::memory_order_acquire);\n",
+        ),
+    ),
+    awake(
+        "mark_stays",
+        "the collie leaves its mark with a worker that has planted a flag meanwhile",
+        TWO_WORKERS,
+        (SECOND_LOOK, "        if (stands_still(workers_[w], collie_.a_round_ago[w])) bits |= bit(w);\n"),
+    ),
+    awake(
+        "mark_is_taken_twice",
+        "a worker looks at its mark and clears it, also where the collie has taken it back meanwhile",
+        TWO_WORKERS,
+        (
+            "    if (workers_[worker].asleep.exchange(0, std::memory_order_release) == 0) return;\n",
+            "    if (workers_[worker].asleep.load(std::memory_order_relaxed) == 0) return;\n"
+            "    workers_[worker].asleep.store(0, std::memory_order_release);\n",
+        ),
+    ),
+    awake(
+        "black_falls_asleep",
+        "a worker with a black flag may be a candidate",
+        (A_ROUND_AGO, "if (std::exchange(collie_.a_round_ago[w], flag) != flag) return;"),
+    ),
+    awake(
+        "asleep_at_first_sight",
+        "a worker may be a candidate whose white flag no scan has acquired",
+        (A_ROUND_AGO, "collie_.a_round_ago[w] = flag; if (is_black(flag)) return;"),
+    ),
+    awake(
+        "cutoff_after_scan",
+        "the cutoff is read after the awake bits and the flags",
+        (AWAKE_CUTOFF, "    Lsn boundary = ~Lsn{0};\n"),
+        (ROUND, "    boundary = std::min(boundary, tail_.load(std::memory_order_acquire));\n" + ROUND),
+    ),
+    awake(
+        "no_tightened_flag",
+        "a worker that waits for room leaves its flag where it was",
+        ("      self.flag.store(black(begin), std::memory_order_release);  // [flag]\n", ""),
+    ),
+    awake(
+        "plain_second_look",
+        "without membarrier: the collie's second look is a load",
+        ("if (has_barrier_) return candidate.flag.load", "return candidate.flag.load"),
+    ),
+    awake(
+        "plain_black_flag",
+        "without membarrier: a worker stores its black flag",
+        ("self.flag.exchange(flag, std::memory_order_acquire);", "self.flag.store(flag, std::memory_order_release);"),
     ),
     eleda(
         "counters_not_split",

@@ -171,7 +171,7 @@ class Runs(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(list(dict.fromkeys(c["algorithm"] for c in document["costs"])), algorithms())
         counts = {c["count"] for c in document["costs"] if c["algorithm"] == "border_collie" and c["against"] == "registered"}
-        self.assertEqual((min(counts), max(counts)), (1, 256))
+        self.assertEqual((min(counts), max(counts)), (1, 1024))
 
     def test_lag_benchmarks_has_every_algorithm_and_shows_who_stalls_on_idle_workers(self):
         done, document = self.run_script("lag_benchmarks", "--repetitions", "1")

@@ -62,6 +62,12 @@ class Calibrate(unittest.TestCase):
             for point in series["points"]:
                 self.assertTrue(point["least_share"] <= 1 / point["threads"] <= point["most_share"], point)
 
+    def test_membarriers_are_of_as_many_threads_as_additions(self):
+        points = self.found["membarrier_ns"]
+        if points is None:
+            self.skipTest("the kernel has no membarrier(2)")
+        self.assertEqual([point["threads"] for point in points], [point["threads"] for point in self.found["fetch_add"][0]["points"]])
+
     def test_copies_are_of_every_core_and_node(self):
         copies = self.found["copy_bytes_per_s"]
         self.assertEqual(len({unit["core"] for unit in self.found["units"]}), len(copies["cores"]))
