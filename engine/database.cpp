@@ -256,6 +256,7 @@ void OpenDatabase::open_files() {
   // Behind the log's opening, which syncs what it found: a killed process may have left an end that no disk has.
   high_water_ = std::make_unique<HighWater>(high_water_path(), restart.log_end());
   begin_double_write();
+  lsm_.begin_writing();
   restart.redo();
   for (const Catalogue::Table& table : catalogue_.tables()) {
     if (table.kind != TableKind::btree) continue;
@@ -370,6 +371,7 @@ void OpenDatabase::start_checkpointer() {
       [this] {
         try {
           checkpoint();
+        } catch (const NoRoom&) {  // nothing is lost but time: the log stays, and the next one tries again
         } catch (const std::exception&) {
           engine_->fail(std::current_exception());  // every session throws it from now on
         }

@@ -34,6 +34,7 @@ std::unique_ptr<lsm::LsmTable> LsmTables::create(TableId id) {
   remove_tree(path_of(id));
   lsm::LsmTable::create(path_of(id));
   auto table = make(id, 0);
+  table->begin_writing();
   if (may_drop_) table->start(may_drop_);
   return table;
 }
@@ -60,6 +61,10 @@ void LsmTables::for_each(Visit visit) const {
     for (const auto& [id, table] : tables_) tables.push_back(table);
   }
   for (SelfStoredTable* const table : tables) visit(static_cast<lsm::LsmTable&>(*table));
+}
+
+void LsmTables::begin_writing() {
+  for_each([](lsm::LsmTable& table) { table.begin_writing(); });
 }
 
 void LsmTables::start(lsm::LsmTable::MayDrop may_drop) {

@@ -30,19 +30,22 @@ class LsmTables {
 
   std::filesystem::path path_of(TableId id) const;
 
-  /// Of a table that the catalogue names. Restart may redo from `redo_from` on. Throws DamageError, std::system_error.
+  /// Of a table that the catalogue names; changes nothing on the disk. Restart may redo from `redo_from` on. Throws DamageError,
+  /// std::system_error.
   std::unique_ptr<Table> open(TableId id, Lsn redo_from, bool was_clean);
   /// A new one, durable but for its directory's name, in place of whatever is there. Not one of these yet: adopt() makes it one.
   std::unique_ptr<lsm::LsmTable> create(TableId id);
   /// From here on checkpoints write the table. Its owner is the database's Tables, already.
   void adopt(TableId id, lsm::LsmTable& table);
+  /// The log is sound: from here on the trees that restart has opened may write. Throws std::system_error.
+  void begin_writing();
   /// The trees' backgrounds begin, also of those that are created later. `may_drop` outlives them.
   void start(lsm::LsmTable::MayDrop may_drop);
   void stop() noexcept;
 
   /// For restart, which redoes them by themselves.
   const SelfStoredTables& self_stored() const { return tables_; }
-  /// Brings all into the files. Returns the LSN below which none needs the log.
+  /// Brings all into the files. Returns the LSN below which none needs the log. Throws NoRoom: later it may do.
   Lsn write_back();
   lsm::LsmStatistics statistics() const;
 

@@ -31,6 +31,11 @@ std::unique_ptr<LevelStore> LevelStore::open(const std::filesystem::path& direct
   return store;
 }
 
+void LevelStore::make_durable() {
+  const std::lock_guard guard(edit_mutex_);
+  manifest_.make_durable();
+}
+
 std::shared_ptr<const Levels> LevelStore::levels() const {
   const std::lock_guard guard(levels_mutex_);
   return levels_;

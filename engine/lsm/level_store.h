@@ -27,8 +27,10 @@ class LevelStore {
 
   /// Makes an empty tree in a directory that is there. Durable when it returns.
   static std::unique_ptr<LevelStore> create(const std::filesystem::path& directory);
-  /// Throws DamageError as Manifest::open() and open_table() do. The cache outlives all tables.
+  /// Changes nothing on the disk. Throws DamageError as Manifest::open() and open_table() do. The cache outlives all tables.
   static std::unique_ptr<LevelStore> open(const std::filesystem::path& directory, BlockCache& cache);
+  /// Behind open(), before the first edit: as Manifest::make_durable().
+  void make_durable();
 
   std::shared_ptr<const Levels> levels() const;
   /// The tree needs the log from here on.
@@ -48,6 +50,12 @@ class LevelStore {
   /// Puts `outputs` in place of the inputs; of a compaction that moves, none. Throws as add_flushed() does.
   void finish_compaction(const Compaction& compaction, const std::vector<TablePtr>& outputs);
 
+  /// As Manifest::is_in_doubt().
+  bool is_in_doubt() const {
+    const std::lock_guard guard(edit_mutex_);
+    return manifest_.is_in_doubt();
+  }
+
   Traffic& traffic() { return traffic_; }
   const Traffic& traffic() const { return traffic_; }
 
@@ -60,7 +68,7 @@ class LevelStore {
   std::atomic<std::uint64_t> next_number_;
   Traffic traffic_;
 
-  std::mutex edit_mutex_;  // one edit at a time, through its sync; taken before levels_mutex_
+  mutable std::mutex edit_mutex_;  // one edit at a time, through its sync; taken before levels_mutex_
   Manifest manifest_;
 
   std::mutex picking_mutex_;  // guards what follows; a thread that picks waits for no edit's sync

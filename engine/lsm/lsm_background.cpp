@@ -1,4 +1,10 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+
 #include "algorithms/parts/backoff.h"
+#include "engine/index/rollback_log.h"
 #include "engine/lsm/lsm_access.h"
 
 // What an LsmTable does in its own threads, and how changes wait for it.
@@ -7,6 +13,21 @@ namespace muster::lsm {
 namespace {
 
 constexpr std::chrono::milliseconds kSlowDown{1};
+
+/// Until the background tries again what found no room, at first and at most.
+constexpr std::chrono::milliseconds kRetryFirst{10};
+constexpr std::chrono::milliseconds kRetryMax{1000};
+
+bool is_too_many_files(const std::error_code& code) {
+  return code == std::errc::too_many_files_open || code == std::errc::too_many_files_open_in_system;
+}
+
+/// Whether the machine may grant later what it refuses now, for a file that is written anew then. No failed sync is among these but
+/// one that found no room; its file is removed.
+bool is_no_room(const std::error_code& code) {
+  return code == std::errc::no_space_on_device || code == std::error_code(EDQUOT, std::generic_category()) ||
+         code == std::errc::file_too_large || is_too_many_files(code);
+}
 
 /// Tables in level 0 at which changes are slowed down, and stopped. Each makes every look-up longer. Under size-tiered compaction all
 /// tables are in level 0, some of each size. As LevelDB and RocksDB do.
@@ -38,38 +59,69 @@ void LsmTable::stop() noexcept {
   }
 }
 
-/// In a background thread.
+/// In a background thread: `work` is called when there may be something to do, and does all that there is. A call of wake() that
+/// comes while the thread is at work is not lost: `calls_` differs from `seen` then.
 void LsmTable::run(const std::stop_token& stop, void (LsmTable::*work)(const std::stop_token&)) {
+  std::chrono::milliseconds pause = kRetryFirst;
   try {
-    (this->*work)(stop);
+    for (std::uint64_t seen = 0; !stop.stop_requested();) {
+      bool has_room = true;
+      try {
+        (this->*work)(stop);
+        pause = kRetryFirst;
+      } catch (const NoRoom&) {
+        has_room = false;
+      }
+      std::unique_lock lock(mutex_);
+      if (has_room) {
+        work_.wait(lock, stop, [&] { return calls_ != seen; });
+      } else {
+        work_.wait_for(lock, stop, pause, [] { return false; });
+        pause = std::min(2 * pause, kRetryMax);
+      }
+      seen = calls_;
+    }
   } catch (const Stopped&) {  // the table is being closed
   } catch (...) {
     fail(std::current_exception());
   }
 }
 
-/// A call of wake() that comes while this thread is at work is not lost: `calls_` differs from `seen` then.
-void LsmTable::flush_memtables(const std::stop_token& stop) {
-  for (std::uint64_t seen = 0; !stop.stop_requested();) {
-    while (flush_one() || switch_if_full()) {}
-    std::unique_lock lock(mutex_);
-    work_.wait(lock, stop, [&] { return calls_ != seen; });
-    seen = calls_;
-  }
+void LsmTable::flush_memtables(const std::stop_token&) {
+  while (flush_one() || switch_if_full()) {}
 }
 
 void LsmTable::compact_files(const std::stop_token& stop) {
-  for (std::uint64_t seen = 0; !stop.stop_requested();) {
-    while (!stop.stop_requested() && tree_.compact()) update_pressure();
-    std::unique_lock lock(mutex_);
-    work_.wait(lock, stop, [&] { return calls_ != seen; });
-    seen = calls_;
+  while (!stop.stop_requested() && with_room(Duty::compact, [this] { return tree_.compact(); }))
+    update_pressure();
+}
+
+/// What `work()` returns. Notes whether the duty finds room, for admit(): then throws NoRoom.
+template <class Work>
+bool LsmTable::with_room(Duty duty, Work work) {
+  std::optional<NoRoom>& noted = no_room_[static_cast<std::size_t>(duty)];
+  try {
+    const bool done = work();
+    const std::lock_guard guard(mutex_);
+    if (done || duty == Duty::compact) noted.reset();  // a flush may be another thread's
+    return done;
+  } catch (const std::system_error& error) {
+    // A restart is not tried again by itself.
+    if (!has_background_ || !is_no_room(error.code()) || parts_.store().is_in_doubt()) throw;
+    const NoRoom no_room(
+        error.code(),
+        fmt::format("{}: no more changes until there is room again{}; reads go on",
+                    parts_.directory().string(), is_too_many_files(error.code()) ? " (ulimit -n)" : ""));
+    const std::lock_guard guard(mutex_);
+    noted = no_room;
+    relief_.notify_all();
+    throw no_room;
   }
 }
 
 /// False: there is no memtable to write, or another thread is at it.
 bool LsmTable::flush_one() {
-  if (!tree_.flush()) return false;
+  if (!with_room(Duty::flush, [this] { return tree_.flush(); })) return false;
   flushes_.fetch_add(1, std::memory_order_relaxed);
   if (!has_background_) return true;
   update_pressure();
@@ -118,9 +170,10 @@ void LsmTable::after_change(const TreeParts::Memtable* full) {
   }
 }
 
-/// Without a background, while restart redoes and undoes. During the first reading of the log a memtable does not become full
-/// (redo_room): nothing is written then.
+/// Without a background, while restart redoes and undoes. During the first reading of the log the memtable takes it all: that is
+/// little (redo_room), and nothing may be written then.
 void LsmTable::make_room(const TreeParts::Memtable* full) {
+  if (!may_write_) return;
   switch_memtable(full);
   while (flush_one()) {}
 }
@@ -131,7 +184,8 @@ LsmTable::Pressure LsmTable::measure() const {
     const std::size_t tables = view.tables.levels->level(0).size();
     const bool is_full = view.count == TreeParts::kMemtables &&
                          view.memtables[0].memtable->bytes() >= parts_.options().memtable_bytes;
-    if (is_full || tables >= limits.stop) return Pressure::stop;
+    if (tables >= limits.stop) return Pressure::files;
+    if (is_full) return Pressure::memtables;
     return tables >= limits.slow ? Pressure::slow : Pressure::none;
   });
 }
@@ -141,15 +195,23 @@ void LsmTable::update_pressure() {
   const std::lock_guard guard(mutex_);
   const Pressure now = measure();
   pressure_.store(now, std::memory_order_relaxed);
-  if (now != Pressure::stop) relief_.notify_all();
+  relief_.notify_all();  // each looks for itself what it has to wait for now
 }
 
-/// Before a change, while it holds no latch.
-void LsmTable::admit() {
+/// Why the duty that ends the pressure does not; null: it is at work. With the mutex.
+const std::optional<NoRoom>* LsmTable::no_room_behind(Pressure pressure) const {
+  const Duty duty = pressure == Pressure::files ? Duty::compact : Duty::flush;
+  const std::optional<NoRoom>& found = no_room_[static_cast<std::size_t>(duty)];
+  return found.has_value() ? &found : nullptr;
+}
+
+/// Before a change, while it holds no latch. Not of a rollback: if that were refused, the engine would have to end.
+void LsmTable::admit(const ChangeLog& log) {
   throw_if_failed();
   const Pressure pressure = pressure_.load(std::memory_order_relaxed);
   if (pressure == Pressure::none) [[likely]]
     return;
+  if (dynamic_cast<const RollbackLog*>(&log) != nullptr) return;
   if (pressure == Pressure::slow) {
     slowed_.fetch_add(1, std::memory_order_relaxed);
     std::this_thread::sleep_for(kSlowDown);
@@ -157,10 +219,14 @@ void LsmTable::admit() {
   }
   stopped_.fetch_add(1, std::memory_order_relaxed);
   std::unique_lock lock(mutex_);
-  relief_.wait(lock, [&] {
-    return failure_ != nullptr || pressure_.load(std::memory_order_relaxed) != Pressure::stop;
-  });
+  const auto is_held_up = [&] {
+    const Pressure now = pressure_.load(std::memory_order_relaxed);
+    return now == Pressure::memtables || now == Pressure::files;
+  };
+  const auto no_room = [&] { return no_room_behind(pressure_.load(std::memory_order_relaxed)); };
+  relief_.wait(lock, [&] { return failure_ != nullptr || !is_held_up() || no_room() != nullptr; });
   if (failure_) std::rethrow_exception(failure_);
+  if (is_held_up()) throw NoRoom(**no_room());
 }
 
 void LsmTable::fail(std::exception_ptr why) {
@@ -194,6 +260,9 @@ Lsn LsmTable::write_back() {
       switch_memtable(active);
       while (flush_one()) {}
     }
+  } catch (const NoRoom&) {  // the caller may try again, and so does the background
+    wake();
+    throw;
   } catch (...) {
     fail(std::current_exception());
     throw;

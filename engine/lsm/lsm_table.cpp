@@ -28,6 +28,11 @@ LsmTable::LsmTable(const std::filesystem::path& directory, TableId id, TreeSurro
   parts_.redo_from(redo_from);
 }
 
+void LsmTable::begin_writing() {
+  parts_.begin_writing();
+  may_write_ = true;
+}
+
 LsmTable::~LsmTable() {
   stop();
 }
@@ -89,8 +94,8 @@ const TreeParts::Memtable* LsmTable::write(Bytes key, std::uint32_t slot, Change
 
 /// A change of a record that is there. `change(value, entry)` logs it, and fills the entry, but for the key.
 template <class Change>
-Status LsmTable::change_record(Bytes key, Change change) {
-  admit();
+Status LsmTable::change_record(Bytes key, const ChangeLog& log, Change change) {
+  admit(log);
   Status status = Status::ok;
   std::vector<std::byte> buffer;
   const auto* const full = with_slot([&](std::uint32_t slot) {
@@ -123,7 +128,7 @@ Status LsmTable::may_insert(const TreeView& view, Bytes key, ChangeLog& log) con
 
 Status LsmTable::insert(Bytes key, Bytes value, ChangeLog& log) {
   check_record(key, value);
-  admit();
+  admit(log);
   Status status = Status::ok;
   const auto* const full = with_slot([&](std::uint32_t slot) {
     const PendingInsertions::Guard announced(insertions_, slot, key);
@@ -141,7 +146,7 @@ Status LsmTable::insert(Bytes key, Bytes value, ChangeLog& log) {
 
 Status LsmTable::update(Bytes key, Bytes value, ChangeLog& log) {
   check_record(key, value);
-  return change_record(key, [&](Bytes before, Entry& entry) {
+  return change_record(key, log, [&](Bytes before, Entry& entry) {
     entry.value = value;
     return log.change(
         {.table = id_, .page = 0, .kind = ChangeKind::update, .key = key, .before = before, .after = value});
@@ -150,7 +155,7 @@ Status LsmTable::update(Bytes key, Bytes value, ChangeLog& log) {
 
 Status LsmTable::remove(Bytes key, ChangeLog& log) {
   check_record(key, {});
-  return change_record(key, [&](Bytes before, Entry& entry) {
+  return change_record(key, log, [&](Bytes before, Entry& entry) {
     entry.tombstone = true;
     return log.change(
         {.table = id_, .page = 0, .kind = ChangeKind::remove, .key = key, .before = before, .after = {}});
@@ -160,7 +165,7 @@ Status LsmTable::remove(Bytes key, ChangeLog& log) {
 Status LsmTable::increment(Bytes key, const Increment& what, ChangeLog& log) {
   const Increment inverse = what.inverse();
   std::vector<std::byte> sum;
-  return change_record(key, [&](Bytes before, Entry& entry) {
+  return change_record(key, log, [&](Bytes before, Entry& entry) {
     require_number(what.offset, before.size());
     sum.assign(before.begin(), before.end());
     add_to_number(std::span(sum).subspan(what.offset), what.by);

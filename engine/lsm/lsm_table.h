@@ -12,6 +12,7 @@
 #include "engine/index/table.h"
 #include "engine/lsm/coordination.h"
 #include "engine/lsm/lsm_options.h"
+#include "engine/lsm/no_room.h"
 #include "engine/lsm/pending_insertions.h"
 #include "engine/lsm/thread_slot.h"
 #include "engine/lsm/tree_parts.h"
@@ -33,8 +34,10 @@ namespace muster::lsm {
 ///            under way in what it has copied, and copies it again.
 /// Redo       A change goes to the memtable if the key's newest entry is older. A memtable that is full is written at once.
 /// Background One thread writes memtables to files, another one compacts. A change waits a moment where many files are in
-///            level 0, and until they are fewer, or a memtable is free, where there are too many. If a thread of the
-///            background fails, changes throw its error from then on; reads go on.
+///            level 0, and until they are fewer, or a memtable is free, where there are too many. Where the machine has no
+///            room for a file (NoRoom), the background tries again and again; a change that would have to wait for it throws
+///            NoRoom meanwhile. A rollback's change never waits, and takes memory instead. If a thread of the background
+///            fails otherwise, changes throw its error from then on. Reads go on in any case.
 /// Threads    Any number; from the 256th on that are at work at the same time in the process, they take turns.
 class LsmTable final : public SelfStoredTable {
  public:
@@ -42,10 +45,13 @@ class LsmTable final : public SelfStoredTable {
 
   /// Makes an empty tree in a directory that is not there, durably but for the directory's own name.
   static void create(const std::filesystem::path& directory);
-  /// Opens it. Restart redoes the log from `redo_from` on. Until start() there is no background; changes do its work.
+  /// Opens it, and changes nothing in the directory. Restart redoes the log from `redo_from` on.
   LsmTable(const std::filesystem::path& directory, TableId id, TreeSurroundings surroundings, Lsn redo_from);
   ~LsmTable() override;
 
+  /// From here on the directory may be changed: the log is sound. Until start() there is no background; changes do its work.
+  /// No other thread uses the table. Throws std::system_error.
+  void begin_writing();
   /// All is redone. Begins with the background.
   void start(MayDrop may_drop);
   /// Ends the background, in the middle of what it is doing. No other thread uses the table any more.
@@ -76,7 +82,9 @@ class LsmTable final : public SelfStoredTable {
 
   static constexpr std::uint32_t kSlots = 256;  // and one that all other threads share
   static constexpr std::size_t kLatches = 1024;
-  enum class Pressure : std::uint8_t { none, slow, stop };
+  /// How changes are held up: not at all; for a moment; until a memtable is free; until there are fewer files.
+  enum class Pressure : std::uint8_t { none, slow, memtables, files };
+  enum class Duty : std::uint8_t { flush, compact };
 
   /// The newest entry of a key.
   struct Newest {
@@ -98,14 +106,16 @@ class LsmTable final : public SelfStoredTable {
   template <class Change>
   const TreeParts::Memtable* write(Bytes key, std::uint32_t slot, Change change);
   template <class Change>
-  Status change_record(Bytes key, Change change);
+  Status change_record(Bytes key, const ChangeLog& log, Change change);
   Status may_insert(const TreeView& view, Bytes key, ChangeLog& log) const;
   std::mutex& latch_of(Bytes key) const;
 
   // lsm_background.cpp
-  void admit();
+  void admit(const ChangeLog& log);
   void after_change(const TreeParts::Memtable* full);
   void make_room(const TreeParts::Memtable* full);
+  template <class Work>
+  bool with_room(Duty duty, Work work);
   bool flush_one();
   bool switch_memtable(const TreeParts::Memtable* full);
   bool switch_if_full();
@@ -114,6 +124,7 @@ class LsmTable final : public SelfStoredTable {
   void run(const std::stop_token& stop, void (LsmTable::*work)(const std::stop_token&));
   void update_pressure();
   Pressure measure() const;
+  const std::optional<NoRoom>* no_room_behind(Pressure pressure) const;
   void wake();
   void fail(std::exception_ptr why);
   void throw_if_failed() const;
@@ -127,6 +138,7 @@ class LsmTable final : public SelfStoredTable {
   const std::unique_ptr<std::mutex[]> latches_ = std::make_unique<std::mutex[]>(kLatches);
   mutable std::mutex overflow_;  // held by the thread that has the shared slot
 
+  bool may_write_ = false;       // set while no other thread is there
   bool has_background_ = false;  // set before other threads come
   std::atomic<Pressure> pressure_{
       Pressure::none};  // relaxed: written under mutex_; a writer that sees it late waits late
@@ -135,8 +147,9 @@ class LsmTable final : public SelfStoredTable {
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable_any work_;
-  std::condition_variable relief_;  // the pressure has fallen, or the background has failed
+  std::condition_variable relief_;  // the pressure has fallen, or the background has failed, or finds no room
   std::uint64_t calls_ = 0;         // of wake()
+  std::array<std::optional<NoRoom>, 2> no_room_;  // for a duty, which is tried again
   std::exception_ptr failure_;
 
   std::jthread flusher_, compactor_;  // last: they use the others

@@ -198,17 +198,21 @@ Manifest Manifest::open(const fs::path& directory, std::uint64_t rewrite_bytes) 
   require_tables(directory, content.state);
   Manifest manifest(directory, rewrite_bytes);
   manifest.state_ = std::move(content.state);
+  manifest.end_ = content.end;
+  return manifest;
+}
+
+void Manifest::make_durable() {
   // A killed process, or one whose sync failed, may have left in the page cache what the disk does not hold. A new file
   // is durable whatever became of the old one.
-  if (!manifest.rewrite()) {
-    manifest.file_ = File::open(directory / kName, O_RDWR);
-    manifest.file_.truncate(content.end);
-    manifest.file_.sync_data();
-    sync_directory(directory);
-    manifest.end_ = manifest.state_bytes_ = content.end;
+  if (!rewrite()) {
+    file_ = File::open(directory_ / kName, O_RDWR);
+    file_.truncate(end_);
+    file_.sync_data();
+    sync_directory(directory_);
+    state_bytes_ = end_;
   }
-  remove_leftovers(directory, manifest.state_);
-  return manifest;
+  remove_leftovers(directory_, state_);
 }
 
 void Manifest::apply(const ManifestEdit& edit) {
@@ -217,6 +221,8 @@ void Manifest::apply(const ManifestEdit& edit) {
         EIO, std::generic_category(),
         (directory_ / kName).string() + ": an earlier error left it in doubt; open it anew");
   }
+  if (!file_.is_open())
+    throw std::logic_error((directory_ / kName).string() + ": edited before make_durable()");
   ManifestState next = state_;
   next.apply(edit);
   if (end_ >= rewrite_bytes_ && end_ / 4 >= state_bytes_) rewrite();

@@ -34,16 +34,19 @@ class Manifest {
 
   /// An empty tree's, durable. The directory is there.
   static Manifest create(const std::filesystem::path& directory, std::uint64_t rewrite_bytes = kRewriteBytes);
-  /// Reads the manifest, sees to it that what it says is durable, and then removes the files of tables that it does not
-  /// name. Throws DamageError as read_manifest() does, and where a table's file is missing or of another size; then
-  /// nothing has been changed. Works on a full disk.
+  /// Reads the manifest and changes nothing. Throws DamageError as read_manifest() does, and where a table's file is missing or of
+  /// another size.
   static Manifest open(const std::filesystem::path& directory, std::uint64_t rewrite_bytes = kRewriteBytes);
+
+  /// Behind open(), before the first edit: sees to it that what the manifest says is durable, and then removes the files of tables
+  /// that it does not name. Works on a full disk. Throws std::system_error.
+  void make_durable();
 
   const ManifestState& state() const { return state_; }
   std::uint64_t bytes() const { return end_; }
 
   /// Durable when it returns. The files of added tables are whole and synced, and so are their names. Throws
-  /// std::logic_error where the edit does not fit the state, and std::system_error; in both cases state() is as it was.
+  /// std::logic_error where the edit does not fit the state, or behind open() alone, and std::system_error; in both cases state() is as it was.
   void apply(const ManifestEdit& edit);
   /// After an error whose outcome only a new opening can tell: the last edit may or may not be on the disk, so that
   /// no file that it names may be removed. From then on apply() throws.
@@ -61,7 +64,7 @@ class Manifest {
   std::uint64_t rewrite_bytes_;
   File file_;
   ManifestState state_;
-  std::uint64_t end_ = 0;
+  std::uint64_t end_ = 0;          // of the file's last whole record
   std::uint64_t state_bytes_ = 0;  // the file's size when it was last made anew
   bool in_doubt_ = false;
 };

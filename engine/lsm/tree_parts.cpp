@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <utility>
 
 #include "engine/lsm/newest_iterator.h"
 
@@ -88,9 +89,10 @@ void TreeParts::merge(Job& job) {
   job.made = std::move(*made);
 }
 
-void TreeParts::edit(const Table& table) {
-  store_->add_flushed(table.files, flushed_to_);
-  flushed_.files.clear();  // the store has them
+void TreeParts::edit(const Table&) {
+  // If the edit fails, the files go with `files`: a flush that is tried again needs their room.
+  const std::vector<TablePtr> files = std::exchange(flushed_.files, {});
+  store_->add_flushed(files, flushed_to_);
   const std::lock_guard guard(lowers_mutex_);
   lowers_.pop_front();  // not before: a flush that fails is tried again
 }

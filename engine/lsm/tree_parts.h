@@ -73,12 +73,16 @@ class TreeParts {
   };
   static constexpr std::size_t kMemtables = 4;
 
-  /// Opens the tree in the directory. Throws DamageError, std::system_error.
+  /// Opens the tree in the directory, and changes nothing there. Throws DamageError, std::system_error.
   TreeParts(const std::filesystem::path& directory, TreeSurroundings surroundings);
+
+  /// Before the first flush and the first compaction. Throws std::system_error.
+  void begin_writing() { store_->make_durable(); }
 
   const LevelStore& store() const { return *store_; }
   Tables tables() const { return {.levels = store_->levels(), .store = store_.get()}; }
   const LsmOptions& options() const { return surroundings_.options; }
+  const std::filesystem::path& directory() const { return writing_.directory; }
   /// Before compactions.
   void set_may_drop(MayDrop may_drop) { may_drop_ = std::move(may_drop); }
   /// While restart redoes the log: all records below are redone.

@@ -97,7 +97,7 @@ class CrashLoop(unittest.TestCase):
             command = [project.BUILD / "bin/crash_loop", "--directory", folder, "--kills", "1000", "--algorithm", "mutex"]
             with subprocess.Popen(command, stdout=subprocess.DEVNULL) as first:
                 try:
-                    while not (Path(folder) / "mutex-durable").exists():
+                    while not (Path(folder) / "mutex-durable-btree").exists():
                         self.assertIsNone(first.poll())
                     second = project.run(*command, timeout=60)
                 finally:

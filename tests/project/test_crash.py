@@ -23,7 +23,8 @@ def load():
 
 
 class Request:
-    algorithms, policies, seed, images, budget_s, jobs, torn, image = ["mutex"], ["durable"], 1, 60, None, 1, False, None
+    algorithms, policies, tables, seed = ["mutex"], ["durable"], ["btree"], 1
+    images, budget_s, jobs, torn, image = 60, None, 1, False, None
 
     def __init__(self, out, **more):
         self.out = out
@@ -54,10 +55,17 @@ class Crash(unittest.TestCase):
         self.crash.EXECUTABLE = Path("/nowhere")  # whatever is there already needs none
         self.assertEqual(printed(self.crash.explore, Request(self.out)), first)
 
-    def test_algorithms_and_policies_take_turns(self):
-        request = Request(self.out, algorithms=["a", "b"], policies=["p", "q"], images=2000)
+    def test_algorithms_policies_and_tables_take_turns(self):
+        request = Request(self.out, algorithms=["a", "b"], policies=["p", "q"], tables=["t", "u"], images=4000)
         runs = [run.setting for run in self.crash.planned(request)]
-        self.assertEqual([f"{run['algorithm']}{run['policy']}{run['seed']}" for run in runs], ["ap1", "bq2", "aq3", "bp4"])
+        said = [f"{run['algorithm']}{run['policy']}{run['tables']}{run['seed']}" for run in runs]
+        self.assertEqual(said, ["apt1", "bqu2", "aqt3", "bpu4", "apu5", "bqt6", "aqu7", "bpt8"])
+
+    def test_both_kinds_of_tables_have_a_row_each(self):
+        self.crash.RUN_IMAGES = 40
+        code, said = printed(self.crash.explore, Request(self.out, algorithms=["mutex", "eleda"], tables=["lsm", "mixed"], images=80))
+        self.assertEqual(code, 0, said)
+        self.assertEqual([line.split()[2] for line in said.splitlines()[1:-1]], ["lsm", "mixed"], said)
 
     def test_a_violation_is_named_and_its_number_leads_back(self):
         self.crash.EXECUTABLE = BUILD / "bin/power_loss_master_before_tables"
@@ -79,6 +87,7 @@ class Crash(unittest.TestCase):
             ["--images", "5", "--budget-s", "5"],
             ["--algorithms", ""],
             ["--algorithms", "nonsense"],
+            ["--tables", "nonsense"],
             ["--out", "/proc/none"],
         ):
             with self.subTest(words=words):

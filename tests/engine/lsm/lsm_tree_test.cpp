@@ -54,6 +54,7 @@ struct Tree {
                                                             },
                                                         .log_end = [this] { return log.end(); }},
                                        0);
+    table->begin_writing();
   }
   void insert(std::vector<Change>& changes) {
     Change change{std::to_string(changes.size()), std::string(1000, 'v'), 0};

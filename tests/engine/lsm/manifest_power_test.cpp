@@ -42,7 +42,7 @@ std::string opens_wrong(const Disk::Image& image, const std::vector<ManifestStat
   const fs::path root = directory / "tree";
   power::write_image(image, root);
   try {
-    const Manifest manifest = Manifest::open(root);
+    const Manifest manifest = test::open_manifest(root);
     for (std::size_t n = bounds.first; n <= std::min(bounds.last, states.size() - 1); ++n) {
       if (manifest.state() == states[n]) return "";
     }

@@ -62,7 +62,7 @@ std::string damage(Act act) {
 TEST_CASE("Manifest: what was applied is there after an opening, again and again") {
   const Life life;
   for (int time = 0; time < 3; ++time) {
-    const Manifest manifest = Manifest::open(life.directory.path());
+    const Manifest manifest = test::open_manifest(life.directory.path());
     CHECK(manifest.state() == life.states.back());
   }
   CHECK(life.states.back().flushed() == 600);
@@ -126,7 +126,7 @@ TEST_CASE("Manifest: what a crash left of an append stands in front of no later 
   torn.resize(torn.size() + 5000, std::byte{0});  // the file's size went ahead of its bytes
   life.write(torn);
   {
-    Manifest manifest = Manifest::open(life.directory.path());
+    Manifest manifest = test::open_manifest(life.directory.path());
     CHECK(manifest.state() == life.states[life.states.size() - 2]);
     write_files(life.directory.path(), life.edits.back());
     manifest.apply(life.edits.back());
@@ -136,7 +136,7 @@ TEST_CASE("Manifest: what a crash left of an append stands in front of no later 
 
 TEST_CASE("Manifest: a key that reads like a record is none where an append was cut off") {
   const Life life;
-  Manifest manifest = Manifest::open(life.directory.path());
+  Manifest manifest = test::open_manifest(life.directory.path());
   const std::vector<std::byte> content = test::content_of(life.directory / "MANIFEST");
   PlacedTable table = placed(0, 6, "a", "b");
   table.table.largest.assign(content.begin() + 16, content.end());  // the first record, which is the only one
@@ -152,10 +152,10 @@ TEST_CASE("Manifest: one that is missing, or of another version, is refused by n
   std::vector<std::byte> content = test::content_of(life.directory / "MANIFEST");
   content[8] = std::byte{9};
   life.write(content);
-  const std::string version = damage([&] { Manifest::open(life.directory.path()); });
+  const std::string version = damage([&] { test::open_manifest(life.directory.path()); });
   CHECK(version.find("MANIFEST at byte 8: has format version 9, want 1") != std::string::npos);
   fs::remove(life.directory / "MANIFEST");
-  const std::string missing = damage([&] { Manifest::open(life.directory.path()); });
+  const std::string missing = damage([&] { test::open_manifest(life.directory.path()); });
   CHECK(missing.find("MANIFEST: missing") != std::string::npos);
 }
 
@@ -164,10 +164,10 @@ TEST_CASE("Manifest: a table's file that is missing or of another size is refuse
   const fs::path leftover = life.directory / "000099.sst";
   File::open(leftover, O_WRONLY | O_CREAT);
   fs::resize_file(table_path(life.directory.path(), 4), 63);
-  const std::string size = damage([&] { Manifest::open(life.directory.path()); });
+  const std::string size = damage([&] { test::open_manifest(life.directory.path()); });
   CHECK(size.find("000004.sst: has 63 bytes, want 64") != std::string::npos);
   fs::remove(table_path(life.directory.path(), 4));
-  const std::string missing = damage([&] { Manifest::open(life.directory.path()); });
+  const std::string missing = damage([&] { test::open_manifest(life.directory.path()); });
   CHECK(missing.find("000004.sst: missing") != std::string::npos);
   CHECK(exists(leftover));
 }
@@ -180,7 +180,7 @@ TEST_CASE("Manifest: an opening removes the table files that it does not name, a
   for (const auto* names : {&leftovers, &others}) {
     for (const std::string& name : *names) File::open(life.directory / name, O_WRONLY | O_CREAT);
   }
-  const Manifest manifest = Manifest::open(life.directory.path());
+  const Manifest manifest = test::open_manifest(life.directory.path());
   for (const std::string& name : leftovers) CHECK_FALSE(exists(life.directory / name));
   for (const std::string& name : others) CHECK(exists(life.directory / name));
   for (const auto& [number, table] : manifest.state().tables()) {
@@ -190,7 +190,7 @@ TEST_CASE("Manifest: an opening removes the table files that it does not name, a
 
 TEST_CASE("Manifest: an edit that does not fit is refused, and changes nothing") {
   const Life life;
-  Manifest manifest = Manifest::open(life.directory.path());
+  Manifest manifest = test::open_manifest(life.directory.path());
   const std::uint64_t bytes = manifest.bytes();
   const auto at_7 = [](PlacedTable table) {
     return ManifestEdit{.added = {std::move(table)}, .next_file = 8};
@@ -235,7 +235,7 @@ TEST_CASE("Manifest: it is made anew when it has grown, and stays small") {
 
 TEST_CASE("Manifest: on a full disk edits are refused one by one, and what was there stays") {
   const Life life;
-  Manifest manifest = Manifest::open(life.directory.path(), 1);  // wants to be made anew at every edit
+  Manifest manifest = test::open_manifest(life.directory.path(), 1);  // wants to be made anew at every edit
   const ManifestEdit edit{.flushed = 700};
   for (const std::size_t room : {0, 3, 20}) {
     std::size_t left = room;
@@ -265,14 +265,14 @@ TEST_CASE("Manifest: on a full disk it opens, without what a crash left of an ap
     const Judge full([](const FileOperation& operation) {
       return FileVerdict{.error = operation.kind == Kind::write ? ENOSPC : 0};
     });
-    CHECK(Manifest::open(life.directory.path()).state() == life.states[life.states.size() - 2]);
+    CHECK(test::open_manifest(life.directory.path()).state() == life.states[life.states.size() - 2]);
   }
   CHECK(test::content_of(life.directory / "MANIFEST").size() == life.ends[life.ends.size() - 2]);
 }
 
 TEST_CASE("Manifest: after a failed sync it is in doubt, and takes no more edits until it is opened anew") {
   const Life life;
-  Manifest manifest = Manifest::open(life.directory.path());
+  Manifest manifest = test::open_manifest(life.directory.path());
   {
     const Judge broken([](const FileOperation& operation) {
       return FileVerdict{.error = operation.kind == Kind::sync ? EIO : 0};
@@ -282,7 +282,7 @@ TEST_CASE("Manifest: after a failed sync it is in doubt, and takes no more edits
   CHECK(manifest.is_in_doubt());
   CHECK_THROWS_AS(manifest.apply({.flushed = 800}), std::system_error);
   CHECK(manifest.state() == life.states.back());
-  Manifest opened = Manifest::open(life.directory.path());
+  Manifest opened = test::open_manifest(life.directory.path());
   opened.apply({.flushed = 900});
   CHECK(opened.state().flushed() == 900);
 }

@@ -39,6 +39,14 @@ inline void write_table_file(const std::filesystem::path& directory, const Table
   sync_directory(directory);
 }
 
+/// Open for edits.
+inline Manifest open_manifest(const std::filesystem::path& directory,
+                              std::uint64_t rewrite_bytes = Manifest::kRewriteBytes) {
+  Manifest manifest = Manifest::open(directory, rewrite_bytes);
+  manifest.make_durable();
+  return manifest;
+}
+
 /// What happens in the life of a small tree: flushes, a compaction, a move, and one more flush.
 inline std::vector<ManifestEdit> life_of_a_tree() {
   return {

@@ -47,6 +47,7 @@ class TestTree {
   void reopen() {
     store.reset();
     store = LevelStore::open(directory.path(), cache);
+    store->make_durable();
   }
   TableWriting writing() {
     return {.directory = directory.path(),

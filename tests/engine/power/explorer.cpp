@@ -106,7 +106,7 @@ void open_and_work(const Setting& setting, const fs::path& root, History& histor
     if (recorder != nullptr) {
       for (const TransactionNumber number : survivors) recorder->note(Kind::promised, number);
     }
-    Load load(*database, history, notes_for(recorder), next);
+    Load load(*database, history, notes_for(recorder), next, setting.tables);
     load.create_tables();
     load.run(CommitPolicy::durable, 1, 3, seed);
     next = load.next();
@@ -283,7 +283,7 @@ Scenario record(const ExplorerOptions& options) {
   Recorder recorder(root, {}, 0);
   for (const bool again : {false, true}) {
     const auto database = Database::open(database_options);
-    Load load(*database, scenario.history, notes_for(&recorder), scenario.next);
+    Load load(*database, scenario.history, notes_for(&recorder), scenario.next, options.setting.tables);
     load.create_tables();
     load.run(options.setting.policy, kThreads, kTransactions, options.seed * 2 + again,
              options.setting.level);

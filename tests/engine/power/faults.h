@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "tests/engine/power/trace.h"
+#include "tests/engine/power/load.h"
 
 namespace muster::power {
 
@@ -11,6 +11,7 @@ namespace muster::power {
 struct Fault {
   const char* name;
   const char* what;
+  TableMix tables;  ///< under which kind of table it is found
   /// Whether the event at `place` is one of them.
   bool (*drops)(const Trace& trace, std::size_t place);
 };

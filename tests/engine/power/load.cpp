@@ -16,8 +16,20 @@ using Random = std::mt19937_64;
 
 constexpr std::uint64_t kAccounts = 24;
 constexpr std::uint64_t kChurnKeys = 160;
-constexpr std::uint64_t kBetweenCheckpoints = 12;  // transactions
+/// How hard a load works: changes of a transaction are fewer than `churn`.
+struct Pace {
+  std::uint64_t churn;
+  std::uint64_t between_checkpoints;  // transactions
+};
+Pace pace_of(TableMix tables) {
+  return tables == TableMix::btree ? Pace{6, 12} : Pace{20, 15};
+}
 constexpr const char* kTables[] = {History::kAccounts, History::kChurn, History::kJournal};
+
+TableKind kind_of(TableMix tables, std::string_view table) {
+  const bool is_tree = tables == TableMix::lsm || (tables == TableMix::mixed && table == History::kChurn);
+  return is_tree ? TableKind::lsm : TableKind::btree;
+}
 
 Bytes bytes(const std::string& text) {
   return std::as_bytes(std::span(text));
@@ -46,6 +58,7 @@ DatabaseOptions options_of(const Setting& setting, const std::filesystem::path& 
   options.early_lock_release = setting.early_lock_release;
   options.redo_workers = setting.redo_workers;
   options.begin_record = setting.begin_record;
+  options.lsm.memtable_bytes = lsm::LsmOptions::kMemtableBytesMin;
   return options;
 }
 
@@ -53,7 +66,11 @@ DatabaseOptions options_of(const Setting& setting, const std::filesystem::path& 
 class Load::Worker {
  public:
   Worker(Load& load, CommitPolicy policy, std::uint64_t seed, Isolation level)
-      : load_(load), session_(load.database_.attach(policy, level)), level_(level), random_(seed) {
+      : load_(load),
+        session_(load.database_.attach(policy, level)),
+        level_(level),
+        pace_(pace_of(load.tables_)),
+        random_(seed) {
     for (const char* name : kTables) tables_[name] = load.database_.find_table(name).value();
   }
 
@@ -68,8 +85,9 @@ class Load::Worker {
     session_->begin();
     const bool alive = move_money(number) && churn(number) &&
                        put({History::kJournal, History::journal_key(number)}, number, padding(300));
-    if (!alive) return;                                                   // a deadlock's victim, rolled back
-    if (number % kBetweenCheckpoints == 0) load_.database_.checkpoint();  // beside this transaction at least
+    if (!alive) return;  // a deadlock's victim, rolled back
+    if (number % pace_.between_checkpoints == 0)
+      load_.database_.checkpoint();  // beside this transaction at least
     if (random_() % 4 == 0) return session_->abort();
     Promise* promise = nullptr;
     {
@@ -162,7 +180,7 @@ class Load::Worker {
   }
 
   bool churn(TransactionNumber number) {
-    for (std::uint64_t i = random_() % 6; i > 0; --i) {
+    for (std::uint64_t i = random_() % pace_.churn; i > 0; --i) {
       const RecordName record{History::kChurn, fmt::format("{:04}", random_() % kChurnKeys)};
       std::optional<std::string> value;
       if (!read(record, value, true)) return false;
@@ -222,6 +240,7 @@ class Load::Worker {
   Load& load_;
   std::unique_ptr<Session> session_;
   const Isolation level_;
+  const Pace pace_;
   Random random_;
   std::map<std::string, TableId> tables_;
   History::Transaction done_;
@@ -230,7 +249,7 @@ class Load::Worker {
 
 void Load::create_tables() {
   for (const char* name : kTables) {
-    if (!database_.find_table(name)) database_.create_table(name);
+    if (!database_.find_table(name)) database_.create_table(name, kind_of(tables_, name));
   }
 }
 

@@ -3,6 +3,7 @@
 
 Each is one source of the engine with a place changed; it is linked before the library, whose own is left out
 then. A place that is not there exactly once is an error, so that a mutant cannot silently become the original.
+Those whose name begins with lsm_ are found where tables are LSM trees, the others where they are B+ trees.
 Faults that are an operation left out need no source: faults.cpp.
 """
 
@@ -117,6 +118,58 @@ MUTANTS = [
         "engine/txn/redo_workers.cpp",
         "  return *workers_[(hash >> 32) % workers_.size()];\n",
         "  static_cast<void>(hash);\n  return *workers_[added_ % workers_.size()];\n",
+    ),
+    Mutant(
+        "lsm_flush_before_log",
+        "a memtable's file is written before the log that says why is durable",
+        "engine/lsm/tree_parts.cpp",
+        "  surroundings_.flush_log(std::max(memtable.greatest_lsn(), flushed_to_));\n",
+        "",
+    ),
+    Mutant(
+        "lsm_flushed_above_the_log",
+        "a manifest says flushed of an LSN that the log on the disk has not reached",
+        "engine/lsm/tree_parts.cpp",
+        "  surroundings_.flush_log(std::max(memtable.greatest_lsn(), flushed_to_));\n",
+        "  surroundings_.flush_log(memtable.greatest_lsn());\n",
+    ),
+    Mutant(
+        "lsm_checkpoint_before_flush",
+        "a checkpoint lets the log go before the memtables are in files",
+        "engine/database.cpp",
+        "  master.redo_begin = std::min(master.redo_begin, lsm_.write_back());\n",
+        "",
+    ),
+    Mutant(
+        "lsm_master_before_flush",
+        "the master says that the log is not needed before the memtables are in files",
+        "engine/database.cpp",
+        "  if (lsm_.write_back() < log_begin) throw std::logic_error(\"a tree needs the log from below its end\");\n",
+        "",
+    ),
+    Mutant(
+        "lsm_inputs_removed_early",
+        "a compaction removes its inputs before the edit that replaces them is durable",
+        "engine/lsm/level_store.cpp",
+        "  apply(std::move(edit), tables);\n  if (compaction.moves) {\n",
+        "  if (!compaction.moves) {\n"
+        "    for (const TablePtr& table : compaction.inputs) remove_file(table_path(directory_, table->info().number));\n"
+        "  }\n"
+        "  apply(std::move(edit), tables);\n  if (compaction.moves) {\n",
+    ),
+    Mutant(
+        "lsm_edit_checksum_not_looked_at",
+        "a record of a manifest is taken for whole, whatever its checksum is",
+        "engine/lsm/manifest.cpp",
+        "  if (header.crc != checksum(offset, header.bytes, payload)) return std::nullopt;\n",
+        "",
+    ),
+    Mutant(
+        "lsm_manifest_not_made_anew",
+        "an opening takes for durable what the page cache shows of a manifest",
+        "engine/lsm/manifest.cpp",
+        "  if (!rewrite()) {\n",
+        "  file_ = File::open(directory_ / kName, O_RDWR);\n  state_bytes_ = end_;\n  if (end_ == 0) {\n",
     ),
 ]
 

@@ -1,7 +1,7 @@
 // Records runs of a database, loses power at every operation of them, opens what that leaves and asks whether
 // it is what it must be (explorer.h, history.h).
 //
-//   power_loss [--algorithm NAME]... [--policy NAME]... [--seed N] [--images N] [--budget-s S]
+//   power_loss [--algorithm NAME]... [--policy NAME]... [--tables btree|lsm|mixed] [--seed N] [--images N] [--budget-s S]
 //   power_loss --trace FILE --image NUMBER    one image of a run that had a violation
 //
 // Prints a JSON document a run. Exit code: 0 all is well, 1 an image is not (with a planted fault: none was
@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstring>
@@ -37,6 +38,7 @@ struct Request {
   std::vector<std::string> algorithms{"mutex", "eleda", "border_collie", "consolidation"};
   std::vector<std::string> policies{"durable", "pipelined"};
   std::string begin_record = "lazy";
+  std::string tables = "btree";
   std::uint64_t seed = 1;
   std::uint64_t images = 2000;
   double budget_s = 0;
@@ -83,6 +85,7 @@ Json describe(const ExplorerOptions& options, const std::string& policy, const F
   }
   return {{"algorithm", options.setting.algorithm},
           {"policy", policy},
+          {"tables", name_of(options.setting.tables)},
           {"early_lock_release", options.setting.early_lock_release},
           {"direct", options.setting.direct},
           {"redo_workers", options.setting.redo_workers},
@@ -99,6 +102,7 @@ Json describe(const ExplorerOptions& options, const std::string& policy, const F
 
 ExplorerOptions options_of(const Request& request, std::uint64_t seed, const std::string& algorithm,
                            const std::string& policy) {
+  const auto mix = std::ranges::find(kTableMixes, request.tables) - kTableMixes.begin();
   ExplorerOptions options;
   options.seed = seed;
   // With several redo workers a recovery writes its pages in another order each time, and so do its images.
@@ -108,15 +112,18 @@ ExplorerOptions options_of(const Request& request, std::uint64_t seed, const std
                      seed % 4 >= 2,
                      static_cast<std::uint32_t>(1 + seed % 3),
                      kBeginRecords.at(request.begin_record),
-                     seed % 3 == 0 ? Isolation::snapshot : Isolation::two_phase_locking};
+                     seed % 3 == 0 ? Isolation::snapshot : Isolation::two_phase_locking,
+                     static_cast<TableMix>(mix)};
   options.torn = request.torn;
   options.directory = request.directory;
   options.stop_at_violation = request.expect_violation;
   for (const Fault& fault : faults()) {
     if (fault.name == request.fault) options.fault = &fault;
   }
-  if (options.fault != nullptr)
+  if (options.fault != nullptr) {
     options.setting.level = Isolation::two_phase_locking;  // each has a seed that finds it
+    options.setting.tables = options.fault->tables;
+  }
   return options;
 }
 
@@ -185,6 +192,8 @@ int parse_and_run(int argc, char** argv) {
   app.add_option("--policy", request.policies, "durable and pipelined")->check(CLI::IsMember(kPolicies));
   app.add_option("--begin", request.begin_record, "lazy, or eager or elided (lazy)")
       ->check(CLI::IsMember(kBeginRecords));
+  app.add_option("--tables", request.tables, "btree, lsm, or mixed: both kinds (btree)")
+      ->check(CLI::IsMember(std::vector<std::string>(kTableMixes.begin(), kTableMixes.end())));
   app.add_option("--seed", request.seed, "of the first run; the next one has the next (1)");
   app.add_option("--images", request.images, "in all, shared by the algorithms and policies (2000)")
       ->check(CLI::Range(1, 1'000'000'000));

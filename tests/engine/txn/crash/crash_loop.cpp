@@ -1,10 +1,10 @@
 // Kills a process at work on a database again and again, and checks after each recovery that nothing that was
 // acknowledged is lost and nothing that was not committed is there (load.h says how).
 //
-//   crash_loop [--kills N] [--algorithm NAME]... [--policy durable|group|pipelined|queued_group]... [--seed N] [--threads N]
-//              [--directory DIR] [--plant early_acknowledgement|skipped_sync]
+//   crash_loop [--kills N] [--algorithm NAME]... [--policy durable|group|pipelined|queued_group]... [--table btree|lsm]...
+//              [--seed N] [--threads N] [--directory DIR] [--plant early_acknowledgement|skipped_sync]
 //
-// N kills in all, shared by the algorithms and policies; all that an engine accepts, where none is named. With a planted fault
+// N kills in all, shared by the algorithms, policies and kinds of tables; all that an engine accepts, where none is named. With a planted fault
 // it succeeds when the fault was found. Exit code: 0 all is well, 1 it is not, 2 the command line, or a folder where
 // another crash_loop is at work, 3 the machine.
 #include <fcntl.h>
@@ -96,7 +96,7 @@ class Child {
   std::atomic<bool> acknowledged_{false}, ended_{false};
 };
 
-/// The kills of one algorithm and policy over one database.
+/// The kills of one algorithm, policy and kind of table over one database.
 class Loop {
  public:
   Loop(LoadOptions options, std::string policy) : options_(std::move(options)), policy_(std::move(policy)) {}
@@ -125,6 +125,7 @@ class Loop {
                                  "--directory", options_.directory.string(),
                                  "--algorithm", options_.algorithm,
                                  "--policy",    policy_,
+                                 "--table",     std::string(name_of(options_.table)),
                                  "--threads",   std::to_string(options_.threads),
                                  "--seed",      std::to_string(options_.seed)};
     for (const auto& [name, plant] : kPlants) {
@@ -198,7 +199,7 @@ class Loop {
 
 struct Request {
   std::uint64_t kills = 24;
-  std::vector<std::string> algorithms, policies;
+  std::vector<std::string> algorithms, policies, tables = kTableNames;
   std::filesystem::path directory;
 };
 
@@ -213,31 +214,38 @@ File lock_folder(const std::filesystem::path& folder) {
   return lock;
 }
 
+/// Whether all is well.
+bool run_loop(const LoadOptions& options, const std::string& policy, std::uint64_t kills) {
+  std::filesystem::remove_all(options.directory);
+  Loop loop(options, policy);
+  const bool well = loop.run(kills);
+  fmt::print("{} {} {}: {} kills, {} of them in recovery too, {} acknowledged transactions: {}\n",
+             options.algorithm, policy, name_of(options.table), kills, loop.interrupted(),
+             loop.acknowledged(),
+             well                     ? "none lost"
+             : loop.problem().empty() ? "nothing was acknowledged"
+                                      : loop.problem());
+  std::fflush(stdout);
+  if (well || options.plant != Plant::none) {
+    std::filesystem::remove_all(options.directory);
+  } else {
+    fmt::print("the database is in {}, the seed was {}\n", options.directory.string(), options.seed);
+  }
+  return well;
+}
+
 int supervise(const Request& request, LoadOptions options) {
   const File lock = lock_folder(request.directory);
-  const std::uint64_t all_loops = request.algorithms.size() * request.policies.size();
-  const std::uint64_t kills_each = (request.kills + all_loops - 1) / all_loops;
-  std::uint64_t kills = 0, found = 0, loops = 0;
+  const std::uint64_t loops = request.algorithms.size() * request.policies.size() * request.tables.size();
+  const std::uint64_t kills_each = (request.kills + loops - 1) / loops;
+  std::uint64_t found = 0;
   for (const std::string& algorithm : request.algorithms) {
     for (const std::string& policy : request.policies) {
-      options.algorithm = algorithm;
-      options.directory = request.directory / fmt::format("{}-{}", algorithm, policy);
-      std::filesystem::remove_all(options.directory);
-      Loop loop(options, policy);
-      const bool well = loop.run(kills_each);
-      ++loops;
-      kills += kills_each;
-      found += !well;
-      fmt::print("{} {}: {} kills, {} of them in recovery too, {} acknowledged transactions: {}\n", algorithm,
-                 policy, kills_each, loop.interrupted(), loop.acknowledged(),
-                 well                     ? "none lost"
-                 : loop.problem().empty() ? "nothing was acknowledged"
-                                          : loop.problem());
-      std::fflush(stdout);
-      if (well || options.plant != Plant::none) {
-        std::filesystem::remove_all(options.directory);
-      } else {
-        fmt::print("the database is in {}, the seed was {}\n", options.directory.string(), options.seed);
+      for (const std::string& table : request.tables) {
+        options.algorithm = algorithm;
+        options.table = table_kind(table);
+        options.directory = request.directory / fmt::format("{}-{}-{}", algorithm, policy, table);
+        found += !run_loop(options, policy, kills_each);
       }
     }
   }
@@ -245,7 +253,7 @@ int supervise(const Request& request, LoadOptions options) {
     fmt::print("planted fault: found in {} of {} loops\n", found, loops);
     return found == loops ? 0 : 1;
   }
-  fmt::print("{} kills, {} lost\n", kills, found);
+  fmt::print("{} kills, {} lost\n", kills_each * loops, found);
   return found == 0 ? 0 : 1;
 }
 
@@ -263,13 +271,15 @@ int run(int argc, char** argv) {
   LoadOptions options;
   std::string role = "supervisor", plant = "none";
   int descriptor = -1;
-  app.add_option("--kills", request.kills, "in all, shared by the algorithms and policies (24)")
+  app.add_option("--kills", request.kills,
+                 "in all, shared by the algorithms, policies and kinds of tables (24)")
       ->check(CLI::Range(1, 1'000'000));
   app.add_option("--algorithm", request.algorithms, "all that an engine accepts")
       ->check(CLI::IsMember(usable_algorithms()));
   app.add_option("--policy", request.policies,
                  "durable, group, pipelined, queued_group (durable and pipelined)")
       ->check(CLI::IsMember({"durable", "group", "pipelined", "queued_group"}));
+  app.add_option("--table", request.tables, "btree, lsm (both)")->check(CLI::IsMember(kTableNames));
   app.add_option("--seed", options.seed, "what all random choices follow from (1)")
       ->check(CLI::NonNegativeNumber);
   app.add_option("--threads", options.threads, "sessions at work (4)")->check(CLI::Range(1, 256));
@@ -290,6 +300,7 @@ int run(int argc, char** argv) {
     options.directory = request.directory;
     options.algorithm = request.algorithms.at(0);
     options.policy = kPolicies.at(request.policies.at(0));
+    options.table = table_kind(request.tables.at(0));
     return role == "load" ? run_load(options, descriptor) : verify(options, descriptor);
   }
   if (request.directory.empty()) request.directory = "crash-loop";

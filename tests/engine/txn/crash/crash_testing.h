@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
@@ -11,9 +12,9 @@
 #include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "engine/database.h"
-#include "tests/engine/table_under_test.h"
 
 namespace muster::crash {
 
@@ -31,6 +32,11 @@ inline DatabaseOptions small_database(const std::filesystem::path& directory, co
   options.lsm.memtable_bytes = lsm::LsmOptions::kMemtableBytesMin;
   options.early_lock_release = early_lock_release;
   return options;
+}
+
+inline const std::vector<std::string> kTableNames(kTableKinds.begin(), kTableKinds.end());
+inline TableKind table_kind(const std::string& name) {
+  return static_cast<TableKind>(std::ranges::find(kTableKinds, name) - kTableKinds.begin());
 }
 
 /// One write to a pipe. It is never torn, since it has PIPE_BUF bytes at most. When the supervisor is gone, no process reads

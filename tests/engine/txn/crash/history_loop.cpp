@@ -1,10 +1,10 @@
 // Kills a process at work on lists again and again; what its sessions saw, before the kills and after the recoveries, is one
 // history, which has to satisfy what the isolation level promises (workloads/history).
 //
-//   history_loop [--kills N] [--level NAME]... [--algorithm NAME]... [--seed N] [--threads N] [--directory DIR]
-//                [--plant early_acknowledgement|split_transactions]
+//   history_loop [--kills N] [--level NAME]... [--algorithm NAME]... [--table btree|lsm]... [--seed N] [--threads N]
+//                [--directory DIR] [--plant early_acknowledgement|split_transactions]
 //
-// N kills of each level with each of four log buffers. A transaction without an acknowledgement may have happened or not; an
+// N kills of each level with each of four log buffers, and each kind of table. A transaction without an acknowledgement may have happened or not; an
 // acknowledged one has, in real time. With a planted fault it succeeds when the fault was found. Exit code: 0 all is well, 1 it
 // is not, 2 the command line, 3 the machine.
 #include <fcntl.h>
@@ -55,6 +55,7 @@ struct Options {
   fs::path directory;
   std::string algorithm;
   Isolation level = Isolation::two_phase_locking;
+  TableKind table = TableKind::btree;
   bool early_lock_release = false;
   std::uint32_t threads = 4;
   std::uint64_t seed = 1;
@@ -182,7 +183,7 @@ int work(const Options& options, Before& before, int descriptor) {
   try {
     const auto database = Database::open(database_options(options));
     const auto found = database->find_table("lists");
-    const TableId table = found ? *found : database->create_table("lists", table_under_test());
+    const TableId table = found ? *found : database->create_table("lists", options.table);
     std::uint32_t process = before.processes;
     {
       Worker reader(*database, table, before.keys, options, process++, descriptor);
@@ -251,7 +252,7 @@ void note(const history::History& history, Before& before) {
 /// `ended`: a process at work ended by itself, which is no fault that a plant makes.
 enum class Outcome : std::uint8_t { well, wrong, ended };
 
-/// The kills of one level and algorithm.
+/// The kills of one level, algorithm and kind of table.
 Outcome loop(Options options, std::uint64_t kills) {
   std::mt19937_64 random(options.seed);
   std::string text;
@@ -281,9 +282,9 @@ Outcome loop(Options options, std::uint64_t kills) {
       problem = fmt::format("kill {}: {}", kill, bad.what());
     }
   }
-  fmt::print("{} {}: {} kills, {} committed, {} rolled back, {} without an answer: {}\n",
-             name_of(options.level), options.algorithm, kills, verdict.committed, verdict.failed,
-             verdict.unknown, problem.empty() ? name_of(level) : problem);
+  fmt::print("{} {} {}: {} kills, {} committed, {} rolled back, {} without an answer: {}\n",
+             name_of(options.level), options.algorithm, name_of(options.table), kills, verdict.committed,
+             verdict.failed, verdict.unknown, problem.empty() ? name_of(level) : problem);
   std::fflush(stdout);
   if (problem.empty() || options.plant != Plant::none) {
     fs::remove_all(options.directory);
@@ -298,6 +299,7 @@ int run(int argc, char** argv) {
   CLI::App app("Kills a database at work again and again, and checks the history of all transactions");
   std::uint64_t kills = 3;
   std::vector<std::string> levels(kIsolations.begin(), kIsolations.end());
+  std::vector<std::string> tables = kTableNames;
   std::vector<std::string> algorithms{"border_collie", "eleda", "postgres_insert_locks", "ermia"};
   const std::map<std::string, Plant> plants{{"none", Plant::none},
                                             {"early_acknowledgement", Plant::early_acknowledgement},
@@ -305,9 +307,11 @@ int run(int argc, char** argv) {
   Options options;
   fs::path directory = "history-loop";
   std::string plant = "none";
-  app.add_option("--kills", kills, "of each level with each log buffer (3)")->check(CLI::Range(1, 100'000));
+  app.add_option("--kills", kills, "of each level with each log buffer and kind of table (3)")
+      ->check(CLI::Range(1, 100'000));
   app.add_option("--level", levels, "all that the engine has")->check(CLI::IsMember(levels));
   app.add_option("--algorithm", algorithms, "border_collie, eleda, postgres_insert_locks, ermia");
+  app.add_option("--table", tables, "btree, lsm (both)")->check(CLI::IsMember(kTableNames));
   app.add_option("--seed", options.seed, "what all random choices follow from (1)");
   app.add_option("--threads", options.threads, "sessions at work (4)")->check(CLI::Range(1, 64));
   app.add_option("--directory", directory, "for the databases (history-loop)");
@@ -323,12 +327,15 @@ int run(int argc, char** argv) {
   for (const std::string& level : levels) {
     options.level = static_cast<Isolation>(std::ranges::find(kIsolations, level) - kIsolations.begin());
     for (const std::string& algorithm : algorithms) {
-      options.algorithm = algorithm;
-      options.directory = directory / fmt::format("{}-{}", level, algorithm);
-      const Outcome outcome = loop(options, kills);
-      wrong += outcome == Outcome::wrong;
-      ended += outcome == Outcome::ended;
-      ++loops;
+      for (const std::string& table : tables) {
+        options.algorithm = algorithm;
+        options.table = table_kind(table);
+        options.directory = directory / fmt::format("{}-{}-{}", level, algorithm, table);
+        const Outcome outcome = loop(options, kills);
+        wrong += outcome == Outcome::wrong;
+        ended += outcome == Outcome::ended;
+        ++loops;
+      }
     }
   }
   std::error_code not_empty;

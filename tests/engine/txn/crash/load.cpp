@@ -203,7 +203,7 @@ DatabaseOptions database_options(const LoadOptions& options) {
 int run_load(const LoadOptions& options, int descriptor) {
   const auto database = Database::open(database_options(options));
   const auto found = database->find_table(kTable);
-  const TableId table = found ? *found : database->create_table(kTable, table_under_test());
+  const TableId table = found ? *found : database->create_table(kTable, options.table);
   std::vector<std::thread> threads;
   for (std::uint32_t number = 0; number < options.threads; ++number) {
     threads.emplace_back([&, number] { Worker(*database, table, options, number, descriptor).run(); });

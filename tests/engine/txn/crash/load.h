@@ -38,6 +38,7 @@ enum class Plant { none, early_acknowledgement, skipped_sync };
 struct LoadOptions {
   std::filesystem::path directory;
   std::string algorithm;
+  TableKind table = TableKind::btree;
   CommitPolicy policy = CommitPolicy::durable;
   bool early_lock_release = false;
   std::uint32_t threads = 4;
