@@ -1,7 +1,6 @@
 #include "engine/lsm/level_store.h"
 
 #include <set>
-#include <system_error>
 
 namespace muster::lsm {
 
@@ -17,16 +16,10 @@ std::unique_ptr<LevelStore> LevelStore::create(const std::filesystem::path& dire
 }
 
 std::unique_ptr<LevelStore> LevelStore::open(const std::filesystem::path& directory, BlockCache& cache) {
-  // The tables first: Manifest::open() writes the manifest anew, and an opening that meets damage changes nothing. It refuses
-  // what is skipped here, a file that is missing or of another size.
-  const ManifestEdit whole = read_manifest(directory).state.whole();
-  std::vector<TablePtr> tables;
-  for (const PlacedTable& placed : whole.added) {
-    std::error_code error;
-    const std::uint64_t bytes = std::filesystem::file_size(table_path(directory, placed.table.number), error);
-    if (!error && bytes == placed.table.bytes) tables.push_back(open_table(directory, placed.table, cache));
-  }
   std::unique_ptr<LevelStore> store(new LevelStore(directory, Manifest::open(directory)));
+  const ManifestEdit whole = store->manifest_.state().whole();
+  std::vector<TablePtr> tables;
+  for (const PlacedTable& placed : whole.added) tables.push_back(open_table(directory, placed.table, cache));
   store->levels_ = std::make_shared<const Levels>(store->levels_->after(whole, tables));
   return store;
 }
