@@ -146,8 +146,8 @@ class BorderCollieAwake : public LogBufferBase<Platform, border_collie_awake::Wo
     plant(self, black(self.last_end));
     if (self.asleep.load(std::memory_order_relaxed) != 0) [[unlikely]]  // [asleep]
       wake_up(worker);
-    const Lsn begin =
-        tail_.fetch_add(worker, size, std::memory_order_release);  // [tail] behind the awake bit
+    // Behind the awake bit:
+    const Lsn begin = tail_.fetch_add(worker, size, std::memory_order_release);  // [tail]
     if (!ring_.has_room(begin + size, self.room)) [[unlikely]] {
       self.flag.store(black(begin), std::memory_order_release);  // [flag]
       ring_.wait_for_room(begin + size, self.room);

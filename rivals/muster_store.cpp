@@ -59,7 +59,8 @@ class MusterStore final : public Store {
       : policy_(options.sync ? CommitPolicy::durable : CommitPolicy::async),
         level_(level_of(options.isolation)),
         options_(options) {
-    DatabaseOptions database{.directory = options.directory};
+    DatabaseOptions database;
+    database.directory = options.directory;
     database.log_buffer.max_workers = options.threads + 1;
     database.frames = std::max<std::size_t>(
         16, 4 * database.log_buffer.max_workers);  // for the B+ trees that are not there

@@ -218,7 +218,7 @@ WAKE = """\
     if (self.asleep.load(std::memory_order_relaxed) != 0) [[unlikely]]  // [asleep]
       wake_up(worker);
 """
-AWAKE_FETCH_ADD = "    const Lsn begin = tail_.fetch_add(worker, size, std::memory_order_release);  // [tail] behind the awake bit\n"
+AWAKE_FETCH_ADD = "    // Behind the awake bit:\n    const Lsn begin = tail_.fetch_add(worker, size, std::memory_order_release);  // [tail]\n"
 AWAKE_CUTOFF = """\
     const Lsn cutoff = tail_.load(std::memory_order_acquire);  // [tail] before the awake bits
     Lsn boundary = cutoff;
