@@ -203,14 +203,14 @@ TEST_CASE("bad configurations: one line with key, value and what would do") {
   CHECK(append_error("threads") == "--set = threads: want key=value, such as threads=2");
   CHECK(ycsb_error("append.bytes=120").starts_with("append = "));
   CHECK(ycsb_error("ycsb.value_bytes=23") == "ycsb.value_bytes = 23: want an integer from 24 to 1024");
-  CHECK(ycsb_error("ycsb.mix=D") == R"(ycsb.mix = "D": want one of "A", "B", "C", "F", "load")");
+  CHECK(ycsb_error("ycsb.mix=D") == R"(ycsb.mix = "D": want one of "A", "B", "C", "E", "F", "load")");
   CHECK(ycsb_error("ycsb.reads=1.5") == R"(ycsb.reads = 1.5: want a number from 0 to 1, or "mix")");
   CHECK(ycsb_error("ycsb.reads=all") == R"(ycsb.reads = "all": want a number from 0 to 1, or "mix")");
   for (const std::string mix : {"C", "load"}) {
     CHECK(
         error(
             R"({"workload": "ycsb", "algorithm": "mutex", "engine": {"directory": "d"}, "ycsb": {"reads": 0, "mix": ")" +
-            mix + R"("}})") == R"(ycsb.reads = 0.0: want "mix", or "ycsb.mix" one of A, B, F: )" + mix +
+            mix + R"("}})") == R"(ycsb.reads = 0.0: want "mix", or "ycsb.mix" one of A, B, E, F: )" + mix +
                                    " has operations of one kind");
   }
   CHECK(
