@@ -46,7 +46,7 @@ TEST_CASE("muster doctor: a line a point, the same in JSON, and exit code 3 wher
   const CommandOutcome lines = run_muster("doctor");
   const CommandOutcome json = run_muster("doctor --json");
   const Json document = Json::parse(json.out);
-  REQUIRE(document["points"].size() == 18);
+  REQUIRE(document["points"].size() == 19);
   std::string bad;
   for (const Json& point : document["points"]) {
     const std::string name = point["name"];
