@@ -55,7 +55,7 @@ TEST_CASE("muster doctor: a line a point, the same in JSON, and exit code 3 wher
     CHECK(point["remedy"].is_null() == (point["verdict"] == "good"));
     if (point["verdict"] == "bad") bad += (bad.empty() ? "" : ", ") + name;
   }
-  CHECK(std::ranges::count(lines.out, '\n') == 18);
+  CHECK(std::ranges::count(lines.out, '\n') == 19);
   CHECK(document["fit"] == bad.empty());
   CHECK(json.code == (bad.empty() ? 0 : 3));
   if (!bad.empty()) CHECK(json.err.find(": " + bad + "\n") != std::string::npos);
