@@ -16,12 +16,13 @@ READS = ("load", "await", "compare_exchange_failed")
 UPDATES = ("exchange", "fetch_add", "fetch_sub", "compare_exchange")  # each reads and writes
 WRITES = ("store", *UPDATES)
 LOCKS = ("lock", "unlock")
+BARRIERS = ("light_barrier", "heavy_barrier")
 DATA = ("copy", "read")
 MARKERS = (
     *("reserve", "reserved", "publish", "published", "advance", "boundary"),
     *("attach", "attached", "detach", "detached", "recycle", "note", "violation"),
 )
-OPERATIONS = (*READS, *WRITES, *LOCKS, *DATA, *MARKERS)
+OPERATIONS = (*READS, *WRITES, *LOCKS, *BARRIERS, *DATA, *MARKERS)
 STEPS_MAX = 400
 
 # Inches; y grows downwards.
