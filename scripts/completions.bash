@@ -118,6 +118,6 @@ _muster_sweep_argument() {
 }
 
 complete -o default -F _muster muster
-complete -o default -F _muster_script compare crash crash_loop export gate_honesty hgrm history model numa_guest quickstart \
+complete -o default -F _muster_script compare crash crash_loop export gate_honesty hgrm history lsm_rivals model numa_guest quickstart \
   reference_loop regress report reproduce setup sweep.py table.py test append_benchmarks.py advance_benchmarks.py lag_benchmarks.py \
   harness_cost.py instructions.py latency.py machine.py plot.py throughput.py

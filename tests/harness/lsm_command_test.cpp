@@ -112,7 +112,7 @@ TEST_CASE("muster lsm: a database's trees are verified and dumped, by every path
   const CommandOutcome entries = muster_lsm("dump", trees.tree(1), " --entries");
   CHECK(entries.code == 0);
   CHECK(lines_with(entries.out, " 100 bytes\n") >= 2999);
-  CHECK(lines_with(entries.out, "\"key00000005\" LSN ") >= 1);
+  CHECK(lines_with(entries.out, "\"key00000006\" LSN ") >= 1);
   const CommandOutcome file = muster_lsm("dump", trees.files(1)[0], " --entries");
   CHECK(file.code == 0);
   CHECK_THAT(file.out, Contains(trees.files(1)[0].string()) && Contains("compression lz4"));

@@ -70,7 +70,11 @@ std::vector<Shape> with_other_counters(const AlgorithmInfo& info) {
   std::vector<Shape> shapes;
   for (const CounterKind counter : {CounterKind::aggregating, CounterKind::adaptive}) {
     if (!may_have(info, counter)) continue;
-    for (const Shape& met : {shape(2, 2, 1), shape(3, 1, 1), shape(2, 1, 1, 8, {3}, true)}) {
+    // With barriers the larger shapes have more executions than a test has time for.
+    const std::vector<Shape> funnels =
+        info.asymmetric_barrier ? std::vector{shape(2, 1, 1)}
+                                : std::vector{shape(2, 2, 1), shape(3, 1, 1), shape(2, 1, 1, 8, {3}, true)};
+    for (const Shape& met : funnels) {
       shapes.push_back(met);
       shapes.back().options.counter = counter;
     }
@@ -174,6 +178,8 @@ TEST_CASE("Model: workers that are taken for alike are: swapped, they do what th
   ticket_lock.options.lock = LockKind::ticket;
   std::set<std::string> alike;
   for (const Subject& subject : subjects()) {
+    // A wrong member of a write group is in a list that it has left: it may follow any pointer.
+    if (subject.name == "rocksdb_write_group:returns_before_the_end") continue;
     INFO(subject.name);
     for (const Shape& swapped : {shape(3, 2, 2), shape(2, 3, 3, 4, {2}), all_at_once, ticket_lock}) {
       const bool are_alike = subject.make(swapped)->alike(1) == 0;
@@ -258,7 +264,7 @@ TEST_CASE("Model: every counter keeps the contract of every algorithm that may h
       ++explored;
     }
   }
-  CHECK(explored == 30);  // five algorithms
+  CHECK(explored == 26);  // five algorithms
 }
 
 TEST_CASE("Model: both searches see the same executions of every safe algorithm", "[model]") {

@@ -142,7 +142,7 @@ class Runs(unittest.TestCase):
             self.assertTrue(document["context"][key])
         self.assertNotIn("host_name", document["context"])
         for name in algorithms():
-            self.assertEqual(done.stdout.count(f"\n{name} "), 2)
+            self.assertEqual(done.stdout.count(f"\n{name} "), 4)  # shares of bound and of copying, of one thread and of eight
 
     def test_harness_cost_compares_a_workload_with_its_bare_loop(self):
         both = r"append/bound/bytes:120/real_time/threads:1$|workload/append/bound/bytes:120/workers:1/"
