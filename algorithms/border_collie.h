@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "algorithms/parts/collie_flag.h"
 #include "algorithms/parts/hardware_counter.h"
 #include "algorithms/parts/workers.h"
 
@@ -65,9 +66,6 @@ class BorderCollie;
 
 namespace border_collie {
 
-/// The flag's word: bit 63 is the colour, the rest an LSN.
-inline constexpr std::uint64_t kBlack = std::uint64_t{1} << 63;
-
 template <class Platform>
 struct Worker {
   typename Platform::template Atomic<std::uint64_t> flag;  // [flag] this worker writes, the collie reads
@@ -78,7 +76,7 @@ struct Worker {
 }  // namespace border_collie
 
 template <class Platform, template <class> class Counter>
-class BorderCollie : public LogBufferBase<Platform, border_collie::Worker<Platform>> {
+class BorderCollie : public LogBufferBase<Platform, border_collie::Worker<Platform>>, CollieFlag {
   using Worker = border_collie::Worker<Platform>;
   using Base = LogBufferBase<Platform, Worker>;
   using Base::ring_, Base::workers_;
@@ -133,11 +131,6 @@ class BorderCollie : public LogBufferBase<Platform, border_collie::Worker<Platfo
   Lsn reserved() const { return tail_.load(std::memory_order_relaxed); }  // a number, which orders nothing
 
  private:
-  static constexpr std::uint64_t black(Lsn lsn) { return lsn | border_collie::kBlack; }
-  static constexpr std::uint64_t white(Lsn lsn) { return lsn; }
-  static constexpr bool is_black(std::uint64_t flag) { return (flag & border_collie::kBlack) != 0; }
-  static constexpr Lsn lsn(std::uint64_t flag) { return flag & ~border_collie::kBlack; }
-
   alignas(kCacheLine) Counter<Platform> tail_;  // [tail] every worker writes
 };
 static_assert(LogBufferAlgorithm<BorderCollie<>>);

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "algorithms/parts/collie_flag.h"
 #include "algorithms/parts/hardware_counter.h"
 #include "algorithms/parts/workers.h"
 
@@ -13,8 +14,8 @@ namespace muster {
 
 /// Border-Collie, with a collie that leaves sleeping workers alone: an advance costs what the active workers cost.
 ///
-/// Protocol    Each worker has an awake bit, in words of 64, and a mark `asleep`. The collie looks at the flags whose bit
-///             is set.
+/// Protocol    The drainer is the collie. Every worker has a flag, a mark called `asleep`, and an awake bit. A word holds the awake
+///             bits of 64 workers. An advance reads the flags of awake workers only.
 ///             reserve  flag = BLACK, the end of the worker's last record
 ///                      light half of an asymmetric barrier
 ///                      asleep: take the mark, and if it was still there, add the awake bit
@@ -22,7 +23,7 @@ namespace muster {
 ///                      no room: flag = BLACK, begin, and wait
 ///             publish  flag = WHITE, the end of the record
 ///             advance  cutoff = tail, read before the first awake bit
-///                      boundary = min(cutoff, LSN of each black flag whose awake bit is set)
+///                      boundary = the smallest LSN among the cutoff and the black flags of awake workers
 ///                      once a round, that is every so many advances:
 ///                        candidates: awake workers that are white, with the flag that they had a round ago
 ///                        mark every candidate asleep
@@ -31,19 +32,20 @@ namespace muster {
 ///                          the same flag: subtract its awake bit
 ///                          another flag: take the mark back; if the worker was faster and has taken it, the worker adds
 ///                                        a bit that is set already: subtract one
-/// Progress    reserve (while the ring has room) and publish wait-free; advance wait-free: a read of each awake worker's
-///             flag, and of one word in 64 workers. The heavy half is one system call a round at most, and waits for no
+/// Progress    reserve (while the ring has room, with the processor's fetch-add as counter) and publish wait-free; advance wait-free:
+///             a read of each awake worker's flag, and of one word in 64 workers. The heavy half is one system call a round at most, and waits for no
 ///             thread of the program.
 /// Why it is right
-///             What has to hold: an open reservation below the cutoff belongs to a worker whose awake bit the collie then
-///             finds set. The rest is Border-Collie's proof (border_collie.h), without the white flags: those could only
-///             raise the boundary above the cutoff.
+///             The claim: if a worker has an open reservation below the cutoff, the collie finds that worker's awake bit
+///             set. The rest is Border-Collie's proof (border_collie.h) without the white flags, which could only raise
+///             the boundary above the cutoff.
 ///             1. Each mark that the collie sets ends in one of two ways. Either the collie subtracts the worker's bit
 ///                from the word, and the worker takes the mark and adds its bit, before its next fetch-add. Or the collie
 ///                takes the mark back, and the word stays as it is. Additions and subtractions commute. So once the
 ///                second looks are over, the worker's bit is set, or it is not and the mark still stands, or the worker
 ///                has taken the mark and is about to add the bit. A bit that is added twice carries into its neighbour's
-///                until the collie subtracts it. Nobody sees that: only the collie reads the word, and not meanwhile.
+///                until the collie subtracts it. No thread sees the carry: the collie alone reads the word, and it reads the
+///                word only after it has subtracted.
 ///             2. If the mark stands, the worker's next reserve finds it. Worker and collie each store one thing and load the
 ///                other's: black flag, then mark; mark, then flag. That is Dekker's race, and x86 lets both loads come before
 ///                both stores are seen, so that both find the old value. The barrier stands between store and load on either
@@ -66,7 +68,7 @@ namespace muster {
 ///             instruction. The log buffer chooses when it is made (LogBufferOptions::asymmetric_barrier).
 /// Invariants  Every flag is at or below the begin of its worker's open reservation, if there is one; a worker that
 ///             waits for room has its flag at its own begin exactly (border_collie.h says why).
-///             A worker whose flag is black and that has reserved has its awake bit set.
+///             A worker's awake bit is set from the worker's fetch-add until it publishes.
 ///             At the begin and at the end of advance(), each word is the sum of the bits of 64 workers, each once at most.
 ///             A slot that has never had an owner is a worker that stands still. So is a detached one.
 /// Ordering    [flag]   every store released, a scan's load acquired, as in border_collie.h. The exchange releases nothing:
@@ -93,9 +95,6 @@ class BorderCollieAwake;
 
 namespace border_collie_awake {
 
-/// The flag's word: bit 63 is the colour, the rest an LSN.
-inline constexpr std::uint64_t kBlack = std::uint64_t{1} << 63;
-
 template <class Platform>
 struct Worker {
   typename Platform::template Atomic<std::uint64_t> flag;       // [flag] this worker writes, the collie reads
@@ -107,7 +106,7 @@ struct Worker {
 }  // namespace border_collie_awake
 
 template <class Platform, template <class> class Counter>
-class BorderCollieAwake : public LogBufferBase<Platform, border_collie_awake::Worker<Platform>> {
+class BorderCollieAwake : public LogBufferBase<Platform, border_collie_awake::Worker<Platform>>, CollieFlag {
   using Worker = border_collie_awake::Worker<Platform>;
   using Base = LogBufferBase<Platform, Worker>;
   using Base::ring_, Base::workers_;
@@ -190,13 +189,9 @@ class BorderCollieAwake : public LogBufferBase<Platform, border_collie_awake::Wo
     std::uint32_t advances = 0;
   };
 
-  static constexpr std::uint64_t black(Lsn lsn) { return lsn | border_collie_awake::kBlack; }
-  static constexpr std::uint64_t white(Lsn lsn) { return lsn; }
-  static constexpr bool is_black(std::uint64_t flag) { return (flag & border_collie_awake::kBlack) != 0; }
-  static constexpr Lsn lsn(std::uint64_t flag) { return flag & ~border_collie_awake::kBlack; }
   static constexpr std::uint64_t bit(WorkerId worker) { return std::uint64_t{1} << worker % kBits; }
 
-  /// Calls `f` for each worker whose bit is set in `bits`, which are those of word `i`.
+  /// Calls `f(worker)` for every bit that is set in `bits`. `bits` is a value of word `i`.
   template <class F>
   static void for_each_worker(std::uint32_t i, std::uint64_t bits, F&& f) {
     for (; bits != 0; bits &= bits - 1) f(i * kBits + static_cast<WorkerId>(std::countr_zero(bits)));

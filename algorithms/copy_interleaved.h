@@ -4,8 +4,8 @@
 
 namespace muster {
 
-/// Copies side by side: record by record the workers' places alternate, as in one log, but nobody counts. The limit of
-/// workers that write into one log. What it loses to `copy_rotating` is that they share cache lines and pages; what `bound`
+/// Copies side by side: record by record the workers' places alternate, as in one log, but no worker adds to a counter. The limit
+/// of workers that write into one log. What it loses to `copy_rotating` is that they share cache lines and pages; what `bound`
 /// loses to it is the counter.
 ///
 /// Protocol    reserve  the worker's own count of records, times all workers, and its own place among them; where all

@@ -15,17 +15,17 @@ namespace muster {
 ///                      from the leader on, up to that newest writer or as many bytes as a group may have. Take space
 ///                      for all in one piece, wait for room, tell each member where its range begins
 ///             publish  count the group's open ranges down. Not the last: wait until the group is over. The last: the
-///                      boundary goes to the group's end; take the group off the list; where somebody is behind it,
-///                      tell the oldest of those to lead; then tell the other members that the group is over.
+///                      boundary goes to the group's end; take the group off the list; if workers have joined behind it,
+///                      tell the oldest of them to lead; then tell the other members that the group is over.
 ///             advance  the boundary
 /// Progress    reserve and publish blocking: a leader, and the members of the own group. advance wait-free.
 /// Why it is right
 ///             There is one group at a time. Its space is one piece, which begins where the last group's ended; the
 ///             boundary reaches its end once all its members have published, and no other space has been taken then.
 /// Invariants  A writer is in the list from its reserve until its group is over. Its worker returns from publish after
-///             that only, so that nobody looks at a writer that has joined again.
-///             `tail` and the group are the leader's, and then the last member's, who hands them on to the next leader:
-///             by its state, or through the list's end, where that finds nobody.
+///             that only, so that no other thread looks at a writer that has joined again.
+///             The leader alone uses `tail` and the group, then the last member. The last member hands them on: to the next
+///             leader by that one's state, or, if no worker is behind, through the list's end to the worker that joins next.
 ///             A group's bytes fit in the ring: the leader waits for room with the boundary at the group's begin.
 /// Ordering    [newest]  joined and left by read-modify-writes with release, which carry on each other's: a writer's size
 ///                       and `older` are there for the leader that comes upon it, and what the last group left for a
@@ -41,7 +41,7 @@ namespace muster {
 ///             each a part, and the last of them does the leader's exit. A log buffer's record is written in
 ///             place by its worker, so that here the group fills the log in that second way.
 ///             A waiting writer spins, yields and then sleeps on a condition variable of its own; here it waits as
-///             everybody does here. There are no writers that refuse to be in a group (sync, disable WAL, callbacks), no
+///             all waits do here. There are no writers that refuse to be in a group (sync, disable WAL, callbacks), no
 ///             write stall, and no second queue for the memtables. The size of a group is RocksDB's (1 MiB, and little
 ///             more than a small leader brings), but no more than the ring.
 template <class Platform = NativePlatform>

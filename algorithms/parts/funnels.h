@@ -16,8 +16,8 @@ namespace muster {
 ///             add   word += (size, 1 ticket). Wait at the ticket's entry: it leads, or it is told.
 ///                   told: begin = where its batch begins + the bytes that came into the funnel between its leader and it
 ///                   leads: read the word: the batch is all that has come in by now. begin = counter.fetch_add(the
-///                   batch's bytes). Tell each of the others where the batch begins, in the order of tickets; then say to
-///                   the next ticket's entry, which may have nobody yet, that it leads.
+///                   batch's bytes). Tell each of the others where the batch begins, in the order of tickets. Then tell the
+///                   entry of the next ticket that it leads. A worker may take that ticket later.
 /// Progress    blocking: a leader is waited for. It waits for nothing but for a worker to have read what it has been told
 ///             a lap of the entries ago.
 /// Why it is right
@@ -39,7 +39,7 @@ namespace muster {
 /// Source      Roh, Wei, Ruppert, Fatourou, Jayanti and Shun, Aggregating Funnels for Faster Fetch&Add and Queues, PPoPP
 ///             2025 (doi 10.1145/3710848.3710873).
 /// Differs     The paper's leader leaves one object for its batch, in a list that its members search and that is freed by
-///             epochs. Here it tells each of them: nothing is allocated, and a member reads a line that nobody else does;
+///             epochs. Here it tells each of them: nothing is allocated, and a member reads a line that no other member reads;
 ///             the leader writes as many lines as there are members. Only additions, of 32 bits.
 template <class Platform>
 class Funnels {
@@ -75,7 +75,7 @@ class Funnels {
   }
   static constexpr std::uint64_t bytes(std::uint64_t difference) { return difference >> kTicketBits; }
 
-  // An entry's state: whose it is, and what it says.
+  // An entry's state: the ticket that it belongs to, and what it says.
   static constexpr std::uint64_t free(std::uint64_t word) { return ticket(word) << 2; }
   static constexpr std::uint64_t told(std::uint64_t word) { return free(word) | 1; }
   static constexpr std::uint64_t leads(std::uint64_t word) { return free(word) | 2; }

@@ -65,7 +65,7 @@ std::vector<Shape> with_other_locks(const AlgorithmInfo& info, std::uint32_t wor
   return shapes;
 }
 
-/// Two records of each of two workers, and one of each of three, who meet in one funnel.
+/// Two records of each of two workers, and one of each of three. All workers meet in one funnel.
 std::vector<Shape> with_other_counters(const AlgorithmInfo& info) {
   std::vector<Shape> shapes;
   for (const CounterKind counter : {CounterKind::aggregating, CounterKind::adaptive}) {

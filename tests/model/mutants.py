@@ -355,6 +355,7 @@ MUTANTS = [
         "colour_in_an_lsn",
         "the colour is a bit that an LSN may come to",
         ("kBlack = std::uint64_t{1} << 63;", "kBlack = std::uint64_t{1} << 62;"),
+        file="parts/collie_flag.h",
     ),
     border_collie(
         "cutoff_and_blacks_only",
