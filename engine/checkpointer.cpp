@@ -15,6 +15,7 @@ Checkpointer::Checkpointer(Interval interval, std::function<Lsn()> reserved, std
     : interval_(interval),
       reserved_(std::move(reserved)),
       checkpoint_(std::move(checkpoint)),
+      last_(reserved_()),
       thread_([this] { run(); }) {}
 
 Checkpointer::~Checkpointer() {
@@ -27,12 +28,11 @@ Checkpointer::~Checkpointer() {
 }
 
 void Checkpointer::run() {
-  Lsn last = reserved_();
   auto since = std::chrono::steady_clock::now();
   std::unique_lock lock(mutex_);
   while (!stops_.wait_for(lock, kLook, [this] { return stopped_; })) {
-    if (!is_due(last, since)) continue;
-    last = reserved_();
+    if (!is_due(since)) continue;
+    last_ = reserved_();
     since = std::chrono::steady_clock::now();
     lock.unlock();
     checkpoint_();
@@ -40,8 +40,8 @@ void Checkpointer::run() {
   }
 }
 
-bool Checkpointer::is_due(Lsn last, std::chrono::steady_clock::time_point since) const {
-  const Lsn grown = reserved_() - last;
+bool Checkpointer::is_due(std::chrono::steady_clock::time_point since) const {
+  const Lsn grown = reserved_() - last_;
   if (interval_.bytes != 0 && grown >= interval_.bytes) return true;
   return interval_.time.count() != 0 && grown != 0 &&
          std::chrono::steady_clock::now() - since >= interval_.time;

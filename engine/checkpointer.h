@@ -30,11 +30,12 @@ class Checkpointer {
 
  private:
   void run();
-  bool is_due(Lsn last, std::chrono::steady_clock::time_point since) const;
+  bool is_due(std::chrono::steady_clock::time_point since) const;
 
   const Interval interval_;
   const std::function<Lsn()> reserved_;
   const std::function<void()> checkpoint_;
+  Lsn last_;  // the log's end at the last checkpoint, at first where it was before the thread began; the thread's
   std::mutex mutex_;
   std::condition_variable stops_;
   bool stopped_ = false;  // under mutex_

@@ -14,8 +14,12 @@ namespace muster {
 
 namespace fs = std::filesystem;
 
+fs::path tree_path(const fs::path& database, TableId id) {
+  return database / fmt::format("{}{}", id, kTreeSuffix);
+}
+
 fs::path LsmTables::path_of(TableId id) const {
-  return directory_ / fmt::format("{}.lsm", id);
+  return tree_path(directory_, id);
 }
 
 std::unique_ptr<Table> LsmTables::open(TableId id, Lsn redo_from, bool was_clean) {

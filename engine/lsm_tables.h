@@ -4,11 +4,16 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string_view>
 
 #include "engine/index/table.h"
 #include "engine/lsm/lsm_table.h"
 
 namespace muster {
+
+/// Of a tree's directory in a database's.
+inline constexpr std::string_view kTreeSuffix = ".lsm";
+std::filesystem::path tree_path(const std::filesystem::path& database, TableId id);
 
 /// What the LSM trees of a database share, and what is done to all of them. The tables belong to the database's Tables, which
 /// goes first. Thread-safe, except that opening and stop() stand alone.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/error.h"
+#include "engine/lsm_tables.h"
 #include "engine/storage/table_space.h"
 
 namespace muster {
@@ -18,7 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kSuffix = ".table";
-constexpr std::string_view kTreeSuffix = ".lsm";   // of a directory (lsm_tables.h)
 constexpr std::string_view kReplacement = ".new";  // of replace_file()
 constexpr std::array<std::string_view, 5> kOtherFiles = {"lock", "master", "catalogue", "doublewrite",
                                                          "high_water"};

@@ -20,7 +20,7 @@ constexpr std::uint32_t kWorkers = 4;            // that share the outstanding r
 constexpr std::int64_t kRegisteredMax = 1024;    // workers
 constexpr std::int64_t kOutstandingMax = 16384;  // records
 constexpr std::uint32_t kHopStretch = 1 << 20;   // bytes
-constexpr std::size_t kEvicting = 8 << 20;       // bytes: more than a core's own caches have
+constexpr std::size_t kEvictingBytes = 8 << 20;  // bytes: more than a core's own caches have
 
 struct WouldWait : std::runtime_error {
   WouldWait() : std::runtime_error("so many records cannot be outstanding: it would wait") {}
@@ -48,12 +48,12 @@ struct AlonePlatform : NativePlatform {
 
 template <class A>
 void append(A& log, WorkerId worker, std::uint32_t bytes = kRecord) {
-  log.publish(worker, log.reserve(worker, bytes));  // nobody reads what is in it
+  log.publish(worker, log.reserve(worker, bytes));  // its bytes do not matter
 }
 
-/// Calls `f`; where that would wait, the benchmark says so and has no figure.
+/// Calls f(). If that would wait, skips the benchmark and says why.
 template <class F>
-void alone(benchmark::State& state, F f) {
+void skip_if_it_waits(benchmark::State& state, F f) {
   try {
     f();
   } catch (const WouldWait& wait) {
@@ -65,7 +65,7 @@ void alone(benchmark::State& state, F f) {
 /// is in it; that is all that the figure of `null` is.
 template <class A, class Prepare>
 void advance(benchmark::State& state, A& log, Prepare prepare) {
-  alone(state, [&] {
+  skip_if_it_waits(state, [&] {
     for ([[maybe_unused]] auto _ : state) {
       prepare();
       const auto start = std::chrono::steady_clock::now();
@@ -77,18 +77,18 @@ void advance(benchmark::State& state, A& log, Prepare prepare) {
   });
 }
 
-/// What a drainer meets that has done something else: its caches hold other bytes.
+/// Fills a core's caches with other bytes, as a drainer finds them that has done something else meanwhile.
 class Evictor {
  public:
   void evict() {
     std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < bytes_.size(); i += kLine) sum += bytes_[i]++;
+    for (std::size_t i = 0; i < bytes_.size(); i += kLineBytes) sum += bytes_[i]++;
     benchmark::DoNotOptimize(sum);
   }
 
  private:
-  static constexpr std::size_t kLine = 64;  // bytes, or less than a line
-  std::vector<unsigned char> bytes_ = std::vector<unsigned char>(kEvicting);
+  static constexpr std::size_t kLineBytes = 64;  // the smallest line of the processors that this runs on
+  std::vector<unsigned char> bytes_ = std::vector<unsigned char>(kEvictingBytes);
 };
 
 /// Against the workers that are attached, of which two, the first and the last, have published a record each since the
@@ -102,9 +102,9 @@ void registered(benchmark::State& state, Before before) {
     append(*log, 0);
     if (count > 1) append(*log, count - 1);
   };
-  alone(state, [&] {
+  skip_if_it_waits(state, [&] {
     for (std::uint32_t i = 0; i < count; ++i) append(*log, log->attach());  // all have been busy once
-    // A drainer that has run for a while knows who stands still.
+    // A drainer that has run for a while knows which workers stand still.
     for (std::uint32_t i = 0; i < 3 * NativePlatform::kAdvancesARound; ++i) {
       append_two();
       log->recycle(log->advance());

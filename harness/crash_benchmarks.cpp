@@ -1,7 +1,6 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 #include "engine/database.h"
 #include "harness/benchmark_threads.h"
 #include "harness/benchmarks.h"
+#include "harness/doomed_process.h"
 #include "harness/run_directory.h"
 
 // What a crash costs: clients run transactions at a fixed rate, each on a record of its own, which counts them. Then the
@@ -125,17 +125,7 @@ void run_client(Database& database, TableId table, CommitPolicy policy, std::uin
 
 void kill_at_work(const Setting& setting, const std::filesystem::path& directory, Shared& shared,
                   std::chrono::milliseconds time) {
-  const pid_t process = fork();
-  if (process < 0) throw std::system_error(errno, std::generic_category(), "fork");
-  if (process == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    try {
-      run_clients(setting, directory, shared);
-    } catch (const std::exception& error) {
-      fmt::print(stderr, "crash: {}\n", error.what());
-      _exit(1);
-    }
-  }
+  const pid_t process = start_doomed("crash", [&] { run_clients(setting, directory, shared); });
   int status = 0;
   while (!shared.loaded.load(std::memory_order_relaxed)) {
     if (waitpid(process, &status, WNOHANG) != 0) throw std::runtime_error("the database was not loaded");

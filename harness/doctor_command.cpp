@@ -16,7 +16,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// Either will do: what a log buffer takes that would take an asymmetric barrier.
+/// Always good: algorithms with an asymmetric barrier run with either.
 Point barrier_point() {
   return good("asymmetric barrier", AsymmetricBarrier::has_membarrier()
                                         ? "membarrier"

@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "engine/error.h"
+#include "engine/io/file.h"
 #include "engine/lsm/levels.h"
 #include "engine/lsm/tree_check.h"
 #include "harness/commands.h"
@@ -14,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kKeyBytesShown = 64;
+constexpr std::size_t kKeyBytesDumped = 64;
 constexpr std::size_t kWholeKey = ~std::size_t{0};
 
 /// Prints one dump; counts what it had to leave out.
@@ -54,7 +55,7 @@ class Dump {
     } catch (const DamageError& error) {
       damaged(error.what());
     } catch (const std::system_error& error) {
-      if (error.code() != std::errc::no_such_file_or_directory) throw;
+      if (!is_missing(error.code())) throw;
       return false;
     }
     return true;
@@ -101,7 +102,7 @@ class Dump {
   static std::string content_of(const T& table) {
     return fmt::format("{} entries, {} of them tombstones, LSN {} to {}, keys {} to {}", table.entries,
                        table.tombstones, table.least_lsn, table.greatest_lsn,
-                       readable(table.smallest, kKeyBytesShown), readable(table.largest, kKeyBytesShown));
+                       readable(table.smallest, kKeyBytesDumped), readable(table.largest, kKeyBytesDumped));
   }
 
   void properties(const fs::path& path, const lsm::TableProperties& table) {
@@ -137,7 +138,7 @@ void dump_file(const fs::path& path, Dump& dump) {
   if (!number) {
     throw ConfigError("DIR", path.string(), "want a table file that is called by its number, as 000001.sst");
   }
-  dump.table(path, *number);
+  if (!dump.table(path, *number)) throw ConfigError("DIR", path.string(), "want a file that is there");
 }
 
 }  // namespace

@@ -7,13 +7,12 @@
 
 #include "engine/catalogue.h"
 #include "engine/error.h"
+#include "engine/lsm_tables.h"
 
 namespace muster {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::string_view kTreeSuffix = ".lsm";
 
 bool is_tree(const fs::path& directory) {
   return directory.filename().string().ends_with(kTreeSuffix) || fs::exists(directory / "MANIFEST");
@@ -24,7 +23,7 @@ std::vector<TreePlace> trees_in(const Catalogue& catalogue, const fs::path& data
   std::vector<TreePlace> trees;
   for (const Catalogue::Table& table : catalogue.tables()) {
     if (table.kind == TableKind::lsm) {
-      trees.push_back({database / fmt::format("{}{}", table.id, kTreeSuffix), table.name});
+      trees.push_back({tree_path(database, table.id), table.name});
     }
   }
   return trees;

@@ -1,18 +1,21 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <stdexcept>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "engine/database.h"
 #include "harness/benchmark_threads.h"
 #include "harness/benchmarks.h"
+#include "harness/doomed_process.h"
 #include "harness/run_directory.h"
 #include "workloads/random.h"
 #include "workloads/ycsb_value.h"
@@ -83,17 +86,7 @@ void update(Database& database, TableId table, Session& session, std::uint64_t l
 void kill_behind_updates(const std::filesystem::path& directory, TableKind kind, std::uint64_t log_bytes) {
   std::array<int, 2> ready{};
   if (pipe(ready.data()) != 0) throw std::system_error(errno, std::generic_category(), "pipe");
-  const pid_t process = fork();
-  if (process < 0) throw std::system_error(errno, std::generic_category(), "fork");
-  if (process == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    try {
-      work(directory, kind, log_bytes, ready[1]);
-    } catch (const std::exception& error) {
-      fmt::print(stderr, "restart: {}\n", error.what());
-      _exit(1);
-    }
-  }
+  const pid_t process = start_doomed("restart", [&] { work(directory, kind, log_bytes, ready[1]); });
   close(ready[1]);
   char byte = 0;
   const bool is_ready = read(ready[0], &byte, 1) == 1;

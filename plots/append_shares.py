@@ -41,11 +41,11 @@ def draw_panel(axes, of_panel, algorithms, sizes, known):
 CONTROLS = {
     "bound": (
         "Bound (fetch-add and copy, no tracking)",
-        "Bound's own tell how far the machine is to be trusted. It is no bound to who takes space without a fetch-add a record.",
+        "Bound's own tell how far the machine is to be trusted. Algorithms that take space without a fetch-add a record may exceed it.",
     ),
     "copy": (
         "Copy (each worker into slices of its own, which go round the ring; nothing is shared)",
-        "Copy is the limit of copying; Copy and count adds a counter that nobody waits for, Copy side by side puts the workers' "
+        "Copy is the limit of copying; Copy and count adds a counter, whose value no worker waits for, Copy side by side puts the workers' "
         "records next to each other and counts nothing, and Bound does both: what it loses to each is what the other one costs.",
     ),
 }

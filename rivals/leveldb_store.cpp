@@ -37,7 +37,7 @@ class LeveldbClient final : public Client {
     const std::unique_ptr<leveldb::Iterator> at(store_.NewIterator({}));
     std::size_t seen = 0;
     for (at->Seek(slice_of(from)); at->Valid() && seen < count; at->Next()) {
-      if (at->key().empty() && at->value().empty()) throw std::runtime_error("LevelDB: an empty record");
+      if (at->key().size() + at->value().size() == 0) throw std::runtime_error("LevelDB: an empty record");
       ++seen;
     }
     want(at->status());

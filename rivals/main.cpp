@@ -36,7 +36,6 @@ std::uint64_t greatest_memory() {
 
 nlohmann::json measure(const std::string& system, const std::vector<std::string>& phases,
                        const StoreOptions& store_options, const PhaseOptions& options) {
-  std::filesystem::remove_all(store_options.directory);
   const std::unique_ptr<Store> store = systems().at(system)(store_options);
   nlohmann::json result{{"system", system},
                         {"threads", store_options.threads},
@@ -68,7 +67,7 @@ int main(int argc, char** argv) {
   app.add_option("system", system, "of --list")->check(CLI::IsMember(systems()));
   app.add_option("phase", phases, "load, write, overwrite, settle, warm, read, scan; one after the other")
       ->check([](const std::string& name) { return Phases::knows(name) ? "" : "no such phase: " + name; });
-  app.add_option("--directory", store.directory, "of the data; what is there is removed");
+  app.add_option("--directory", store.directory, "of the data; empty, or not there yet");
   app.add_option("--threads", store.threads, "clients")->check(CLI::Range(1, 256));
   app.add_option("--records", options.records, "that load and write put in")->check(CLI::PositiveNumber);
   app.add_option("--seconds", options.seconds, "of each other phase")->check(CLI::PositiveNumber);
@@ -84,6 +83,9 @@ int main(int argc, char** argv) {
     }
     if (system.empty() || phases.empty() || store.directory.empty())
       throw CLI::ValidationError("want a system, phases and --directory");
+    if (std::filesystem::exists(store.directory) && !std::filesystem::is_empty(store.directory))
+      throw CLI::ValidationError("--directory = " + store.directory.string() +
+                                 ": want one that is empty or not there");
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
     fmt::print(stderr, "muster_rivals: {}\n", error.what());

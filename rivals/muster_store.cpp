@@ -25,8 +25,8 @@ class MusterClient final : public Client {
       Status status = session_->insert(table_, key, value);
       if (status == Status::already_exists) status = session_->update(table_, key, value);
       if (status == Status::ok) {
-        session_->commit();
-        return;
+        if (session_->commit()) return;
+        continue;  // rolled back: once more
       }
       want(status == Status::deadlock || status == Status::conflict, "put: refused");
     }
@@ -36,13 +36,17 @@ class MusterClient final : public Client {
     session_->begin_read_only();
     const Status status = session_->read(table_, key, value);
     session_->commit();
+    want(status == Status::ok || status == Status::not_found, "get: refused");
     return status == Status::ok;
   }
 
   std::size_t scan(Bytes from, std::size_t count) override {
     std::size_t seen = 0;
     session_->begin_read_only();
-    const Status status = session_->scan(table_, from, [&](Bytes, Bytes) { return ++seen < count; });
+    const Status status = session_->scan(table_, from, [&](Bytes key, Bytes value) {
+      want(key.size() + value.size() > 0, "scan: an empty record");
+      return ++seen < count;
+    });
     want(status == Status::ok, "scan: refused");
     session_->commit();
     return seen;

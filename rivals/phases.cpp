@@ -103,13 +103,13 @@ Bytes Phases::some_value(Worker& worker) const {
 }
 
 void Phases::fill(Worker& worker) {
-  std::uint64_t& filled = filled_[worker.number];
-  for (filled = 0;; ++filled) {
+  std::uint64_t filled = 0;
+  for (;; ++filled) {
     const std::uint64_t number = worker.number + threads_ * filled;
     if (number >= options_.records || is_over()) break;
     worker.client.put(key_of(number), some_value(worker));
   }
-  worker.operations = filled;
+  filled_[worker.number] = worker.operations = filled;
 }
 
 void Phases::overwrite(Worker& worker) {
@@ -145,6 +145,7 @@ std::pair<std::uint64_t, double> Phases::in_all_threads(Work work) {
   std::uint32_t running = threads_;
   std::exception_ptr failure;
   std::uint64_t operations = 0;
+  const std::uint64_t stream = ++phases_run_;
   const Clock::time_point begin = Clock::now();
   std::vector<std::jthread> threads;
   for (std::uint32_t number = 0; number < threads_; ++number) {
@@ -153,7 +154,7 @@ std::pair<std::uint64_t, double> Phases::in_all_threads(Work work) {
       std::uint64_t done = 0;
       try {
         const std::unique_ptr<Client> client = store_.client();
-        Worker worker{.number = number, .client = *client, .random = Random(number, filled_[0]), .found = {}};
+        Worker worker{.number = number, .client = *client, .random = Random(number, stream), .found = {}};
         (this->*work)(worker);
         done = worker.operations;
       } catch (...) {

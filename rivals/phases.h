@@ -67,7 +67,8 @@ class Phases {
   const bool sync_;
   const PhaseOptions options_;
   const std::vector<std::byte> noise_;  // values are pieces of it: no codec makes them smaller
-  std::vector<std::uint64_t> filled_;   // records that each thread has put in; its own meanwhile
+  std::vector<std::uint64_t> filled_;   // records of each thread; it writes its own at the end of fill()
+  std::uint64_t phases_run_ = 0;        // each phase draws other keys
   bool is_ordered_ = false;
   bool is_timed_ = false;
   std::atomic<bool> over_{false};

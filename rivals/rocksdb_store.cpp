@@ -58,7 +58,7 @@ class RocksdbClient final : public Client {
     const std::unique_ptr<rocksdb::Iterator> at(store_.NewIterator(reading_));
     std::size_t seen = 0;
     for (at->Seek(slice_of(from)); at->Valid() && seen < count; at->Next()) {
-      if (at->key().empty() && at->value().empty()) throw std::runtime_error("RocksDB: an empty record");
+      if (at->key().size() + at->value().size() == 0) throw std::runtime_error("RocksDB: an empty record");
       ++seen;
     }
     want(at->status());

@@ -15,7 +15,7 @@ namespace muster::rivals {
 
 /// What all systems are asked for. What a system has no word for it says in Store::settings().
 struct StoreOptions {
-  std::filesystem::path directory;  ///< made anew, and empty
+  std::filesystem::path directory;  ///< empty, or not there yet
   std::size_t memtable_bytes = std::size_t{64} << 20;
   std::size_t cache_bytes = std::size_t{64} << 20;  ///< of decompressed blocks
   std::uint32_t bloom_bits = 10;                    ///< a key; 0: no filters

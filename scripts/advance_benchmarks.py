@@ -4,7 +4,7 @@
 registered        against the workers that are attached, of which two have published a record each since the last one
 registered_cold   the same, where the caches hold something else
 outstanding       against the records that four workers have published since the last one, also per record: all behind
-                  one that is published last. Who publishes in turn, or under a lock, has none and is left out
+                  one that is published last. Algorithms that publish in turn, or under a lock, have none and are left out
 
 One thread does everything, so that no cache line has to come from another processing unit. A figure is the median
 over interleaved repetitions less that of `null`, which is what the clock costs. Needs scripts/setup.

@@ -27,7 +27,7 @@ YcsbKey key_of(std::uint32_t worker) {
   return ycsb_key(worker * kRecordsOfWorker + kMiddle);
 }
 
-struct WorkerResult {
+struct CommitsOfWorker {
   std::uint64_t committed = 0;  // in all repetitions
   TransactionCounts measured{};
   WaitCounters waits{};
@@ -47,7 +47,7 @@ class CommitWorker {
         value_(value_bytes),
         result_{.committed = committed} {}
 
-  WorkerResult run(const RunControl& control, WorkerProgress& progress) {
+  CommitsOfWorker run(const RunControl& control, WorkerProgress& progress) {
     MeasuredWaits waits;
     Phase seen = Phase::warm_up;
     std::uint64_t done = 0;
@@ -101,7 +101,7 @@ class CommitWorker {
   const std::uint32_t worker_;
   const YcsbKey key_;
   std::vector<std::byte> value_;
-  WorkerResult result_;
+  CommitsOfWorker result_;
 };
 
 class Commit final : public Workload {
@@ -150,7 +150,7 @@ class Commit final : public Workload {
   RepetitionReport finish() override {
     RepetitionReport report;
     report.transactions.emplace();
-    for (const WorkerResult& worker : results_) {
+    for (const CommitsOfWorker& worker : results_) {
       *report.transactions += worker.measured;
       add(report.waits, worker.waits);
     }
@@ -206,7 +206,7 @@ class Commit final : public Workload {
   std::unique_ptr<Database> database_;
   TableId table_ = 0;
 
-  std::vector<WorkerResult> results_;  // each written once a repetition, by its worker, when it leaves
+  std::vector<CommitsOfWorker> results_;  // each written once a repetition, by its worker, when it leaves
   EngineMeasurement measurement_;
 };
 

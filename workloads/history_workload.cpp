@@ -56,7 +56,7 @@ struct Log {
   }
 };
 
-struct WorkerResult {
+struct HistoryOfWorker {
   TransactionCounts measured;
   WaitCounters waits;
   Log log;
@@ -90,7 +90,7 @@ class Worker {
   Worker(Shared& shared, Session& session, TimedTransactions& transactions, const Random& random)
       : shared_(shared), session_(session), transactions_(transactions), random_(random) {}
 
-  WorkerResult run(const RunControl& control, WorkerProgress& progress) {
+  HistoryOfWorker run(const RunControl& control, WorkerProgress& progress) {
     MeasuredWaits waits;
     Phase seen = Phase::warm_up;
     std::uint64_t done = 0, user_bytes = 0;
@@ -197,11 +197,11 @@ class Worker {
   std::vector<std::byte> value_;
   std::vector<Number> numbers_;
   std::uint64_t changed_bytes_ = 0;  // keys and values, by this transaction
-  WorkerResult result_;
+  HistoryOfWorker result_;
 };
 
 /// The workers' transactions as one history, in the order of their begins.
-history::History together(const std::vector<WorkerResult>& workers, Model model,
+history::History together(const std::vector<HistoryOfWorker>& workers, Model model,
                           std::uint32_t first_process) {
   struct Place {
     std::uint64_t invoked;
@@ -262,7 +262,7 @@ class HistoryWorkload final : public Workload {
 
   void prepare() override {
     shared_.emplace(options_, table_, repetition_);
-    results_ = std::vector<WorkerResult>(run_.threads);
+    results_ = std::vector<HistoryOfWorker>(run_.threads);
     measurement_.begin();
   }
 
@@ -279,14 +279,14 @@ class HistoryWorkload final : public Workload {
   RepetitionReport finish() override {
     RepetitionReport report;
     report.transactions.emplace();
-    for (const WorkerResult& worker : results_) {
+    for (const HistoryOfWorker& worker : results_) {
       *report.transactions += worker.measured;
       add(report.waits, worker.waits);
     }
     measurement_.add_to(report);
     const auto first_process = static_cast<std::uint32_t>(repetition_ * run_.threads);
     const history::History all = together(results_, options_.model, first_process);
-    results_ = std::vector<WorkerResult>(run_.threads);
+    results_ = std::vector<HistoryOfWorker>(run_.threads);
     keep(all);
     verify(all);
     ++repetition_;
@@ -339,8 +339,8 @@ class HistoryWorkload final : public Workload {
   std::optional<Shared> shared_;   // of a repetition
   std::uint64_t events_kept_ = 0;  // in the file
   std::uint64_t repetition_ = 0;
-  std::vector<WorkerResult> results_;  // each written once a repetition, by its worker, when it leaves
-  std::uint64_t transactions_ = 0;     // committed, in all repetitions
+  std::vector<HistoryOfWorker> results_;  // each written once a repetition, by its worker, when it leaves
+  std::uint64_t transactions_ = 0;        // committed, in all repetitions
   EngineMeasurement measurement_;
 };
 

@@ -3,13 +3,13 @@
 namespace muster {
 namespace {
 
-using Counter = WaitCounters::Counter;
+using WaitCounter = WaitCounters::Counter;
 
-Counter difference(const Counter& after, const Counter& before) {
+WaitCounter difference(const WaitCounter& after, const WaitCounter& before) {
   return {after.count - before.count, after.ns - before.ns};
 }
 
-void add(Counter& total, const Counter& more) {
+void add(WaitCounter& total, const WaitCounter& more) {
   total.count += more.count;
   total.ns += more.ns;
 }

@@ -118,7 +118,7 @@ struct StorageReport {
   std::uint64_t user_bytes = 0;          ///< keys and values of changes that were committed
   std::uint64_t log_bytes = 0;           ///< written to the log's device
   std::uint64_t page_bytes = 0;          ///< pages of B+ trees, written to their places
-  std::uint64_t double_write_bytes = 0;  ///< their copies, and blocks that say whose they are
+  std::uint64_t double_write_bytes = 0;  ///< copies of those pages, and blocks that list them
   std::uint64_t flush_bytes = 0;         ///< of LSM trees: memtables that became files
   std::uint64_t compaction_bytes = 0;    ///< of LSM trees
   std::uint64_t file_bytes = 0;          ///< of the tables' files, at the last edge

@@ -32,7 +32,7 @@ class YcsbValue {
   void write(std::uint64_t key, std::uint64_t stamp, std::span<std::byte> into) const;
   /// The stamp of a whole value of this key; nothing where it is anything else.
   std::optional<std::uint64_t> stamp(std::uint64_t key, Bytes value) const;
-  /// What the value says of whose it is; nothing where it is too short for that.
+  /// The number of the record that the value names; nothing where the value is too short.
   static std::optional<std::uint64_t> number(Bytes value);
   std::uint32_t bytes() const { return bytes_; }
 

@@ -19,9 +19,13 @@ class ChangeLog {
   /// Whether the tree may insert a new key below `successor`. That is the next key, of a record or a ghost; null: the new key
   /// is above all others. After false, BTree::insert() returns Status::conflict. May block for no longer than a spin latch does.
   virtual bool may_insert(TableId /*table*/, Bytes /*key*/, const Bytes* /*successor*/) { return true; }
-  /// Whether may_insert() would look at the successor now. While it would not, a table that pays for finding one need not ask. It
-  /// has announced the key before, for scans (engine/lsm/pending_insertions.h). A class that overrides one overrides both.
+  /// Whether may_insert() would look at the successor now. If not, a table need not find one. The table has announced the key
+  /// before it asks (engine/lsm/pending_insertions.h). A class that overrides one of the two overrides both.
   virtual bool guards_gaps(TableId /*table*/) const { return false; }
+
+  /// Whether the changes take back others. A table that has no room takes them all the same: a transaction that cannot be rolled
+  /// back ends the engine.
+  virtual bool is_rollback() const { return false; }
 
   /// Whether the ghost of this record may go: no transaction can bring it back or still has to meet its lock.
   /// It may block for no longer than a spin latch does.

@@ -9,9 +9,9 @@
 #include <cstring>
 #include <new>
 #include <optional>
-#include <system_error>
 #include <utility>
 
+#include "engine/io/file.h"
 #include "engine/io/file_observer.h"
 
 namespace muster {
@@ -21,10 +21,6 @@ constexpr unsigned kQueueDepth = 4;
 // What a completion belongs to; indices of the results.
 constexpr std::uint64_t kWrite = 0;
 constexpr std::uint64_t kSync = 1;
-
-[[noreturn]] void fail(const char* operation, const std::filesystem::path& path, int error) {
-  throw std::system_error(error, std::generic_category(), std::string(operation) + " " + path.string());
-}
 
 }  // namespace
 
@@ -38,7 +34,7 @@ DirectLogDevice::DirectLogDevice(File lock, Lsn start, std::uint64_t segment_byt
       ring_(std::make_unique<io_uring>()) {
   if (!staging_) throw std::bad_alloc();
   const int error = io_uring_queue_init(kQueueDepth, ring_.get(), 0);
-  if (error < 0) fail("io_uring_queue_init for", segments_.directory(), -error);
+  if (error < 0) throw_file_error("io_uring_queue_init for", segments_.directory(), -error);
 }
 
 DirectLogDevice::~DirectLogDevice() {
@@ -126,20 +122,20 @@ std::size_t DirectLogDevice::submit(std::size_t done, std::size_t blocks, bool a
   const std::int64_t written = write ? write->conclude(results[kWrite]) : 0;
   const std::int64_t synced = sync ? sync->conclude(results[kSync]) : 0;
   if (written == -EINTR) return 0;
-  if (written < 0) fail("write", file.path(), static_cast<int>(-written));
+  if (written < 0) throw_file_error("write", file.path(), static_cast<int>(-written));
   const std::size_t whole =
       static_cast<std::size_t>(written) / kBlock * kBlock;  // a direct write begins at a block
   if (done + whole < blocks) {
-    if (write && whole == 0) fail("write", file.path(), EIO);  // the device does not get on
+    if (write && whole == 0) throw_file_error("write", file.path(), EIO);  // the device does not get on
     return whole;
   }
-  if (synced < 0) fail("fdatasync", file.path(), static_cast<int>(-synced));
+  if (synced < 0) throw_file_error("fdatasync", file.path(), static_cast<int>(-synced));
   return whole;
 }
 
 io_uring_sqe* DirectLogDevice::next_entry() {
   io_uring_sqe* entry = io_uring_get_sqe(ring_.get());
-  if (entry == nullptr) fail("io_uring_get_sqe for", segments_.file().path(), EAGAIN);
+  if (entry == nullptr) throw_file_error("io_uring_get_sqe for", segments_.file().path(), EAGAIN);
   return entry;
 }
 
@@ -152,7 +148,7 @@ DirectLogDevice::Results DirectLogDevice::complete(unsigned entries) {
     submitted = io_uring_submit_and_wait(ring_.get(), entries);
   } while (submitted == -EINTR);
   if (submitted != static_cast<int>(entries)) {
-    fail("io_uring_submit for", segments_.file().path(), submitted < 0 ? -submitted : EAGAIN);
+    throw_file_error("io_uring_submit for", segments_.file().path(), submitted < 0 ? -submitted : EAGAIN);
   }
   for (unsigned i = 0; i < entries; ++i) {
     io_uring_cqe* completion = nullptr;
@@ -160,7 +156,7 @@ DirectLogDevice::Results DirectLogDevice::complete(unsigned entries) {
     do {
       error = io_uring_wait_cqe(ring_.get(), &completion);
     } while (error == -EINTR);
-    if (error < 0) fail("io_uring_wait_cqe for", segments_.file().path(), -error);
+    if (error < 0) throw_file_error("io_uring_wait_cqe for", segments_.file().path(), -error);
     results[io_uring_cqe_get_data64(completion)] = completion->res;
     io_uring_cqe_seen(ring_.get(), completion);
   }

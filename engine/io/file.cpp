@@ -19,11 +19,11 @@ namespace {
 
 using Kind = FileOperation::Kind;
 
-[[noreturn]] void fail(std::string_view operation, const std::filesystem::path& path, int error) {
+}  // namespace
+
+void throw_file_error(std::string_view operation, const std::filesystem::path& path, int error) {
   throw std::system_error(error, std::generic_category(), std::string(operation) + " " + path.string());
 }
-
-}  // namespace
 
 File File::open(const std::filesystem::path& path, int flags) {
   const FileOperation operation{.kind = Kind::open, .path = path, .flags = flags};
@@ -31,7 +31,7 @@ File File::open(const std::filesystem::path& path, int flags) {
   do {
     result = observed(operation, [&](std::size_t) { return ::open(path.c_str(), flags | O_CLOEXEC, 0644); });
   } while (result == -EINTR);
-  if (result < 0) fail("open", path, static_cast<int>(-result));
+  if (result < 0) throw_file_error("open", path, static_cast<int>(-result));
   File file;
   file.fd_ = static_cast<int>(result);
   file.path_ = path;
@@ -62,7 +62,7 @@ std::size_t File::read_at(std::uint64_t offset, std::span<std::byte> into) const
       return ::pread(fd_, into.data() + done, bytes, static_cast<off_t>(offset + done));
     });
     if (n == -EINTR) continue;
-    if (n < 0) fail("read", path_, static_cast<int>(-n));
+    if (n < 0) throw_file_error("read", path_, static_cast<int>(-n));
     if (n == 0) break;
     done += static_cast<std::size_t>(n);
   }
@@ -82,8 +82,8 @@ void File::write_at(std::uint64_t offset, std::span<const std::byte> from) {
       return ::pwrite(fd_, from.data() + done, bytes, static_cast<off_t>(offset + done));
     });
     if (n == -EINTR) continue;
-    if (n < 0) fail("write", path_, static_cast<int>(-n));
-    if (n == 0) fail("write", path_, EIO);
+    if (n < 0) throw_file_error("write", path_, static_cast<int>(-n));
+    if (n == 0) throw_file_error("write", path_, EIO);
     done += static_cast<std::size_t>(n);
   }
 }
@@ -94,10 +94,10 @@ std::string File::read_to_end(std::size_t most) const {
   for (;;) {
     const ssize_t n = ::read(fd_, some.data(), some.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("read", path_, errno);
+    if (n < 0) throw_file_error("read", path_, errno);
     if (n == 0) return text;
     text.append(some.data(), static_cast<std::size_t>(n));
-    if (text.size() > most) fail("read", path_, EFBIG);
+    if (text.size() > most) throw_file_error("read", path_, EFBIG);
   }
 }
 
@@ -105,7 +105,7 @@ void File::append(std::span<const std::byte> from) {
   while (!from.empty()) {
     const ssize_t n = ::write(fd_, from.data(), from.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("write", path_, errno);
+    if (n < 0) throw_file_error("write", path_, errno);
     from = from.subspan(static_cast<std::size_t>(n));
   }
 }
@@ -113,7 +113,7 @@ void File::append(std::span<const std::byte> from) {
 void File::sync_data() {
   const FileOperation operation{.kind = Kind::sync, .path = path_, .descriptor = fd_};
   const std::int64_t result = observed(operation, [&](std::size_t) { return ::fdatasync(fd_); });
-  if (result < 0) fail("fdatasync", path_, static_cast<int>(-result));
+  if (result < 0) throw_file_error("fdatasync", path_, static_cast<int>(-result));
 }
 
 void File::preallocate(std::uint64_t size) {
@@ -125,14 +125,14 @@ void File::preallocate(std::uint64_t size) {
       return errno == 0 ? 0 : -1;
     });
   } while (result == -EINTR);
-  if (result < 0) fail("fallocate", path_, static_cast<int>(-result));
+  if (result < 0) throw_file_error("fallocate", path_, static_cast<int>(-result));
 }
 
 void File::truncate(std::uint64_t size) {
   const FileOperation operation{.kind = Kind::truncate, .path = path_, .descriptor = fd_, .size = size};
   const std::int64_t result =
       observed(operation, [&](std::size_t) { return ::ftruncate(fd_, static_cast<off_t>(size)); });
-  if (result < 0) fail("truncate", path_, static_cast<int>(-result));
+  if (result < 0) throw_file_error("truncate", path_, static_cast<int>(-result));
 }
 
 void File::forget_cached() const {
@@ -141,7 +141,7 @@ void File::forget_cached() const {
     errno = ::posix_fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED);
     return errno == 0 ? 0 : -1;
   });
-  if (result < 0) fail("fadvise", path_, static_cast<int>(-result));
+  if (result < 0) throw_file_error("fadvise", path_, static_cast<int>(-result));
 }
 
 void File::will_need(std::uint64_t offset, std::uint64_t size) const noexcept {
@@ -151,13 +151,13 @@ void File::will_need(std::uint64_t offset, std::uint64_t size) const noexcept {
 
 std::uint64_t File::size() const {
   struct stat status {};
-  if (::fstat(fd_, &status) != 0) fail("stat", path_, errno);
+  if (::fstat(fd_, &status) != 0) throw_file_error("stat", path_, errno);
   return static_cast<std::uint64_t>(status.st_size);
 }
 
 bool File::try_lock() {
   if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) return true;
-  if (errno != EWOULDBLOCK) fail("lock", path_, errno);
+  if (errno != EWOULDBLOCK) throw_file_error("lock", path_, errno);
   return false;
 }
 
@@ -168,7 +168,7 @@ void make_directories(const std::filesystem::path& directory) {
   const std::int64_t result =
       observed(operation, [&](std::size_t) { return ::mkdir(directory.c_str(), 0777); });
   if (result < 0 && !(result == -EEXIST && std::filesystem::is_directory(directory))) {  // another was faster
-    fail("create the directory", directory, static_cast<int>(-result));
+    throw_file_error("create the directory", directory, static_cast<int>(-result));
   }
   sync_directory(directory.parent_path());
 }
@@ -176,7 +176,7 @@ void make_directories(const std::filesystem::path& directory) {
 void remove_file(const std::filesystem::path& path) {
   const FileOperation operation{.kind = Kind::remove, .path = path};
   const std::int64_t result = observed(operation, [&](std::size_t) { return ::unlink(path.c_str()); });
-  if (result < 0 && result != -ENOENT) fail("remove", path, static_cast<int>(-result));
+  if (result < 0 && result != -ENOENT) throw_file_error("remove", path, static_cast<int>(-result));
 }
 
 void remove_tree(const std::filesystem::path& path) {
@@ -191,7 +191,15 @@ void rename_file(const std::filesystem::path& from, const std::filesystem::path&
   const FileOperation operation{.kind = Kind::rename, .path = from, .target = &to};
   const std::int64_t result =
       observed(operation, [&](std::size_t) { return std::rename(from.c_str(), to.c_str()); });
-  if (result < 0) fail("rename", from, static_cast<int>(-result));
+  if (result < 0) throw_file_error("rename", from, static_cast<int>(-result));
+}
+
+bool is_lack_of_room(const std::error_code& code) {
+  return code.value() == ENOSPC || code.value() == EDQUOT || code.value() == EFBIG;
+}
+
+bool is_missing(const std::error_code& code) {
+  return code == std::errc::no_such_file_or_directory;
 }
 
 void sync_directory(const std::filesystem::path& directory) {
@@ -200,7 +208,7 @@ void sync_directory(const std::filesystem::path& directory) {
   const FileOperation operation{
       .kind = Kind::sync_directory, .path = path, .descriptor = handle.descriptor()};
   const std::int64_t result = observed(operation, [&](std::size_t) { return ::fsync(handle.descriptor()); });
-  if (result < 0) fail("fsync", directory, static_cast<int>(-result));
+  if (result < 0) throw_file_error("fsync", directory, static_cast<int>(-result));
 }
 
 void remove_leftover(const std::filesystem::path& path) noexcept {

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 namespace muster {
 
@@ -55,6 +56,13 @@ class File {
   int fd_ = -1;
   std::filesystem::path path_;
 };
+
+/// Throws std::system_error, which names the operation and the path. `error` is an errno.
+[[noreturn]] void throw_file_error(std::string_view operation, const std::filesystem::path& path, int error);
+/// No room on the disk, in a quota, or below the limit of a file's size: there may be room later.
+bool is_lack_of_room(const std::error_code& code);
+/// There is no such file or directory.
+bool is_missing(const std::error_code& code);
 
 /// Creates what is missing of `directory` and of those that it lies in. Their names are durable when it returns.
 void make_directories(const std::filesystem::path& directory);

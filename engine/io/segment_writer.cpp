@@ -11,11 +11,6 @@ namespace {
 
 constexpr std::uint64_t kFirstBytesLeast = std::uint64_t{64} << 10;
 
-/// Not for ever: somebody may make room. An I/O error is never tried again.
-bool is_lack_of_room(const std::error_code& code) {
-  return code.value() == ENOSPC || code.value() == EDQUOT || code.value() == EFBIG;
-}
-
 }  // namespace
 
 SegmentWriter::SegmentWriter(File lock, Lsn start, std::uint64_t segment_bytes, int flags)

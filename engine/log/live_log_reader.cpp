@@ -6,16 +6,13 @@
 #include <system_error>
 
 #include "engine/error.h"
+#include "engine/io/file.h"
 
 namespace muster {
 namespace {
 
 /// Each attempt fails only because the directory has changed since the one before.
 constexpr int kListingsMax = 100;
-
-bool is_gone(const std::system_error& error) {
-  return error.code() == std::errc::no_such_file_or_directory;
-}
 
 /// [Segments] of the head.
 LogReader open_listed(const std::filesystem::path& directory) {
@@ -31,7 +28,7 @@ LogReader open_listed(const std::filesystem::path& directory) {
       what = error.what();
       if (what == complaint || listing >= kListingsMax) throw;
     } catch (const std::system_error& error) {  // a segment went between its listing and its opening
-      if (!is_gone(error) || listing >= kListingsMax) throw;
+      if (!is_missing(error.code()) || listing >= kListingsMax) throw;
     }
     complaint = what;
   }
@@ -62,7 +59,7 @@ std::optional<LogRecord> LiveLogReader::read() {
     try {
       return reader_->next();
     } catch (const std::system_error& error) {
-      if (!is_gone(error)) throw;
+      if (!is_missing(error.code())) throw;
       list();
     }
   }

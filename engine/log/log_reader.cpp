@@ -130,11 +130,14 @@ void LogReader::conclude(const Run& run) {
     const Bytes bytes = fetch(run, position_, kRecordHeaderBytes);
     const bool blank =
         std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{0}; });
-    end_.kind = blank && !follower ? LogEnd::Kind::clean : LogEnd::Kind::torn;
-    end_.what = blank && !follower ? at
-                                   : at + ": what follows is not whole and was never durable; it is being "
-                                          "written, or was when the log "
-                                          "broke off";
+    const bool is_blank_to_end = blank && !follower;
+    end_.kind = is_blank_to_end ? LogEnd::Kind::clean : LogEnd::Kind::torn;
+    end_.what = at;
+    if (!is_blank_to_end) {
+      end_.what +=
+          ": what follows is not whole and was never durable; it is being written, or was when the log broke "
+          "off";
+    }
   }
 }
 

@@ -4,7 +4,7 @@
 #include <cerrno>
 
 #include "algorithms/parts/backoff.h"
-#include "engine/index/rollback_log.h"
+#include "engine/io/file.h"
 #include "engine/lsm/lsm_access.h"
 
 // What an LsmTable does in its own threads, and how changes wait for it.
@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kSlowDown{1};
 
-/// Until the background tries again what found no room, at first and at most.
+/// The first and the longest pause before the background tries again what has found no room.
 constexpr std::chrono::milliseconds kRetryFirst{10};
 constexpr std::chrono::milliseconds kRetryMax{1000};
 
@@ -22,11 +22,10 @@ bool is_too_many_files(const std::error_code& code) {
   return code == std::errc::too_many_files_open || code == std::errc::too_many_files_open_in_system;
 }
 
-/// Whether the machine may grant later what it refuses now, for a file that is written anew then. No failed sync is among these but
-/// one that found no room; its file is removed.
+/// Whether the machine may grant later what it refuses now, for a file that is written anew then. A sync that found no room is among
+/// these: its file is removed.
 bool is_no_room(const std::error_code& code) {
-  return code == std::errc::no_space_on_device || code == std::error_code(EDQUOT, std::generic_category()) ||
-         code == std::errc::file_too_large || is_too_many_files(code);
+  return is_lack_of_room(code) || is_too_many_files(code);
 }
 
 /// Tables in level 0 at which changes are slowed down, and stopped. Each makes every look-up longer. Under size-tiered compaction all
@@ -89,6 +88,9 @@ void LsmTable::run(const std::stop_token& stop, void (LsmTable::*work)(const std
 
 void LsmTable::flush_memtables(const std::stop_token&) {
   while (flush_one() || switch_if_full()) {}
+  // Nothing is left to write, or write_back() is writing it. If write_back() finds no room, it wakes this thread.
+  const std::lock_guard guard(mutex_);
+  no_room_[static_cast<std::size_t>(Duty::flush)].reset();
 }
 
 void LsmTable::compact_files(const std::stop_token& stop) {
@@ -96,18 +98,20 @@ void LsmTable::compact_files(const std::stop_token& stop) {
     update_pressure();
 }
 
-/// What `work()` returns. Notes whether the duty finds room, for admit(): then throws NoRoom.
+/// Returns what work() returns. If work() finds no room, notes that for admit(), and throws NoRoom.
 template <class Work>
 bool LsmTable::with_room(Duty duty, Work work) {
   std::optional<NoRoom>& noted = no_room_[static_cast<std::size_t>(duty)];
   try {
     const bool done = work();
     const std::lock_guard guard(mutex_);
-    if (done || duty == Duty::compact) noted.reset();  // a flush may be another thread's
+    if (done || duty == Duty::compact)
+      noted.reset();  // a flush that returns false may be another thread's, without room
     return done;
   } catch (const std::system_error& error) {
-    // A restart is not tried again by itself.
-    if (!has_background_ || !is_no_room(error.code()) || parts_.store().is_in_doubt()) throw;
+    // Without a background no thread would try again. A failed log and a manifest in doubt are final.
+    const bool is_final = !has_background_ || parts_.log_has_failed() || parts_.store().is_in_doubt();
+    if (is_final || !is_no_room(error.code())) throw;
     const NoRoom no_room(
         error.code(),
         fmt::format("{}: no more changes until there is room again{}; reads go on",
@@ -195,14 +199,14 @@ void LsmTable::update_pressure() {
   const std::lock_guard guard(mutex_);
   const Pressure now = measure();
   pressure_.store(now, std::memory_order_relaxed);
-  relief_.notify_all();  // each looks for itself what it has to wait for now
+  relief_.notify_all();  // every change that waits looks again at what holds it up
 }
 
-/// Why the duty that ends the pressure does not; null: it is at work. With the mutex.
-const std::optional<NoRoom>* LsmTable::no_room_behind(Pressure pressure) const {
+/// Why the thread that would end the pressure cannot; null: it is at work. With the mutex.
+const NoRoom* LsmTable::no_room_behind(Pressure pressure) const {
   const Duty duty = pressure == Pressure::files ? Duty::compact : Duty::flush;
   const std::optional<NoRoom>& found = no_room_[static_cast<std::size_t>(duty)];
-  return found.has_value() ? &found : nullptr;
+  return found ? &*found : nullptr;
 }
 
 /// Before a change, while it holds no latch. Not of a rollback: if that were refused, the engine would have to end.
@@ -211,7 +215,7 @@ void LsmTable::admit(const ChangeLog& log) {
   const Pressure pressure = pressure_.load(std::memory_order_relaxed);
   if (pressure == Pressure::none) [[likely]]
     return;
-  if (dynamic_cast<const RollbackLog*>(&log) != nullptr) return;
+  if (log.is_rollback()) return;
   if (pressure == Pressure::slow) {
     slowed_.fetch_add(1, std::memory_order_relaxed);
     std::this_thread::sleep_for(kSlowDown);
@@ -219,14 +223,15 @@ void LsmTable::admit(const ChangeLog& log) {
   }
   stopped_.fetch_add(1, std::memory_order_relaxed);
   std::unique_lock lock(mutex_);
-  const auto is_held_up = [&] {
-    const Pressure now = pressure_.load(std::memory_order_relaxed);
-    return now == Pressure::memtables || now == Pressure::files;
-  };
-  const auto no_room = [&] { return no_room_behind(pressure_.load(std::memory_order_relaxed)); };
-  relief_.wait(lock, [&] { return failure_ != nullptr || !is_held_up() || no_room() != nullptr; });
+  const NoRoom* no_room = nullptr;
+  relief_.wait(lock, [&] {
+    const Pressure now = pressure_.load(std::memory_order_relaxed);  // relaxed: written under mutex_
+    const bool is_held_up = now == Pressure::memtables || now == Pressure::files;
+    no_room = is_held_up ? no_room_behind(now) : nullptr;
+    return failure_ != nullptr || !is_held_up || no_room != nullptr;
+  });
   if (failure_) std::rethrow_exception(failure_);
-  if (is_held_up()) throw NoRoom(**no_room());
+  if (no_room != nullptr) throw NoRoom(*no_room);
 }
 
 void LsmTable::fail(std::exception_ptr why) {

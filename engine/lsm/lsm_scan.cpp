@@ -32,10 +32,10 @@ bool LsmTable::Scan::run(const std::function<bool(const TableRecord& record)>& v
   return true;
 }
 
-/// Copies the next rows. An insertion that was under way among them may hold the lock of a gap that is gone by now, with a ghost:
-/// then the scan's own locks tell nothing of it, and the scan waits for it. An insertion that is announced later finds at least the
-/// view that the scan has looked at before; in that view no ghost goes, and the scan copies from no other. So later insertions
-/// keep no scan waiting.
+/// Copies the next rows, and waits for insertions among them that were under way before. Such an insertion may have locked a gap that
+/// has vanished with its ghost; then the scan's own locks do not keep the insertion out. The scan need not wait for insertions that
+/// are announced later. While the view stays the same no ghost vanishes, so later insertions meet the scan's locks. If the view has
+/// changed, fill() begins again.
 void LsmTable::Scan::fill() {
   if (!rows_.empty()) {
     const Bytes last = key_of(rows_.back());

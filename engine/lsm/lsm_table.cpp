@@ -112,7 +112,7 @@ Status LsmTable::change_record(Bytes key, const ChangeLog& log, Change change) {
   return status;
 }
 
-/// Whether the key may come, while it is announced: it is not there, and nobody has locked its gap.
+/// Whether the key, which is announced, may be inserted: the tree does not have it, and no transaction has locked its gap.
 Status LsmTable::may_insert(const TreeView& view, Bytes key, ChangeLog& log) const {
   if (!log.guards_gaps(id_)) {
     std::vector<std::byte> buffer;

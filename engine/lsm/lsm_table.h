@@ -28,8 +28,9 @@ namespace muster::lsm {
 /// Removal    adds a tombstone, which is the ghost. A compaction drops it where no older entry is below and no transaction
 ///            needs its name. So a ghost may go although a scan has locked it. A scan goes on behind a live record only
 ///            (TableRecord::stays), and is_current() looks at all keys from there on.
-/// Insertion  The key is announced (pending_insertions.h) before the successor is looked up, and until the entry is there. Where
-///            nobody guards gaps, no successor is looked up: that takes an iterator over all memtables and levels.
+/// Insertion  The key is announced (pending_insertions.h) before the successor is looked up, and until the entry is there. While
+///            no transaction guards gaps (ChangeLog::guards_gaps), the successor is not looked up: that takes an iterator over all
+///            memtables and levels.
 /// Scan       copies some rows at a time, and shows them while it is in no section. It first waits for the insertions that were
 ///            under way in what it has copied, and copies it again.
 /// Redo       A change goes to the memtable if the key's newest entry is older. A memtable that is full is written at once.
@@ -124,7 +125,7 @@ class LsmTable final : public SelfStoredTable {
   void run(const std::stop_token& stop, void (LsmTable::*work)(const std::stop_token&));
   void update_pressure();
   Pressure measure() const;
-  const std::optional<NoRoom>* no_room_behind(Pressure pressure) const;
+  const NoRoom* no_room_behind(Pressure pressure) const;
   void wake();
   void fail(std::exception_ptr why);
   void throw_if_failed() const;
@@ -149,7 +150,7 @@ class LsmTable final : public SelfStoredTable {
   std::condition_variable_any work_;
   std::condition_variable relief_;  // the pressure has fallen, or the background has failed, or finds no room
   std::uint64_t calls_ = 0;         // of wake()
-  std::array<std::optional<NoRoom>, 2> no_room_;  // for a duty, which is tried again
+  std::array<std::optional<NoRoom>, 2> no_room_;  // by Duty: why its last attempt failed; none: it did not
   std::exception_ptr failure_;
 
   std::jthread flusher_, compactor_;  // last: they use the others

@@ -137,16 +137,12 @@ ManifestContent parse(const fs::path& path, Bytes content,
   return manifest;
 }
 
-bool is_no_room(const std::system_error& error) {
-  return error.code() == std::errc::no_space_on_device || error.code().value() == EDQUOT;
-}
-
 void require_tables(const fs::path& directory, const ManifestState& state) {
   for (const auto& [number, placed] : state.tables()) {
     const fs::path path = table_path(directory, number);
     std::error_code error;
     const std::uint64_t bytes = fs::file_size(path, error);
-    if (error == std::errc::no_such_file_or_directory) {
+    if (is_missing(error)) {
       throw DamageError(fmt::format("{}: missing: {} names it", path.string(), (directory / kName).string()));
     }
     if (error) throw std::system_error(error, "stat " + path.string());
@@ -179,7 +175,7 @@ ManifestContent read_manifest(
     content.resize(file.size());
     content.resize(file.read_at(0, content));
   } catch (const std::system_error& error) {
-    if (error.code() != std::errc::no_such_file_or_directory) throw;
+    if (!is_missing(error.code())) throw;
     throw DamageError(path.string() + ": missing: without it the directory holds no tree");
   }
   return parse(path, content, visit);
@@ -261,7 +257,7 @@ bool Manifest::rewrite() {
     rename_file(unfinished, path);
   } catch (const std::system_error& error) {
     remove_leftover(unfinished);
-    if (is_no_room(error)) return false;
+    if (is_lack_of_room(error.code())) return false;
     throw;
   }
   in_doubt_ = true;  // which of the two files has the name, until the directory is synced

@@ -46,7 +46,8 @@ class Manifest {
   std::uint64_t bytes() const { return end_; }
 
   /// Durable when it returns. The files of added tables are whole and synced, and so are their names. Throws
-  /// std::logic_error where the edit does not fit the state, or behind open() alone, and std::system_error; in both cases state() is as it was.
+  /// std::logic_error where the edit does not fit the state or make_durable() was not called, and std::system_error. In both
+  /// cases state() is as it was.
   void apply(const ManifestEdit& edit);
   /// After an error whose outcome only a new opening can tell: the last edit may or may not be on the disk, so that
   /// no file that it names may be removed. From then on apply() throws.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/error.h"
+#include "engine/io/file.h"
 #include "engine/lsm/levels.h"
 
 namespace muster::lsm {
@@ -13,12 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Each reads a manifest anew, since the one before names files that have gone.
+/// A pass that misses files reads the manifest again: compactions may have removed what the last one named.
 constexpr int kPassesMax = 20;
-
-bool is_gone(const std::system_error& error) {
-  return error.code() == std::errc::no_such_file_or_directory;
-}
 
 class Checker {
  public:
@@ -71,7 +68,9 @@ class Checker {
     } catch (const DamageError& error) {
       report(error.what());
     } catch (const std::system_error& error) {
-      if (is_gone(error)) return false;
+      if (is_missing(error.code())) return false;
+      if (error.code() != std::errc::io_error)
+        throw;  // the machine refuses: that says nothing about the file
       report(error.what());
     }
     (is_sound ? sound_ : damaged_).insert(number);

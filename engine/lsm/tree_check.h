@@ -17,8 +17,8 @@ struct LevelSummary {
   std::uint64_t entries = 0;
   std::uint64_t tombstones = 0;  ///< of these entries
   std::uint64_t bytes = 0;       ///< of the files
-  Key smallest;                  ///< as largest: empty where there is no file
-  Key largest;
+  Key smallest;                  ///< empty if there is no file
+  Key largest;                   ///< likewise
 };
 std::array<LevelSummary, kLevels> summarize(const ManifestState& state);
 
@@ -44,7 +44,7 @@ ManifestContent read_live_manifest(
 ///
 /// Takes no lock and writes nothing, so a database may be at work in the directory. A compaction removes a file after the
 /// manifest has ceased to name it. So a file that is missing counts as damage only if a manifest names it that was read after
-/// the file was missed. Throws std::system_error where the directory cannot be read.
+/// the file was missed. Throws std::system_error where the directory or a file cannot be opened.
 TreeCheck check_tree(const std::filesystem::path& directory,
                      const std::function<void(const std::string& what)>& report);
 

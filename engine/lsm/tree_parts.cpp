@@ -49,7 +49,12 @@ TreeParts::Table* TreeParts::write_table(const Memtable& memtable) {
   }
   // The WAL rule. Nor may the log end below what the manifest calls flushed: the next opening would give these LSNs out again,
   // and redo would pass over their records.
-  surroundings_.flush_log(std::max(memtable.greatest_lsn(), flushed_to_));
+  try {
+    surroundings_.flush_log(std::max(memtable.greatest_lsn(), flushed_to_));
+  } catch (...) {
+    log_failed_.store(true, std::memory_order_relaxed);
+    throw;
+  }
   NewestIterator entries(memtable.iterator());
   const auto all = [](const Entry&) { return true; };
   auto files = write_tables(entries, all, std::numeric_limits<std::uint64_t>::max(), writing_,

@@ -83,6 +83,8 @@ class TreeParts {
   Tables tables() const { return {.levels = store_->levels(), .store = store_.get()}; }
   const LsmOptions& options() const { return surroundings_.options; }
   const std::filesystem::path& directory() const { return writing_.directory; }
+  /// The log has failed, which is final. Room that comes later mends nothing.
+  bool log_has_failed() const { return log_failed_.load(std::memory_order_relaxed); }
   /// Before compactions.
   void set_may_drop(MayDrop may_drop) { may_drop_ = std::move(may_drop); }
   /// While restart redoes the log: all records below are redone.
@@ -115,6 +117,8 @@ class TreeParts {
   MayDrop may_drop_;
   std::stop_source stop_;
   std::atomic<Lsn> redo_from_{0};  // relaxed: set before other threads come, and when they have gone
+  std::atomic<bool> log_failed_{
+      false};  // relaxed: the flush that sets it reads it; a compaction may see it late
   std::atomic<std::uint64_t> next_memtable_{1};  // relaxed: unique by atomicity alone
   std::mutex lowers_mutex_;
   std::deque<Lsn>

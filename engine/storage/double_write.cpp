@@ -22,7 +22,7 @@ static_assert(kPlaces + WriteBatch::kPagesMax < kBlockWords);
 
 using Block = std::array<std::uint64_t, kBlockWords>;
 
-constexpr unsigned kPageNumberBits = 40;  // of a place; the table's id above
+constexpr unsigned kPlacePageBits = 40;  // of a place; the table's id above
 
 std::uint32_t checksum(const std::uint64_t* words, std::size_t pages) {
   return crc32c(std::as_bytes(std::span(words, kPlaces + pages)));
@@ -52,9 +52,9 @@ std::map<std::uint64_t, Copy> newest_copies(const File& area) {
     for (std::uint64_t n = 0; n < block[1]; ++n) {
       const std::uint64_t place = block[kPlaces + n];
       const std::uint64_t offset = at + (n + 1) * kPageBytes;
-      const PageNumber number = place & ((PageNumber{1} << kPageNumberBits) - 1);
+      const PageNumber number = place & ((PageNumber{1} << kPlacePageBits) - 1);
       if (!read(offset, page)) break;
-      if (!unseal_page(page, static_cast<TableId>(place >> kPageNumberBits), number)) continue;
+      if (!unseal_page(page, static_cast<TableId>(place >> kPlacePageBits), number)) continue;
       Copy& copy = newest[place];
       const Lsn lsn = load_word(page.data());
       if (lsn >= copy.lsn) copy = {lsn, offset};
@@ -71,7 +71,7 @@ WriteBatch::WriteBatch(std::size_t pages_max)
 void WriteBatch::add(TableId table, PageNumber page) {
   lsn_ = std::max(lsn_, load_word(room()));
   seal_page(std::span<std::byte, kPageBytes>(room(), kPageBytes), table, page);
-  words_[kPlaces + size_++] = std::uint64_t{table} << kPageNumberBits | page;
+  words_[kPlaces + size_++] = std::uint64_t{table} << kPlacePageBits | page;
 }
 
 Bytes WriteBatch::bytes() {
@@ -107,9 +107,9 @@ std::size_t restore_torn_pages(const File& area, std::map<TableId, File>& tables
   std::size_t restored = 0;
   alignas(kWordBytes) std::array<std::byte, kPageBytes> page;
   for (const auto& [place, copy] : newest_copies(area)) {
-    const auto table = tables.find(static_cast<TableId>(place >> kPageNumberBits));
+    const auto table = tables.find(static_cast<TableId>(place >> kPlacePageBits));
     if (table == tables.end()) continue;
-    const PageNumber number = place & ((PageNumber{1} << kPageNumberBits) - 1);
+    const PageNumber number = place & ((PageNumber{1} << kPlacePageBits) - 1);
     page.fill(std::byte{0});
     table->second.read_at(number * kPageBytes, page);
     if (unseal_page(page, table->first, number)) continue;

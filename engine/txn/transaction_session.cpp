@@ -235,7 +235,7 @@ bool TransactionSession::may_insert(TableId table, Bytes key, const Bytes* succe
   return !gap_.before || try_lock(gap_name(table, key), LockMode::shared);
 }
 
-/// Under two-phase locking a scan alone locks gaps, so that without one there is no gap to ask for.
+/// Under two-phase locking only scans lock gaps. While no running transaction has scanned the table, there is no gap to ask for.
 bool TransactionSession::guards_gaps(TableId table) const {
   if (versions_ && engine_.serialization.is_in_use()) return true;
   const bool locks_gaps = level_ == Isolation::two_phase_locking || level_ == Isolation::read_committed;

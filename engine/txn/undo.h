@@ -1,6 +1,6 @@
 #pragma once
 
-#include "engine/index/rollback_log.h"
+#include "engine/index/change_log.h"
 #include "engine/log/log_manager.h"
 #include "engine/txn/tables.h"
 
@@ -9,7 +9,7 @@ namespace muster {
 /// Writes compensation records for one loser: a transaction that rolls back, or that a crash cut off.
 /// Undo is logical: the record is looked up again, since it may have moved, and splits and merges that this
 /// takes are logged on their own.
-class Undo : private RollbackLog {
+class Undo : private ChangeLog {
  public:
   /// `last`: the transaction's newest record. `session`: the transaction's own, which knows which ghosts may go; null at
   /// restart, where no other transaction runs.
@@ -30,6 +30,7 @@ class Undo : private RollbackLog {
   Lsn restructure(std::span<const PageImage> pages) override;
   bool may_reclaim(TableId table, Bytes key) override;
   Lsn reclaim(const Reclaim& ghosts) override;
+  bool is_rollback() const override { return true; }
 
   LogManager& log_;
   const WorkerId worker_;

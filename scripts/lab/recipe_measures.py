@@ -104,7 +104,6 @@ MEASURES = {  # what a panel may draw: title, unit (None: the result's), and how
     "latency_max": ("longest commit latency", "us", lambda result, repetition: repetition["commit_latency_us"]["max"]),
     "abort_share": ("tries that were rolled back", "%", lambda _, repetition: _abort_share(repetition)),
     "write_amplification": ("bytes written a byte of user data", "", _amplification(*CAUSES)),
-    "table_amplification": ("bytes written to tables a byte of user data", "", _amplification(*CAUSES[1:])),
     "log_writes": ("log", "", _amplification("log_bytes")),
     "page_writes": ("pages", "", _amplification("page_bytes")),
     "double_writes": ("double-write area", "", _amplification("double_write_bytes")),
@@ -117,8 +116,6 @@ MEASURES = {  # what a panel may draw: title, unit (None: the result's), and how
     # Of each interval of a series, against TIME.
     "throughput_now": ("throughput", None, _rate("operations")),
     "latency_p999_now": ("commit latency p99.9", "us", _column("commit_latency_p999_us")),
-    "table_bytes_now": ("written to table files", "bytes/s", _rate("table_bytes")),
-    "held_up_now": ("changes slowed or stopped a second", "", _rate("slowed", "stopped")),
     # Of a benchmark: the field of its entry.
     "advance_time": ("time of an advance", "ns", "real_time"),
     "records_time": ("time of 10,000 records", "ms", "real_time"),

@@ -201,8 +201,10 @@ def _divide(table, key, upper, lower):
         groups.setdefault(_point(others), {})[value] = point
     divided, disturbed = {}, {}
     for others, points in groups.items():
-        ranked = sorted(points, key=lambda value: statistics.median(table.values[points[value]].values()))
-        named = {BEST: ranked[-1], WORST: ranked[0]}
+        named = {}
+        if {upper, lower} & {BEST, WORST}:
+            ranked = sorted(points, key=lambda value: statistics.median(table.values[points[value]].values()))
+            named = {BEST: ranked[-1], WORST: ranked[0]}
         pair = [points.get(named.get(value, value)) for value in (upper, lower)]
         if None in pair:
             continue

@@ -29,13 +29,15 @@ def rates(runs):
             if name in ("load", "write", "settle"):
                 put_bytes += operations * RECORD_BYTES
                 written += phase["written_bytes"]
+            if name == "settle":  # the background work of the fill before it
+                filled["processor_us"] += 1e6 * phase["processor_seconds"] / max(filled_operations, 1)
             if name in ("settle", "warm"):
                 continue
             entry = {"rate": operations / phase["seconds"], "memory": phase["memory_peak_bytes"]}
             entry["processor_us"] = 1e6 * phase["processor_seconds"] / max(operations, 1)
             found.setdefault((name_of(run["workload"], name), run["threads"]), {}).setdefault(run["name"], []).append(entry)
             if name in ("load", "write"):
-                filled = entry
+                filled, filled_operations = entry, operations
         if put_bytes:
             filled["amplification"] = written / put_bytes
     return found
@@ -57,7 +59,7 @@ def figures(runs):
                 entry["write_amplification"] = round(statistics.Spread.of(amplifications).median, 2)
             if name != "muster" and ours:
                 entry["muster_over_it"] = {"ratio": round(statistics.Spread.of(ours).median / spread.median, 3)}
-                if min(len(ours), len(values)) > 1:
+                if min(len(ours), len(values)) >= 6:  # below, not even the extremes are an interval of 95 %
                     low, high = statistics.bootstrap_ratio([values], [ours])[0]
                     entry["muster_over_it"] |= {"low": round(low, 3), "high": round(high, 3)}
             entries.append(entry)

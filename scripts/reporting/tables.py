@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 
 from lab import panels
 from lab.algorithms import SHARES_OF
+from lab.recipe_measures import CAUSES
 from lab.results import rates
 from lab.statistics import Spread
 from reporting.figures import get, number
@@ -66,9 +67,6 @@ def _median(of_point, *path):
     return statistics.median(values) if values else None
 
 
-CAUSES = ("log", "page", "double_write", "flush", "compaction")
-
-
 def storage(groups):
     """What was written, a byte of user data, and what the data takes; no rows where nothing was changed."""
     rows = []
@@ -76,7 +74,7 @@ def storage(groups):
         for algorithm in group.algorithms():
             for threads in group.threads(algorithm):
                 of_point = [r for run in group.runs[algorithm, threads].values() for r in run["repetitions"]]
-                written = [_over(of_point, f"{cause}_bytes", "user_bytes") for cause in CAUSES]
+                written = [_over(of_point, cause, "user_bytes") for cause in CAUSES]
                 if written[0] is not None:
                     rows.append(
                         [title, group.known.title(algorithm), threads, *written, _over(of_point, "file_bytes", "live_bytes")]

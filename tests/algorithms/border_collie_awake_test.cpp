@@ -17,7 +17,7 @@ using test::drive;
 using test::Hooked;
 using test::InstrumentedPlatform;
 
-/// Whoever has stood still from one advance to the next is a candidate.
+/// A worker that has stood still from one advance to the next is a candidate.
 struct Drowsy : NativePlatform {
   static constexpr std::uint32_t kAdvancesARound = 1;
   static inline int heavy_barriers = 0;
@@ -31,13 +31,13 @@ struct WithoutMembarrier : Drowsy {
   static bool has_asymmetric_barrier() { return false; }
 };
 
-constexpr std::uint32_t kWorkers = 200;  // more than three words have bits
+constexpr std::uint32_t kManyWorkers = 200;  // more than three words have bits
 
 /// Workers that have appended a record each.
 template <class A>
 std::vector<WorkerId> attach_all(A& log) {
   std::vector<WorkerId> workers;
-  for (std::uint32_t i = 0; i < kWorkers; ++i) {
+  for (std::uint32_t i = 0; i < kManyWorkers; ++i) {
     workers.push_back(log.attach());
     append(log, workers.back(), 10);
   }
@@ -47,10 +47,10 @@ std::vector<WorkerId> attach_all(A& log) {
 }  // namespace
 
 TEST_CASE("BorderCollieAwake: advance reads the flags of the workers that are not asleep, of any word") {
-  BorderCollieAwake<InstrumentedPlatform> log({.capacity = 1 << 20, .max_workers = kWorkers});
+  BorderCollieAwake<InstrumentedPlatform> log({.capacity = 1 << 20, .max_workers = kManyWorkers});
   const std::vector<WorkerId> workers = attach_all(log);
   const auto append_three = [&] {
-    for (const WorkerId worker : {0u, 70u, kWorkers - 1}) append(log, worker, 10);
+    for (const WorkerId worker : {0u, 70u, kManyWorkers - 1}) append(log, worker, 10);
   };
   for (std::uint32_t i = 0; i < 3 * InstrumentedPlatform::kAdvancesARound; ++i) {
     append_three();
@@ -62,13 +62,13 @@ TEST_CASE("BorderCollieAwake: advance reads the flags of the workers that are no
     if (name == "flag") ++reads[index];
   });
   CHECK(log.advance() == log.reserved());
-  CHECK(reads == std::map<std::uint32_t, int>{{0, 1}, {70, 1}, {kWorkers - 1, 1}});
+  CHECK(reads == std::map<std::uint32_t, int>{{0, 1}, {70, 1}, {kManyWorkers - 1, 1}});
 }
 
 TEST_CASE(
-    "BorderCollieAwake: one heavy barrier serves all that fall asleep, and none is needed where nobody "
-    "does") {
-  BorderCollieAwake<Drowsy> log({.capacity = 4096, .max_workers = kWorkers});
+    "BorderCollieAwake: one heavy barrier serves all workers that fall asleep; none is needed while all stay "
+    "awake") {
+  BorderCollieAwake<Drowsy> log({.capacity = 4096, .max_workers = kManyWorkers});
   attach_all(log);
   Drowsy::heavy_barriers = 0;
   log.advance();  // sees new flags
@@ -81,9 +81,9 @@ TEST_CASE(
 
 TEMPLATE_TEST_CASE("BorderCollieAwake: the boundary stops at a worker that has woken up", "", Drowsy,
                    WithoutMembarrier) {
-  BorderCollieAwake<TestType> log({.capacity = 4096, .max_workers = kWorkers});
+  BorderCollieAwake<TestType> log({.capacity = 4096, .max_workers = kManyWorkers});
   const std::vector<WorkerId> workers = attach_all(log);
-  for (const WorkerId sleeper : {0u, 63u, 64u, kWorkers - 1}) {
+  for (const WorkerId sleeper : {0u, 63u, 64u, kManyWorkers - 1}) {
     for (int i = 0; i < 3; ++i) log.recycle(log.advance());
     const Reservation open = test::filled(log, workers[sleeper], 10);
     append(log, workers[1], 10);

@@ -8,6 +8,7 @@
 #include "tests/algorithms/selected.h"
 #include "tests/algorithms/watched.h"
 #include "tests/catch.h"
+#include "tests/sanitized.h"
 
 namespace muster {
 namespace {
@@ -22,12 +23,7 @@ using SafeAlgorithms = test::SafeAlgorithmsOn<NativePlatform>;
 using SafeWithLocks = decltype(test::locked(SafeAlgorithms{}));
 using PromptAlgorithms = decltype(test::filtered<test::is_prompt>(AllAlgorithms<NativePlatform>{}));
 
-/// The sanitizers make everything an order of magnitude slower; what they look for shows in fewer records.
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr std::uint32_t kRecords = 500;
-#else
-constexpr std::uint32_t kRecords = 4000;
-#endif
+constexpr std::uint32_t kRecords = kIsSanitized ? 500 : 4000;
 
 template <class A>
 void check_drive(const LogBufferOptions& options, const DriveOptions& how) {

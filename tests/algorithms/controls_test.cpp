@@ -29,8 +29,8 @@ std::vector<std::size_t> places(A& log, WorkerId worker, std::uint32_t size, std
 }  // namespace
 
 TEMPLATE_TEST_CASE(
-    "Controls: a worker's slice rotates through the whole ring, and none shares it that is in step",
-    "[unsafe]", CopyRotating<>, CopyCounted<>) {
+    "Controls: a worker's slice rotates through the whole ring; workers in step never share one", "[unsafe]",
+    CopyRotating<>, CopyCounted<>) {
   static_assert(TestType::info.unsafe);
   TestType log(kThree);
   constexpr std::uint32_t kRecord = 100;

@@ -1,4 +1,4 @@
-// The counters that an algorithm may have: each is one fetch-add, whoever makes it; and the contract with each of them.
+// The counters that an algorithm may have: each behaves as one fetch-add, whichever worker performs it. And the contract with each.
 #include <map>
 #include <string>
 #include <tuple>
@@ -10,6 +10,7 @@
 #include "tests/algorithms/selected.h"
 #include "tests/algorithms/watched.h"
 #include "tests/catch.h"
+#include "tests/sanitized.h"
 
 namespace muster {
 namespace {
@@ -33,12 +34,8 @@ auto with_other_counters(TypeList<As...>)
     -> decltype(std::tuple_cat(with_other_counter(WithEachPolicy<As>{})...));
 using WithOtherCounters = decltype(with_other_counters(AllAlgorithms<NativePlatform>{}));
 
-constexpr std::uint32_t kWorkers = 4;
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr std::uint32_t kRecords = 1000;
-#else
-constexpr std::uint32_t kRecords = 5'000;
-#endif
+constexpr std::uint32_t kFunnelWorkers = 4;
+constexpr std::uint32_t kFunnelRecords = kIsSanitized ? 1000 : 5000;
 
 }  // namespace
 
@@ -48,16 +45,16 @@ TEMPLATE_LIST_TEST_CASE(
   using Counter = std::remove_pointer_t<TestType>;
   const std::uint32_t slots = GENERATE(as<std::uint32_t>{}, 1, 3, 6);
   constexpr Lsn kStart = (Lsn{1} << 62) - 77;
-  Counter counter({.max_workers = kWorkers, .start = kStart, .funnel_slots = slots});
+  Counter counter({.max_workers = kFunnelWorkers, .start = kStart, .funnel_slots = slots});
   std::atomic<Lsn> returned{0};
   std::atomic<std::uint64_t> fell{0}, not_seen{0};
-  std::vector<std::map<Lsn, std::uint32_t>> ranges(kWorkers);
+  std::vector<std::map<Lsn, std::uint32_t>> ranges(kFunnelWorkers);
   {
     std::vector<std::jthread> threads;
-    for (WorkerId w = 0; w < kWorkers; ++w) {
+    for (WorkerId w = 0; w < kFunnelWorkers; ++w) {
       threads.emplace_back([&, w] {
         std::minstd_rand random(w + 1);
-        for (std::uint32_t i = 0; i < kRecords; ++i) {
+        for (std::uint32_t i = 0; i < kFunnelRecords; ++i) {
           const auto size = static_cast<std::uint32_t>(1 + (random() % 64 == 0 ? 1u << 31 : random() % 300));
           const Lsn before = returned.load(std::memory_order_relaxed);
           const Lsn begin = counter.fetch_add(w, size, std::memory_order_relaxed);
@@ -78,7 +75,7 @@ TEMPLATE_LIST_TEST_CASE(
     if (begin != expected) ++gaps;
     expected = begin + size;
   }
-  CHECK(all.size() == std::size_t{kWorkers} * kRecords);
+  CHECK(all.size() == std::size_t{kFunnelWorkers} * kFunnelRecords);
   CHECK(gaps == 0);
   CHECK(fell == 0);
   CHECK(not_seen == 0);
@@ -154,8 +151,8 @@ TEMPLATE_LIST_TEST_CASE(
     const LogBufferOptions options{.capacity = 8192, .max_workers = workers, .funnel_slots = slots};
     test::Watched<A> log(options);
     INFO(name_with_policy<A>() << ": " << workers << " workers, " << slots << " funnels");
-    CHECK(test::drive(log, options, {.workers = workers, .records = kRecords / 4, .pauses = true}).total() ==
-          0);
+    CHECK(test::drive(log, options, {.workers = workers, .records = kFunnelRecords / 4, .pauses = true})
+              .total() == 0);
   }
 }
 

@@ -1,4 +1,4 @@
-// What makes the lock-free reservation itself: the back-links, and that nobody waits for one longer than it takes.
+// What makes the lock-free reservation itself: back-links, and that a worker waits for one only until it is written.
 #include "algorithms/postgres_lock_free.h"
 
 #include <map>
@@ -17,7 +17,8 @@ using test::InstrumentedPlatform;
 using test::Overtaken;
 using test::waits_for;
 
-TEST_CASE("PostgresLockFree: every record knows where the one before it begins, whoever wrote that") {
+TEST_CASE(
+    "PostgresLockFree: every record knows where the one before it begins, whichever worker wrote that one") {
   constexpr std::uint32_t kWorkers = 4, kRecords = 3000;
   const Lsn start = GENERATE(as<Lsn>{}, 0, 77, (Lsn{1} << 62) - 3);
   const std::uint32_t size_max = GENERATE(as<std::uint32_t>{}, 3, 300);  // many in a slot of links; few

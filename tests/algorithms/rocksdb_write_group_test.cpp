@@ -1,4 +1,4 @@
-// What makes a write group itself: who is in it, and when it is over.
+// What makes a write group itself: which workers are in it, and when it ends.
 #include "algorithms/rocksdb_write_group.h"
 
 #include <array>
@@ -13,14 +13,14 @@ namespace {
 using test::HaltingPlatform;
 using test::Stage;
 
-constexpr std::uint32_t kWorkers = 3;
+constexpr std::uint32_t kGroupWorkers = 3;
 constexpr std::uint64_t kFar = 10'000;  // accesses: as far as it gets
 
 /// Workers that reserve a record each when they are first run, and publish when they are let.
 struct Scene {
-  explicit Scene(const std::array<std::uint32_t, kWorkers>& sizes, std::size_t capacity = 4096)
-      : log({.capacity = capacity, .max_workers = kWorkers}) {
-    for (std::uint32_t w = 0; w < kWorkers; ++w) {
+  explicit Scene(const std::array<std::uint32_t, kGroupWorkers>& sizes, std::size_t capacity = 4096)
+      : log({.capacity = capacity, .max_workers = kGroupWorkers}) {
+    for (std::uint32_t w = 0; w < kGroupWorkers; ++w) {
       stage.add([this, w, size = sizes[w]] {
         const WorkerId worker = log.attach();
         reserved[w] = log.reserve(worker, size);
@@ -39,9 +39,9 @@ struct Scene {
   bool is_done(std::size_t worker) const { return stage.state(worker) == Stage::State::done; }
 
   RocksdbWriteGroup<HaltingPlatform> log;
-  std::array<Reservation, kWorkers> reserved;
-  std::array<bool, kWorkers> has_range{};
-  std::array<bool, kWorkers> may_publish{};
+  std::array<Reservation, kGroupWorkers> reserved;
+  std::array<bool, kGroupWorkers> has_range{};
+  std::array<bool, kGroupWorkers> may_publish{};
   Stage stage;  // last: its threads use all that
 };
 

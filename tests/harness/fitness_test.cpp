@@ -7,10 +7,10 @@ namespace {
 
 using namespace muster;
 
-const std::string kUnits = "sys/devices/system/cpu/";
+const std::string kUnitsFolder = "sys/devices/system/cpu/";
 
 /// Four cores, two of them on each node; a test plants what it is about.
-struct Machine : PlantedMachine {
+struct FitMachine : PlantedMachine {
   Topology topology = Topology::synthetic("pack:2 [numa] core:2 pu:1");
 
   /// What the rules say of the point, whose remedy stands exactly where something is to be done.
@@ -35,18 +35,18 @@ struct Machine : PlantedMachine {
 };
 
 TEST_CASE("fitness: the governor is performance on every unit, or it is bad") {
-  const Machine machine;
+  const FitMachine machine;
   CHECK(machine.verdict("governor") == Verdict::unknown);
   for (const char* unit : {"cpu0", "cpu1", "cpu2", "cpu3"})
-    machine.file(kUnits + unit + "/cpufreq/scaling_governor", "performance\n");
+    machine.file(kUnitsFolder + unit + "/cpufreq/scaling_governor", "performance\n");
   CHECK(machine.verdict("governor") == Verdict::good);
-  machine.file(kUnits + "cpu3/cpufreq/scaling_governor", "powersave\n");
+  machine.file(kUnitsFolder + "cpu3/cpufreq/scaling_governor", "powersave\n");
   CHECK(machine.verdict("governor") == Verdict::bad);
   CHECK(machine.names("governor", "performance, powersave"));
 }
 
 TEST_CASE("fitness: what a virtual machine does not show is unknown, with its host to ask") {
-  const Machine machine;
+  const FitMachine machine;
   machine.guest(true);
   for (const char* name : {"governor", "turbo", "SMT"}) {
     CHECK(machine.verdict(name) == Verdict::unknown);
@@ -55,33 +55,33 @@ TEST_CASE("fitness: what a virtual machine does not show is unknown, with its ho
 }
 
 TEST_CASE("fitness: turbo by Intel's switch or by the other one, whose name the remedy says") {
-  const Machine machine;
+  const FitMachine machine;
   CHECK(machine.verdict("turbo") == Verdict::unknown);
-  machine.file(kUnits + "cpufreq/boost", "1\n");
+  machine.file(kUnitsFolder + "cpufreq/boost", "1\n");
   CHECK(machine.verdict("turbo") == Verdict::bad);
   CHECK(machine.names("turbo", "echo 0 > /sys/devices/system/cpu/cpufreq/boost"));
-  machine.file(kUnits + "cpufreq/boost", "0\n");
+  machine.file(kUnitsFolder + "cpufreq/boost", "0\n");
   CHECK(machine.verdict("turbo") == Verdict::good);
-  machine.file(kUnits + "intel_pstate/no_turbo", "0\n");
+  machine.file(kUnitsFolder + "intel_pstate/no_turbo", "0\n");
   CHECK(machine.verdict("turbo") == Verdict::bad);
   CHECK(machine.names("turbo", "echo 1 > /sys/devices/system/cpu/intel_pstate/no_turbo"));
-  machine.file(kUnits + "intel_pstate/no_turbo", "1\n");
+  machine.file(kUnitsFolder + "intel_pstate/no_turbo", "1\n");
   CHECK(machine.verdict("turbo") == Verdict::good);
 }
 
 TEST_CASE("fitness: SMT as the kernel says it, or else as the topology shows it") {
-  Machine machine;
+  FitMachine machine;
   CHECK(machine.verdict("SMT") == Verdict::good);
   machine.topology = Topology::synthetic("core:2 pu:2");
   CHECK(machine.verdict("SMT") == Verdict::bad);
-  machine.file(kUnits + "smt/active", "0\n");
+  machine.file(kUnitsFolder + "smt/active", "0\n");
   CHECK(machine.verdict("SMT") == Verdict::good);
-  machine.file(kUnits + "smt/active", "1\n");
+  machine.file(kUnitsFolder + "smt/active", "1\n");
   CHECK(machine.verdict("SMT") == Verdict::bad);
 }
 
 TEST_CASE("fitness: transparent huge pages are bad where every process gets them") {
-  const Machine machine;
+  const FitMachine machine;
   const char* const file = "sys/kernel/mm/transparent_hugepage/enabled";
   CHECK(machine.verdict("transparent huge pages") == Verdict::good);
   CHECK_FALSE(huge_pages_policy(machine.path()));
@@ -93,7 +93,7 @@ TEST_CASE("fitness: transparent huge pages are bad where every process gets them
 }
 
 TEST_CASE("fitness: NUMA balancing matters where there are nodes to balance") {
-  Machine machine;
+  FitMachine machine;
   CHECK(machine.verdict("NUMA balancing") == Verdict::good);
   machine.file("proc/sys/kernel/numa_balancing", "1\n");
   CHECK(machine.verdict("NUMA balancing") == Verdict::bad);
@@ -105,7 +105,7 @@ TEST_CASE("fitness: NUMA balancing matters where there are nodes to balance") {
 }
 
 TEST_CASE("fitness: swap is bad once something is in it") {
-  const Machine machine;
+  const FitMachine machine;
   const std::string head = "Filename Type Size Used Priority\n";
   CHECK(machine.verdict("swap") == Verdict::unknown);
   machine.file("proc/swaps", head);
@@ -118,7 +118,7 @@ TEST_CASE("fitness: swap is bad once something is in it") {
 }
 
 TEST_CASE("fitness: clock sources that are read in user space are good") {
-  const Machine machine;
+  const FitMachine machine;
   const char* const file = "sys/devices/system/clocksource/clocksource0/current_clocksource";
   CHECK(machine.verdict("clock source") == Verdict::unknown);
   machine.file(file, "tsc\n");
@@ -128,7 +128,7 @@ TEST_CASE("fitness: clock sources that are read in user space are good") {
 }
 
 TEST_CASE("fitness: without address randomisation all runs share one layout") {
-  const Machine machine;
+  const FitMachine machine;
   CHECK(machine.verdict("address randomisation") == Verdict::unknown);
   machine.file("proc/sys/kernel/randomize_va_space", "2\n");
   CHECK(machine.verdict("address randomisation") == Verdict::good);
@@ -137,7 +137,7 @@ TEST_CASE("fitness: without address randomisation all runs share one layout") {
 }
 
 TEST_CASE("fitness: a virtual machine is bad, no word of the processor is unknown") {
-  const Machine machine;
+  const FitMachine machine;
   CHECK(machine.verdict("hypervisor") == Verdict::unknown);
   machine.guest(false);
   CHECK(machine.verdict("hypervisor") == Verdict::good);
@@ -146,20 +146,20 @@ TEST_CASE("fitness: a virtual machine is bad, no word of the processor is unknow
 }
 
 TEST_CASE("fitness: units that are isolated and not ours are bad, as is one unit alone") {
-  Machine machine;
+  FitMachine machine;
   CHECK(machine.verdict("processing units") == Verdict::good);
-  machine.file(kUnits + "isolated", "2-3\n");  // ours: the synthetic machine has 0 to 3
+  machine.file(kUnitsFolder + "isolated", "2-3\n");  // ours: the synthetic machine has 0 to 3
   CHECK(machine.verdict("processing units") == Verdict::good);
-  machine.file(kUnits + "isolated", "1,4-5\n");
+  machine.file(kUnitsFolder + "isolated", "1,4-5\n");
   CHECK(machine.verdict("processing units") == Verdict::bad);
   CHECK(machine.names("processing units", "taskset"));
-  machine.file(kUnits + "isolated", "\n");
+  machine.file(kUnitsFolder + "isolated", "\n");
   machine.topology = Topology::synthetic("core:1 pu:1");
   CHECK(machine.verdict("processing units") == Verdict::bad);
 }
 
 TEST_CASE("fitness: a CPU quota of the group or of one above is bad where it is less than the units") {
-  const Machine machine;
+  const FitMachine machine;
   CHECK(machine.verdict("CPU quota") == Verdict::good);
   machine.file("proc/self/cgroup", "0::/a/b\n");
   machine.file("sys/fs/cgroup/a/b/cpu.max", "max 100000\n");
@@ -171,7 +171,7 @@ TEST_CASE("fitness: a CPU quota of the group or of one above is bad where it is 
 }
 
 TEST_CASE("fitness: a CPU quota of the first version of control groups") {
-  const Machine machine;
+  const FitMachine machine;
   machine.file("proc/self/cgroup", "2:cpu,cpuacct:/docker/1\n");
   machine.file("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n");
   machine.file("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
@@ -181,7 +181,7 @@ TEST_CASE("fitness: a CPU quota of the first version of control groups") {
 }
 
 TEST_CASE("fitness: less than 1 GiB of memory is bad") {
-  const Machine machine;
+  const FitMachine machine;
   CHECK(machine.verdict("memory") == Verdict::unknown);
   machine.file("proc/meminfo", "MemAvailable: 1048576 kB\n");
   CHECK(machine.verdict("memory") == Verdict::good);
@@ -190,7 +190,7 @@ TEST_CASE("fitness: less than 1 GiB of memory is bad") {
 }
 
 TEST_CASE("fitness: half a unit's load in the last minute is the limit") {
-  const Machine machine;
+  const FitMachine machine;
   CHECK(machine.verdict("load average") == Verdict::unknown);
   machine.file("proc/loadavg", "0.50 9.00 9.00 1/99 1\n");
   CHECK(machine.verdict("load average") == Verdict::good);
@@ -199,7 +199,7 @@ TEST_CASE("fitness: half a unit's load in the last minute is the limit") {
 }
 
 TEST_CASE("fitness: steal counts as a share of what the machine wanted to run, idle time aside") {
-  const Machine machine;
+  const FitMachine machine;
   CHECK(machine.verdict("steal") == Verdict::unknown);
   machine.file("proc/stat", "cpu0 980 0 0 1000000 0 0 0 20 0 0\n");
   CHECK(machine.verdict("steal") == Verdict::good);
@@ -208,7 +208,7 @@ TEST_CASE("fitness: steal counts as a share of what the machine wanted to run, i
 }
 
 TEST_CASE("fitness: pressure beyond 5 % of the last minute is bad") {
-  const Machine machine;
+  const FitMachine machine;
   for (const auto& [name, file] :
        {std::pair{"CPU pressure", "proc/pressure/cpu"}, {"I/O pressure", "proc/pressure/io"}}) {
     CHECK(machine.verdict(name) == Verdict::unknown);

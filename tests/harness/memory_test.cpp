@@ -14,12 +14,12 @@ using namespace muster;
 
 constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
 
-struct Machine : PlantedMachine {
+struct MemoryMachine : PlantedMachine {
   std::optional<std::uint64_t> available() const { return available_memory(path()); }
 };
 
 TEST_CASE("available memory: the machine's where no control group limits it, nothing where nobody says") {
-  const Machine machine;
+  const MemoryMachine machine;
   CHECK_FALSE(machine.available());
   machine.file("proc/meminfo", "MemTotal: 16777216 kB\nMemAvailable:    8388608 kB\n");
   CHECK(machine.available() == 8 * kGiB);
@@ -29,7 +29,7 @@ TEST_CASE("available memory: the machine's where no control group limits it, not
 }
 
 TEST_CASE("available memory: the limit of a group above counts, and what is only cached is not used") {
-  const Machine machine;
+  const MemoryMachine machine;
   machine.file("proc/meminfo", "MemAvailable: 8388608 kB\n");
   machine.file("proc/self/cgroup", "0::/a/b\n");
   machine.file("sys/fs/cgroup/a/b/memory.max", "max\n");
@@ -40,7 +40,7 @@ TEST_CASE("available memory: the limit of a group above counts, and what is only
 }
 
 TEST_CASE("available memory: the second version counts also where it stands beside the first") {
-  const Machine machine;
+  const MemoryMachine machine;
   machine.file("proc/self/cgroup", "4:cpu:/\n0::/a\n");
   machine.file("sys/fs/cgroup/unified/a/memory.max", std::to_string(2 * kGiB));
   machine.file("sys/fs/cgroup/unified/a/memory.current", std::to_string(kGiB));
@@ -48,7 +48,7 @@ TEST_CASE("available memory: the second version counts also where it stands besi
 }
 
 TEST_CASE("available memory: control groups of the first version, where the group's folder is not shown") {
-  const Machine machine;
+  const MemoryMachine machine;
   machine.file("proc/meminfo", "MemAvailable: 8388608 kB\n");
   machine.file("proc/self/cgroup", "5:cpu:/x\n4:memory:/docker/1234\n");
   machine.file("sys/fs/cgroup/memory/memory.limit_in_bytes", std::to_string(2 * kGiB));

@@ -51,13 +51,13 @@ Topology odd_machine() {
   return Topology::from_xml(path);
 }
 
-struct Machine {
+struct DrawnMachine {
   std::string name;
   Topology topology;
 };
 
-std::vector<Machine> machines() {
-  std::vector<Machine> all;
+std::vector<DrawnMachine> machines() {
+  std::vector<DrawnMachine> all;
   for (const char* description : {
            "pu:1", "core:2 pu:1", "pack:2 [numa] core:64 pu:1", "pack:8 [numa] core:16 pu:2",
            "pack:2 [numa] l3:8 core:8 pu:2",                            // chiplets

@@ -26,7 +26,7 @@ Placement place(const Topology& topology, std::uint32_t threads, PlacementReques
   return place_threads(topology, c);
 }
 
-Units workers(const Placement& placement) {
+Units units_of_workers(const Placement& placement) {
   Units units;
   for (const auto& unit : placement.workers) units.push_back(unit.value());
   return units;
@@ -74,7 +74,7 @@ TEST_CASE("scatter: the next node is the most distant one") {
 
 TEST_CASE("placement: the flusher has the next unit after the workers'") {
   const Placement placement = place(Topology::synthetic(kTwoNodes), 3, PlacementPolicy::compact);
-  CHECK(workers(placement) == Units{0, 2, 1});
+  CHECK(units_of_workers(placement) == Units{0, 2, 1});
   CHECK(placement.flusher == 3u);
   CHECK_FALSE(placement.flusher_shares_unit);
   CHECK_FALSE(placement.oversubscribed);
@@ -101,14 +101,14 @@ TEST_CASE("placement: more workers than units go round them only when asked to")
       error(topology, 3, PlacementPolicy::compact) ==
       "threads = 3: want 1 to 2, the processing units that this process may use, or \"oversubscribe\": true");
   const Placement placement = place(topology, 5, PlacementPolicy::compact, true);
-  CHECK(workers(placement) == Units{0, 1, 0, 1, 0});
+  CHECK(units_of_workers(placement) == Units{0, 1, 0, 1, 0});
   CHECK(placement.oversubscribed);
   CHECK(placement.flusher_shares_unit);
 }
 
 TEST_CASE("placement: a list names the workers' units and then the flusher's") {
   const Topology topology = Topology::synthetic(kTwoNodes);
-  CHECK(workers(place(topology, 2, Units{6, 1, 4})) == Units{6, 1});
+  CHECK(units_of_workers(place(topology, 2, Units{6, 1, 4})) == Units{6, 1});
   CHECK(place(topology, 2, Units{6, 1, 4}).flusher == 4u);
   CHECK(place(topology, 2, Units{6, 1}).flusher == 1u);
   CHECK(place(topology, 2, Units{6, 1}).flusher_shares_unit);

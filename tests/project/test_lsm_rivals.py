@@ -36,9 +36,9 @@ class Figures(unittest.TestCase):
         (write,) = [entry for entry in rivals.figures([run("muster", 0, 100, written)]) if entry["what"] == "write"]
         self.assertEqual(write["write_amplification"], 6)
 
-    def test_processor_time_is_that_of_an_operation(self):
+    def test_processor_time_is_that_of_an_operation_and_a_write_s_that_of_what_it_leaves_behind(self):
         found = {entry["what"]: entry["processor_us"] for entry in rivals.figures([run("muster", 0, 100)])}
-        self.assertEqual(found, {"write": 5000, "read": 5000})
+        self.assertEqual(found, {"write": 6000, "read": 5000})
 
     def test_workloads_are_told_apart(self):
         runs = [run("muster", 0, 100), run("muster", 0, 50, workload="large"), run("muster", 0, 10, workload="sync")]
@@ -73,6 +73,10 @@ class Command(unittest.TestCase):
                 self.assertEqual(done.get("write", done.get("load")), 2000)
             other = project.run(*command, 1, "--records", 1000)
             self.assertEqual(other.returncode, 2)
+            document["context"]["git_commit"] = "0123"
+            out.write_text(json.dumps(document), encoding="utf-8")
+            of_another_build = project.run(*command, 2)
+            self.assertEqual((of_another_build.returncode, of_another_build.stderr.count("git_commit")), (2, 1))
 
 
 if __name__ == "__main__":

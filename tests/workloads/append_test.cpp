@@ -125,7 +125,7 @@ struct LosesTheTail : Sound {
   Lsn stuck_ = 0;
 };
 
-struct Ran {
+struct AppendRan {
   RepetitionReport report;  ///< of the last repetition
   std::vector<Check> checks;
   std::uint64_t appended = 0;
@@ -140,9 +140,9 @@ struct Plan {
 };
 
 template <class A>
-Ran run(const AppendOptions& options, const Plan& plan) {
+AppendRan run(const AppendOptions& options, const Plan& plan) {
   AppendWorkload<A> workload(plan.log_buffer, options, plan.threads, 7);
-  Ran ran;
+  AppendRan ran;
   for (int repetition = 0; repetition < plan.repetitions; ++repetition) {
     ran.appended += testing::drive(workload, plan.threads, plan.records, plan.warm_up);
     ran.report = workload.finish();
@@ -175,7 +175,7 @@ bool has(const std::string& text, std::initializer_list<const char*> parts) {
 TEST_CASE(
     "append: every LSN of a sound log buffer is accounted for, and both ends are compared, in each "
     "repetition") {
-  const Ran ran = run<Sound>({.bytes = {120}}, {.threads = 2, .repetitions = 3});
+  const AppendRan ran = run<Sound>({.bytes = {120}}, {.threads = 2, .repetitions = 3});
   REQUIRE(ran.checks.size() == 3);
   CHECK(ran.appended >= 60'000);
   CHECK(has(ran.checks[0].name, {"warm-up", "byte by byte"}));
@@ -191,7 +191,7 @@ TEST_CASE("append: records of mixed sizes, up to the ring's own, come through ev
     using A = typename decltype(type)::type;
     if constexpr (!A::info.unsafe) {
       INFO(A::info.name);
-      const Ran ran =
+      const AppendRan ran =
           run<A>({.bytes = {16, 17, 120, 8192}}, {.threads = 3, .warm_up = 1'000, .records = 3'000});
       CHECK(ran.checks.at(2).count == ran.appended);
     }
@@ -224,7 +224,7 @@ TEST_CASE("append: the drainer keeps the last batch in the ring, unless workers 
 
 TEST_CASE("append: the last batch of the windows is compared, and no window's record before it") {
   const LogBufferOptions ring{.capacity = std::size_t{1} << 20};
-  const Ran ran = run<Sound>({.bytes = {256}}, {.warm_up = 0, .records = 40'000, .log_buffer = ring});
+  const AppendRan ran = run<Sound>({.bytes = {256}}, {.warm_up = 0, .records = 40'000, .log_buffer = ring});
   CHECK(ran.checks.at(0).count == 0);
   CHECK(ran.checks.at(1).count > 0);
   CHECK(ran.checks.at(1).count * 256 <=
@@ -236,7 +236,7 @@ TEST_CASE("append: the boundary's lag is sampled while measuring") {
 }
 
 TEST_CASE("append: an unsafe algorithm is named as not verified, with the number of its records") {
-  const Ran ran = run<Null<>>({.bytes = {120}}, {.threads = 2});
+  const AppendRan ran = run<Null<>>({.bytes = {120}}, {.threads = 2});
   REQUIRE(ran.checks.size() == 1);
   CHECK(has(ran.checks[0].name, {"not verified", "unsafe"}));
   CHECK(ran.checks[0].count == ran.appended);
@@ -245,18 +245,18 @@ TEST_CASE("append: an unsafe algorithm is named as not verified, with the number
 TEST_CASE(
     "append: idle workers hold back only the algorithm that stalls on them, and their records are compared") {
   const AppendOptions idle{.bytes = {120}, .idle_workers = 3};
-  const Ran ran = run<BorderCollie<>>(idle, {.threads = 2});
+  const AppendRan ran = run<BorderCollie<>>(idle, {.threads = 2});
   CHECK(ran.checks.at(2).count == ran.appended + 3);
   // The naive one appends until the ring is full, and no more: 65 records fit beside those of the idle ones. The 66th
   // waits until these leave.
-  const Ran stalled = run<BorderCollieNaive<>>(idle, {.warm_up = 0, .records = 64});
+  const AppendRan stalled = run<BorderCollieNaive<>>(idle, {.warm_up = 0, .records = 64});
   CHECK(stalled.appended >= 64);
   CHECK(stalled.checks.at(2).count <= 3 + 65 + 8);  // eight are appended between two looks at the stop
 }
 
 TEST_CASE("append: beside a straggler the boundary stays below its record") {
   const AppendOptions slow{.bytes = {120, 240}, .straggler = std::chrono::milliseconds(5)};
-  const Ran ran = run<BorderCollie<>>(slow, {.threads = 2, .warm_up = 0, .records = 2'000});
+  const AppendRan ran = run<BorderCollie<>>(slow, {.threads = 2, .warm_up = 0, .records = 2'000});
   CHECK(ran.checks.at(2).count == ran.appended);
   CHECK(ran.report.boundary_lag_bytes.max >
         kSmallRing.capacity / 2);  // the other one fills the ring meanwhile

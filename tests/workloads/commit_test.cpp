@@ -12,11 +12,7 @@ namespace {
 
 using namespace muster;
 using testing::Fault;
-
-struct Ran {
-  RepetitionReport report;
-  std::vector<Check> checks;
-};
+using testing::Ran;
 
 Ran run(CommitPolicy policy, std::uint32_t threads, std::uint32_t value_bytes, Fault fault = Fault::none,
         const LoadOptions& load = {}) {

@@ -9,6 +9,12 @@
 
 namespace muster::testing {
 
+/// What a workload says after its last repetition.
+struct Ran {
+  RepetitionReport report;
+  std::vector<Check> checks;
+};
+
 /// One repetition of a workload without pinning or windows: until `operations` are done, the first `warm_up` of them
 /// before measuring begins, or until it has stopped itself. Throws what a worker threw. Returns how many operations
 /// the workers counted.

@@ -14,11 +14,7 @@ namespace {
 using namespace muster;
 using history::Model;
 using testing::Fault;
-
-struct Ran {
-  RepetitionReport report;
-  std::vector<Check> checks;
-};
+using testing::Ran;
 
 Ran run(const TemporaryDirectory& folder, const HistoryOptions& options, CommitPolicy policy,
         Fault fault = Fault::none) {

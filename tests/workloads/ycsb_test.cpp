@@ -19,6 +19,7 @@ namespace {
 using namespace muster;
 
 using testing::Fault;
+using testing::Ran;
 
 YcsbOptions small(YcsbMix mix) {
   YcsbOptions options;
@@ -34,11 +35,6 @@ DatabaseOptions in_memory(const TemporaryDirectory& folder) {
   options.frames = 1024;
   return options;
 }
-
-struct Ran {
-  RepetitionReport report;
-  std::vector<Check> checks;
-};
 
 Ran run(const YcsbOptions& options, const DatabaseOptions& database, CommitPolicy policy,
         std::uint32_t threads, Fault fault = Fault::none, const LoadOptions& load = {},

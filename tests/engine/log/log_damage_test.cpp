@@ -6,19 +6,15 @@
 #include "engine/error.h"
 #include "tests/catch.h"
 #include "tests/engine/log/log_testing.h"
+#include "tests/sanitized.h"
 
 namespace muster {
 namespace {
 
 constexpr std::uint64_t kSegmentBytes = std::uint64_t{64} << 10;
 
-/// Of which bytes a test looks at one: under sanitizers, which make a reading twenty times as long, at some of each
-/// record; never at bytes of one place in a word alone.
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr std::uint64_t kStep = 61;
-#else
-constexpr std::uint64_t kStep = 1;
-#endif
+/// A test looks at one byte in so many. Odd, or it would look at one place of a word alone.
+constexpr std::uint64_t kStep = kIsSanitized ? 61 : 1;
 
 /// A log of one segment, nearly full, and the file.
 struct FullSegment {

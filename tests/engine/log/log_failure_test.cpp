@@ -24,12 +24,12 @@ struct FaultyLog {
   std::unique_ptr<LogManager> log;
 };
 
-struct CountedCommit : PendingCommit {
+struct CommitCountedElsewhere : PendingCommit {
   std::atomic<int>* durable_count = nullptr;
   std::atomic<int>* refused_count = nullptr;
-  CountedCommit() {
+  CommitCountedElsewhere() {
     acknowledge = [](PendingCommit& commit, bool durable) noexcept {
-      auto& self = static_cast<CountedCommit&>(commit);
+      auto& self = static_cast<CommitCountedElsewhere&>(commit);
       ++*(durable ? self.durable_count : self.refused_count);
     };
   }
@@ -95,9 +95,9 @@ TEST_CASE("A failed log: pipelined commits are refused, but for those that were 
   std::atomic<int> refused{0};
   int pushed = 0;
   const WorkerId worker = faulty.log->attach();
-  std::vector<CountedCommit> commits(100000);
+  std::vector<CommitCountedElsewhere> commits(100000);
   try {
-    for (CountedCommit& commit : commits) {
+    for (CommitCountedElsewhere& commit : commits) {
       commit.durable_count = &durable;
       commit.refused_count = &refused;
       commit.end = append_transaction(*faulty.log, worker, 1).end;

@@ -9,6 +9,7 @@
 #include "engine/lsm/manifest.h"
 #include "engine/lsm/table_format.h"
 #include "tests/catch.h"
+#include "tests/damage.h"
 #include "tests/engine/lsm/manifest_testing.h"
 #include "tests/engine/txn/database_testing.h"
 
@@ -81,14 +82,6 @@ class Closed {
 
   TemporaryDirectory directory_;
 };
-
-void flip(const fs::path& path, std::uint64_t offset) {
-  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-  file.seekg(static_cast<std::streamoff>(offset));
-  const char byte = static_cast<char>(file.get() ^ 0x20);
-  file.seekp(static_cast<std::streamoff>(offset));
-  file.put(byte);
-}
 
 /// What a read of the key finds, or the damage that it meets.
 std::string read(Session& session, TableId table, const std::string& key) {

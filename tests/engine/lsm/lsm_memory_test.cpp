@@ -30,7 +30,7 @@ struct Load {
   std::size_t value_bytes = 200;
 };
 
-/// Loads in random order, reads all over, scans all. Returns what the peak has grown by.
+/// Loads records in no order, then reads some at random. Returns what the peak has grown by.
 std::size_t growth_under(const DatabaseOptions& options, const Load& load) {
   const auto database = Database::open(options);
   const TableId table = database->create_table("t", TableKind::lsm);

@@ -22,7 +22,7 @@ std::string damage_of(const fs::path& directory) {
   return "";
 }
 
-/// A database with one LSM table "t", to which durable transactions of one record go.
+/// A database with one LSM table "t". Each put is a transaction; flush_log() makes them durable.
 class Filled {
  public:
   explicit Filled(DatabaseOptions options) : database_(Database::open(options)) {

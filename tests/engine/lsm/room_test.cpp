@@ -24,8 +24,8 @@ namespace {
 using Kind = FileOperation::Kind;
 using Model = std::map<std::string, std::string>;
 
-/// Refuses some operations on the files of trees while it is full. Threads that were the first to make a file are flushers: a tree has
-/// no file to compact before.
+/// Refuses some operations on the files of trees while it is full. The thread that makes the first table file is the flusher:
+/// before that there is nothing to compact.
 class FullDisk final : public FileObserver {
  public:
   using Wanted = std::function<bool(const FileOperation& operation, bool by_flusher)>;
@@ -163,7 +163,7 @@ class FewFiles {
  public:
   explicit FewFiles(std::size_t more) {
     ::getrlimit(RLIMIT_NOFILE, &before_);
-    const int free = ::open("/dev/null", O_RDONLY);  // the lowest number that is
+    const int free = ::open("/dev/null", O_RDONLY);  // the lowest free number
     ::close(free);
     const rlimit few{static_cast<rlim_t>(free) + more, before_.rlim_max};
     ::setrlimit(RLIMIT_NOFILE, &few);

@@ -10,6 +10,7 @@
 #include "engine/lsm/block_frame.h"
 #include "engine/lsm/table_writer.h"
 #include "tests/catch.h"
+#include "tests/damage.h"
 #include "tests/engine/lsm/tree_testing.h"
 
 namespace muster::lsm {
@@ -43,12 +44,6 @@ void check_finds(const fs::path& directory, const std::string& what, std::uint64
 void write(const fs::path& path, Bytes content) {
   File file = File::open(path, O_WRONLY | O_CREAT | O_TRUNC);
   file.write_at(0, content);
-}
-
-void flip(const fs::path& path, std::uint64_t offset) {
-  std::vector<std::byte> content = content_of(path);
-  content.at(offset) ^= std::byte{0x20};
-  write(path, content);
 }
 
 /// The parts of a table file that lie behind its blocks: replaces one by another of the same size, with its right checksum.
@@ -100,9 +95,7 @@ class TwoLevels : public TestTree {
   TwoLevels() {
     fill("a", 40);
     fill("m", 40);
-    compact([](const Levels& levels, const RunningCompactions& running, const Cursors& cursors) {
-      return test::all_of(0, 1)(levels, running, cursors);
-    });
+    compact(test::all_of(0, 1));
     fill("b", 10);
     remove("a03");
     flush();
@@ -233,7 +226,6 @@ TEST_CASE("check_tree: a file with another number's name, or with entries out of
     // Both of one size: all records are alike.
     const fs::path path = tree.table(1);
     std::vector<std::byte> content = content_of(path);
-    BlockCache none(0);
     const Parts parts(path);
     const Block index([&] {
       const auto bytes = parts.read(parts.footer.index);

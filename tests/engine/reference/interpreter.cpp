@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string_view>
 
 #include "engine/index/table.h"
@@ -18,14 +19,12 @@ bool is_too_long(const std::string& key, const std::string& value) {
 std::string shown(const std::string& bytes) {
   constexpr std::size_t most = 24;
   std::string text = std::to_string(bytes.size()) + " bytes";
-  if (!bytes.empty()) text += " ";
-  for (const char byte : bytes.substr(0, most)) {
-    const auto number = static_cast<unsigned char>(byte);
-    constexpr std::string_view digits = "0123456789abcdef";
-    text += digits[number >> 4U];
-    text += digits[number & 15U];
-  }
+  if (!bytes.empty()) text += " " + hex(bytes.substr(0, most));
   return bytes.size() > most ? text + ".." : text;
+}
+
+Result found(const std::optional<std::string>& value) {
+  return value ? Result{.value = *value} : Result{.outcome = Outcome::not_found};
 }
 
 }  // namespace
@@ -114,7 +113,8 @@ Result Interpreter::change(const Operation& operation, const std::string& key) {
 Result Interpreter::expect(const Operation& operation) {
   const std::string& key = program_->keys[operation.key];
   const std::uint32_t slot = operation.number % kSnapshots;
-  if (needs_transaction(operation.kind) && !is_open_) is_open_ = true;
+  if (needs_transaction(operation.kind)) is_open_ = true;
+  if (is_change(operation.kind)) return change(operation, key);
   switch (operation.kind) {
     case Kind::begin:
       if (is_open_) break;
@@ -122,11 +122,8 @@ Result Interpreter::expect(const Operation& operation) {
       policy_ = operation.number % kPolicies;
       break;
     case Kind::find:
-    case Kind::find_for_update: {
-      const auto value = reference_->get(key);
-      if (!value) return {.outcome = Outcome::not_found};
-      return {.value = *value};
-    }
+    case Kind::find_for_update:
+      return found(reference_->get(key));
     case Kind::scan:
       return {.rows = reference_->scan(key, operation.number % 64)};
     case Kind::compare:
@@ -153,12 +150,9 @@ Result Interpreter::expect(const Operation& operation) {
       reference_->take_snapshot(slot);
       snapshots_[slot] = true;
       break;
-    case Kind::snapshot_find: {
-      if (!snapshots_[slot]) break;
-      const auto value = reference_->get_in(slot, key);
-      if (!value) return {.outcome = Outcome::not_found};
-      return {.value = *value};
-    }
+    case Kind::snapshot_find:
+      if (snapshots_[slot]) return found(reference_->get_in(slot, key));
+      break;
     case Kind::snapshot_scan:
       if (snapshots_[slot])
         return {.rows = reference_->scan_in(slot, key, operation.number / kSnapshots % 64)};
@@ -179,11 +173,8 @@ Result Interpreter::expect(const Operation& operation) {
     case Kind::flush_log:
       reference_->settle();
       break;
-    case Kind::kill:
-    case Kind::kill_soon:
+    default:  // changes are done above; the runner kills
       break;
-    default:
-      return change(operation, key);
   }
   return {};
 }

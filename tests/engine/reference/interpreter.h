@@ -55,6 +55,11 @@ class Interpreter {
 
 /// Whether the operation begins a transaction where none is open.
 bool needs_transaction(Kind kind);
+/// Whether the operation puts, changes or removes one record.
+constexpr bool is_change(Kind kind) {
+  return (kind >= Kind::insert && kind <= Kind::remove) ||
+         (kind >= Kind::increment && kind <= Kind::compare_and_set);
+}
 /// The level's readers can read old versions beside writers.
 bool has_snapshots(Isolation level);
 

@@ -103,17 +103,6 @@ Setting make_setting(TableKind table, Random& random) {
   return setting;
 }
 
-std::string hex(std::string_view bytes) {
-  if (bytes.empty()) return "-";
-  std::string text;
-  for (const char byte : bytes) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    text += digits[static_cast<unsigned char>(byte) >> 4U];
-    text += digits[static_cast<unsigned char>(byte) & 15U];
-  }
-  return text;
-}
-
 std::string from_hex(const std::string& text) {
   std::string bytes;
   if (text == "-") return bytes;
@@ -130,6 +119,17 @@ Value choice(const std::array<std::string_view, size>& names, const std::string&
 }
 
 }  // namespace
+
+std::string hex(std::string_view bytes) {
+  if (bytes.empty()) return "-";
+  std::string text;
+  for (const char byte : bytes) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    text += digits[static_cast<unsigned char>(byte) >> 4U];
+    text += digits[static_cast<unsigned char>(byte) & 15U];
+  }
+  return text;
+}
 
 Program make_program(TableKind table, std::uint64_t seed, std::size_t operations, std::size_t keys) {
   Random random(seed);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <iosfwd>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/isolation.h"
@@ -66,6 +67,9 @@ Program make_program(TableKind table, std::uint64_t seed, std::size_t operations
 
 /// From empty ones to some that are too long.
 std::string value_of(std::uint32_t number);
+
+/// Two digits a byte; "-" for none.
+std::string hex(std::string_view bytes);
 
 /// One line for the setting, one for each operation. parse() reads what print() writes, and throws std::invalid_argument.
 void print(std::ostream& to, const Program& program);

@@ -40,7 +40,7 @@ struct Request {
   std::optional<std::size_t> expect_failure;
 };
 
-/// Whether the program does what it should.
+/// Runs programs. Shrinks one that fails, prints it and keeps it in a file.
 class Runs {
  public:
   explicit Runs(const Request& request)
@@ -136,7 +136,8 @@ int run_command(int argc, char** argv) {
   app.add_option("--directory", request.directory, "for the databases (reference-loop)")->take_last();
   app.add_option("--shrink-s", request.shrink_s, "seconds to shrink a program that fails (60)")
       ->check(CLI::Range(0, 86'400));
-  app.add_option("--expect-failure", request.expect_failure, "it is well if so many operations fail");
+  app.add_option("--expect-failure", request.expect_failure,
+                 "a program must fail, and shrink to so many operations or fewer");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

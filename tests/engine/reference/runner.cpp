@@ -19,9 +19,9 @@
 namespace muster::reference {
 namespace {
 
-/// What a life tells the process that has forked it, which reads it once the life has ended, but for `begun`.
+/// What a life tells its parent process. The parent reads `begun` at any time, and the rest once the life has ended.
 struct Told {
-  std::atomic<std::size_t> begun{0};  // relaxed: a number, for who waits
+  std::atomic<std::size_t> begun{0};  // relaxed: the parent only looks whether it changes
   std::size_t completed = 0;
   std::size_t undone = 0;  // commits that the recovery has not brought back
   char failure[2048] = "";

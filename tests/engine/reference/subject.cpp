@@ -155,6 +155,7 @@ Result Subject::perform(const Operation& operation, const Interpreter& before) {
     open_ = &writer(before.policy());
     open_->begin();
   }
+  if (is_change(operation.kind)) return change(operation, key);
   switch (operation.kind) {
     case Kind::begin:
       if (open_ != nullptr) break;
@@ -214,11 +215,8 @@ Result Subject::perform(const Operation& operation, const Interpreter& before) {
     case Kind::flush_log:
       database_->log().flush(database_->log().reserved());
       break;
-    case Kind::kill:
-    case Kind::kill_soon:
+    default:  // changes are done above; the runner kills
       break;
-    default:
-      return change(operation, key);
   }
   return {};
 }

@@ -11,17 +11,17 @@
 namespace muster::test {
 namespace {
 
-constexpr TableId kTable = 5;
-constexpr std::size_t kFrames = BufferManager::kFramesMin;
+constexpr TableId kLruTable = 5;
+constexpr std::size_t kLruFrames = BufferManager::kFramesMin;
 
 struct Pool {
   explicit Pool(Replacement replacement)
-      : buffers({.frames = kFrames, .replacement = replacement}, [](Lsn) {}) {
-    buffers.open_table(kTable, File::open(std::filesystem::temp_directory_path(), O_TMPFILE | O_RDWR));
+      : buffers({.frames = kLruFrames, .replacement = replacement}, [](Lsn) {}) {
+    buffers.open_table(kLruTable, File::open(std::filesystem::temp_directory_path(), O_TMPFILE | O_RDWR));
   }
-  void read(PageNumber page) { CHECK(OptimisticGuard(buffers, buffers.space(kTable), page).valid()); }
+  void read(PageNumber page) { CHECK(OptimisticGuard(buffers, buffers.space(kLruTable), page).valid()); }
   bool is_resident(PageNumber page) const {
-    return latch_of(buffers.space(kTable).state(page).load()) != kEvicted;
+    return latch_of(buffers.space(kLruTable).state(page).load()) != kEvicted;
   }
   std::vector<PageNumber> evicted_of(PageNumber pages) const {
     std::vector<PageNumber> evicted;
@@ -65,25 +65,25 @@ TEST_CASE("LruList: a use moves a page behind all others, and who is evicted is 
 
 TEST_CASE("BufferManager, lru: the least recently used pages go, however they were used") {
   Pool pool(Replacement::lru);
-  for (PageNumber page = 0; page < kFrames; ++page) pool.read(page);
+  for (PageNumber page = 0; page < kLruFrames; ++page) pool.read(page);
   pool.read(0);
-  { const SharedGuard used(pool.buffers, pool.buffers.space(kTable), 1); }
-  { const ExclusiveGuard used(pool.buffers, pool.buffers.space(kTable), 2); }
-  { const ExclusiveReadGuard used(pool.buffers, pool.buffers.space(kTable), 3); }
+  { const SharedGuard used(pool.buffers, pool.buffers.space(kLruTable), 1); }
+  { const ExclusiveGuard used(pool.buffers, pool.buffers.space(kLruTable), 2); }
+  { const ExclusiveReadGuard used(pool.buffers, pool.buffers.space(kLruTable), 3); }
   pool.read(2);
-  pool.read(kFrames);  // two go at a time, an eighth of the frames
-  CHECK(pool.evicted_of(kFrames) == std::vector<PageNumber>{4, 5});
+  pool.read(kLruFrames);  // two go at a time, an eighth of the frames
+  CHECK(pool.evicted_of(kLruFrames) == std::vector<PageNumber>{4, 5});
   pool.read(6);
   pool.read(0);
   for (const PageNumber page : {1, 2, 3}) pool.read(page);
-  for (PageNumber more = kFrames + 1; more < kFrames + 4; ++more) pool.read(more);
-  CHECK(pool.evicted_of(kFrames) == std::vector<PageNumber>{4, 5, 7, 8});
+  for (PageNumber more = kLruFrames + 1; more < kLruFrames + 4; ++more) pool.read(more);
+  CHECK(pool.evicted_of(kLruFrames) == std::vector<PageNumber>{4, 5, 7, 8});
 }
 
 TEST_CASE("BufferManager, lru: a latched page stays though it was used least recently") {
   Pool pool(Replacement::lru);
-  const SharedGuard latched(pool.buffers, pool.buffers.space(kTable), 0);
-  for (PageNumber page = 1; page < 10 * kFrames; ++page) pool.read(page);
+  const SharedGuard latched(pool.buffers, pool.buffers.space(kLruTable), 0);
+  for (PageNumber page = 1; page < 10 * kLruFrames; ++page) pool.read(page);
   CHECK(pool.is_resident(0));
 }
 
@@ -92,9 +92,9 @@ TEST_CASE(
   Pool pool(Replacement::clock);
   pool.read(0);
   pool.read(0);
-  const std::uint64_t before = pool.buffers.space(kTable).state(0).load();
+  const std::uint64_t before = pool.buffers.space(kLruTable).state(0).load();
   pool.read(0);
-  CHECK(pool.buffers.space(kTable).state(0).load() == before);
+  CHECK(pool.buffers.space(kLruTable).state(0).load() == before);
   CHECK(latch_of(before) == kUnlocked);
 }
 

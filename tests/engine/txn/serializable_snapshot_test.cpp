@@ -6,6 +6,7 @@
 
 #include "tests/catch.h"
 #include "tests/engine/txn/database_testing.h"
+#include "tests/sanitized.h"
 
 namespace muster {
 namespace {
@@ -467,19 +468,21 @@ bool is_seen(Count count) {
   return false;
 }
 
+constexpr int kTransactions = kIsSanitized ? 200 : 1000;  // of each thread
+
 }  // namespace
 
 TEST_CASE("Serializable snapshot: threads keep an invariant over two records that snapshot breaks") {
   const CommitPolicy policy = GENERATE(CommitPolicy::durable, CommitPolicy::pipelined, CommitPolicy::async,
                                        CommitPolicy::queued_group);
   const bool early_lock_release = policy == CommitPolicy::durable && GENERATE(false, true);
-  CHECK(overdrawn(kSerializable, policy, early_lock_release, 1000) == 0);
-  CHECK(is_seen([&] { return overdrawn(Isolation::snapshot, policy, early_lock_release, 1000); }));
+  CHECK(overdrawn(kSerializable, policy, early_lock_release, kTransactions) == 0);
+  CHECK(is_seen([&] { return overdrawn(Isolation::snapshot, policy, early_lock_release, kTransactions); }));
 }
 
 TEST_CASE("Serializable snapshot: threads keep an invariant over a range that snapshot breaks") {
-  CHECK(overbooked(kSerializable, 2000) == 0);
-  CHECK(is_seen([] { return overbooked(Isolation::snapshot, 2000); }));
+  CHECK(overbooked(kSerializable, 2 * kTransactions) == 0);
+  CHECK(is_seen([] { return overbooked(Isolation::snapshot, 2 * kTransactions); }));
 }
 
 }  // namespace muster
