@@ -24,6 +24,7 @@ MARKERS = (
 )
 OPERATIONS = (*READS, *WRITES, *LOCKS, *BARRIERS, *DATA, *MARKERS)
 STEPS_MAX = 400
+ROUND_MAX = 8  # steps of a round that is looked for at a trace's end
 
 # Inches; y grows downwards.
 ROW = 0.255
@@ -66,7 +67,7 @@ def read(path):
     want(isinstance(trace.get("configuration"), dict), "configuration", trace.get("configuration"), "an object")
     threads, steps = trace.get("threads"), trace.get("steps")
     want(isinstance(threads, list) and threads, "threads", threads, "a list of names")
-    want(isinstance(steps, list) and 0 < len(steps) <= STEPS_MAX, "steps", steps, f"a list of 1 to {STEPS_MAX}")
+    want(isinstance(steps, list) and steps, "steps", steps, f"a list of 1 to {STEPS_MAX}")
     for i, step in enumerate(steps):
         want(isinstance(step, dict), f"steps[{i}]", step, "an object")
         thread, source, operation = step.get("thread"), step.get("source"), step.get("operation")
@@ -74,7 +75,23 @@ def read(path):
         want(operation in OPERATIONS, f"steps[{i}].operation", operation, "one of " + ", ".join(OPERATIONS))
         earlier = source is None or (isinstance(source, int) and 0 <= source < i)
         want(earlier, f"steps[{i}].source", source, "null or an earlier step")
+    trace["steps"] = steps = without_repetitions(steps)
+    want(len(steps) <= STEPS_MAX, "steps", steps, f"a list of 1 to {STEPS_MAX}")
     return trace
+
+
+def without_repetitions(steps):
+    """A trace may end in a round that is repeated for ever: two rounds, and a note in the place of the others."""
+    *before, violation = steps
+    for period in range(1, ROUND_MAX + 1):
+        same = 0  # steps at the end, each equal to the one a round earlier
+        while same + period < len(before) and before[-1 - same] == before[-1 - same - period]:
+            same += 1
+        if (left_out := same // period - 1) > 0:
+            kept = before[: len(before) - left_out * period]
+            note = {"thread": kept[-1]["thread"], "operation": "note", "text": f"and so on, {left_out} times more"}
+            return [*kept, note, violation]
+    return steps
 
 
 def without_only_indices(steps):

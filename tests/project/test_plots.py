@@ -536,6 +536,13 @@ class Interleavings(unittest.TestCase):
         self.texts(trace, "two")
         self.assertEqual((self.folder / "one.svg").read_bytes(), (self.folder / "two.svg").read_bytes())
 
+    def test_a_round_that_is_repeated_for_ever_is_drawn_twice(self):
+        steps = [samples.access(0, "store", "length[0]", "release", "2", 1)]
+        steps += 500 * [samples.access(1, "load", f"length[{i}]", "acquire", "2", 2, source=0) for i in (0, 1)]
+        texts = self.texts(samples.trace(steps=[*steps, samples.step(1, "violation", text="no progress")]))
+        self.assertEqual((texts.count("load length[0] → 2"), texts.count("load length[1] → 2")), (2, 2))
+        self.assertIn("and so on, 498 times more", texts)
+
     def test_every_operation_is_drawn(self):
         operations = ["exchange", "fetch_sub", "compare_exchange", "compare_exchange_failed", "await", "lock", "unlock"]
         steps = [samples.access(0, name, "state", "relaxed", "1", 1, before="0") for name in operations]
