@@ -35,7 +35,7 @@ class Checkpointer {
   const Interval interval_;
   const std::function<Lsn()> reserved_;
   const std::function<void()> checkpoint_;
-  Lsn last_;  // the log's end at the last checkpoint, at first where it was before the thread began; the thread's
+  Lsn last_;  // the log's end when the last checkpoint began, or at construction; the thread's own
   std::mutex mutex_;
   std::condition_variable stops_;
   bool stopped_ = false;  // under mutex_

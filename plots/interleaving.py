@@ -75,7 +75,8 @@ def read(path):
         want(operation in OPERATIONS, f"steps[{i}].operation", operation, "one of " + ", ".join(OPERATIONS))
         earlier = source is None or (isinstance(source, int) and 0 <= source < i)
         want(earlier, f"steps[{i}].source", source, "null or an earlier step")
-    trace["steps"] = steps = without_repetitions(steps)
+    if len(steps) > STEPS_MAX:
+        trace["steps"] = steps = without_repetitions(steps)
     want(len(steps) <= STEPS_MAX, "steps", steps, f"a list of 1 to {STEPS_MAX}")
     return trace
 

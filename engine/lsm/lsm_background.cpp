@@ -105,8 +105,8 @@ bool LsmTable::with_room(Duty duty, Work work) {
   try {
     const bool done = work();
     const std::lock_guard guard(mutex_);
-    if (done || duty == Duty::compact)
-      noted.reset();  // a flush that returns false may be another thread's, without room
+    // A flush that returns false may be another thread's, which finds no room.
+    if (done || duty == Duty::compact) noted.reset();
     return done;
   } catch (const std::system_error& error) {
     // Without a background no thread would try again. A failed log and a manifest in doubt are final.

@@ -69,8 +69,8 @@ class Checker {
       report(error.what());
     } catch (const std::system_error& error) {
       if (is_missing(error.code())) return false;
-      if (error.code() != std::errc::io_error)
-        throw;  // the machine refuses: that says nothing about the file
+      // Any other refusal is the machine's, and says nothing about the file.
+      if (error.code() != std::errc::io_error) throw;
       report(error.what());
     }
     (is_sound ? sound_ : damaged_).insert(number);

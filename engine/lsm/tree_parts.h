@@ -117,8 +117,8 @@ class TreeParts {
   MayDrop may_drop_;
   std::stop_source stop_;
   std::atomic<Lsn> redo_from_{0};  // relaxed: set before other threads come, and when they have gone
-  std::atomic<bool> log_failed_{
-      false};  // relaxed: the flush that sets it reads it; a compaction may see it late
+  // relaxed: the flush that sets it reads it in its own thread; a compaction may see it late
+  std::atomic<bool> log_failed_{false};
   std::atomic<std::uint64_t> next_memtable_{1};  // relaxed: unique by atomicity alone
   std::mutex lowers_mutex_;
   std::deque<Lsn>

@@ -139,13 +139,18 @@ class NoFilesBeforeAWait final : public FileObserver {
     const bool is_new_file = operation.kind == FileOperation::Kind::open && (operation.flags & O_CREAT) != 0;
     const Database* database = database_.load(std::memory_order_acquire);  // pairs with watch()'s
     if (database == nullptr || !is_new_file || operation.path.extension() != ".sst") return {};
-    while (waits(*database) == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    for (int looks = 0; waits(*database) == 0 && looks < kLooksMax; ++looks) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
     database_.store(nullptr, std::memory_order_release);  // one wait will do
     return {};
   }
   void after(const FileOperation&, std::int64_t) override {}
 
  private:
+  static constexpr int kLooksMax =
+      60'000;  // a minute and more; then the test finds that no change has waited
+
   static std::uint64_t waits(const Database& database) {
     const lsm::LsmStatistics statistics = database.lsm_statistics();
     return statistics.slowed + statistics.stopped;
